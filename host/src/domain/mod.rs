@@ -1,0 +1,19 @@
+//! The words that everything else is written in: plain types without IO, clocks or serialisation.
+//!
+//! Stored and wire formats have types of their own (`store::codec`, `provider::*`), so that a name can change here
+//! without a byte changing on disk.
+
+mod error_class;
+mod event;
+mod item;
+mod llm;
+mod outcome;
+
+pub use error_class::{Action, ErrorClass};
+pub use event::{Event, EventSink, NoEvents};
+pub use item::{Blob, Fingerprint, Item, ItemId, ItemSeq};
+pub use llm::{
+    CallEnd, Completion, Cut, JsonSchema, Llm, LlmError, LlmErrorKind, Media, MediaSource, Message, OtherPart, Pair,
+    Part, Request, ResponseFormat, Speaker, Suspended, TokenCount, Tool, ToolCall, ToolChoice, ToolResult, Usage,
+};
+pub use outcome::{AttemptNumber, Budget, Emission, Failure, FailureClass, Outcome, Retryable, Verdict, sanitize_text};

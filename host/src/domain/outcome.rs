@@ -1,0 +1,186 @@
+//! How an attempt at an item ends.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Counts how often an item was begun anew: 1, and one more each time the plugin itself rejected an answer. An attempt
+/// that a crash, a stop or a trap cut short is run again under its own number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttemptNumber(pub u32);
+
+impl AttemptNumber {
+    pub const FIRST: Self = Self(1);
+
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// What is left for an item; `None` where no limit was set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    pub calls: Option<u64>,
+    pub tokens: Option<u64>,
+    pub micro_dollars: Option<u64>,
+}
+
+/// One value that an item yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emission {
+    /// Valid JSON, in one line.
+    pub value: String,
+    pub name: Option<String>,
+    pub extra: Vec<super::Pair>,
+}
+
+/// An item that is finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Done(Vec<Emission>),
+    Skipped { reason: String },
+}
+
+/// Who or what failed an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FailureClass {
+    /// The line of the input is no item.
+    BadInput,
+    /// The plugin says that the item cannot succeed; provider errors that it passes on are among these, by their code.
+    Plugin,
+    /// The plugin rejected every answer that it was allowed to ask for.
+    AttemptsExhausted,
+    /// The component trapped: a panic, an uncaught exception, an exit, an illegal instruction.
+    Trap,
+    CpuTime,
+    WallTime,
+    Memory,
+    /// The stack of the component overflowed.
+    Stack,
+    /// What the plugin returned is larger than allowed.
+    OutputTooLarge,
+    /// What the plugin returned is not what it may return: no JSON, too deep, not of its own schema.
+    BadOutput,
+    /// The plugin overdid something else: tables, instances, host calls.
+    ResourceLimit,
+}
+
+impl FailureClass {
+    pub const ALL: [Self; 11] = [
+        Self::BadInput,
+        Self::Plugin,
+        Self::AttemptsExhausted,
+        Self::Trap,
+        Self::CpuTime,
+        Self::WallTime,
+        Self::Memory,
+        Self::Stack,
+        Self::OutputTooLarge,
+        Self::BadOutput,
+        Self::ResourceLimit,
+    ];
+
+    /// The name in stores, summaries and messages; never changes once released.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadInput => "bad_input",
+            Self::Plugin => "plugin",
+            Self::AttemptsExhausted => "attempts_exhausted",
+            Self::Trap => "trap",
+            Self::CpuTime => "cpu_time",
+            Self::WallTime => "wall_time",
+            Self::Memory => "memory",
+            Self::Stack => "stack",
+            Self::OutputTooLarge => "output_too_large",
+            Self::BadOutput => "bad_output",
+            Self::ResourceLimit => "resource_limit",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An item that is not finished, and will not be in this run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub class: FailureClass,
+    /// The plugin's or the provider's code; the class's name where there is none.
+    pub code: String,
+    pub message: String,
+    /// Valid JSON, from the plugin.
+    pub detail: Option<String>,
+    /// The frames of a trap, innermost first, and the last lines of the guest's stderr.
+    pub backtrace: Option<String>,
+}
+
+impl Failure {
+    pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, code: class.name().to_owned(), message: message.into(), detail: None, backtrace: None }
+    }
+}
+
+/// The plugin wants the item run again from the start, with fresh answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retryable {
+    pub after: Option<Duration>,
+    pub code: String,
+    pub message: String,
+    /// Valid JSON.
+    pub detail: Option<String>,
+}
+
+/// How one run of the guest ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Finished(Outcome),
+    Failed(Failure),
+    Retry(Retryable),
+    /// Neither: the item stays pending.
+    Suspended,
+}
+
+/// A guest's or a provider's text made fit for terminals and logs: control characters (escape sequences with them)
+/// become spaces, marks that reorder text are dropped, and at most `bytes_max` bytes are kept.
+pub fn sanitize_text(text: &str, bytes_max: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(bytes_max));
+    for c in text.chars() {
+        let c = match c {
+            '\n' | '\t' => c,
+            // Bidirectional controls and isolates can make a line read otherwise than it is.
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => continue,
+            c if c.is_control() => ' ',
+            c => c,
+        };
+        if clean.len() + c.len_utf8() > bytes_max {
+            clean.push('…');
+            break;
+        }
+        clean.push(c);
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_class_is_found_again_by_its_name() {
+        for class in FailureClass::ALL {
+            assert_eq!(FailureClass::from_name(class.name()), Some(class));
+        }
+    }
+
+    #[test]
+    fn a_guests_text_cannot_move_the_cursor_or_turn_the_line_around() {
+        assert_eq!(sanitize_text("a\x1b[2Jb\u{202e}c\r\nd", 100), "a [2Jbc \nd");
+        assert_eq!(sanitize_text("äöü", 4), "äö…");
+    }
+}

@@ -1,0 +1,8 @@
+//! Sandmill: batches of items through a WebAssembly component, finished or failed cleanly.
+//!
+//! The modules stand in ranks, lowest first; each imports lower ranks only (`ARCHITECTURE.md`, enforced by
+//! `tests/tidy.rs`).
+
+pub mod clock;
+pub mod domain;
+pub mod sandbox;

@@ -1,0 +1,124 @@
+//! The only place that configures wasmtime.
+//!
+//! One engine serves the whole run: a pool of slots for instances, an epoch that a thread of its own advances, and
+//! nothing switched on that components do not need.
+
+use super::{Limits, SandboxError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+
+/// How often a running guest is looked at. A guest that spins holds its thread for no longer than this.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// The stack of the guest, and what host functions called from it have above that (wasmtime aborts the process when *they* overflow).
+const WASM_STACK_BYTES: usize = 1 << 20;
+const HOST_STACK_BYTES: usize = 1 << 20;
+
+/// Slots are address space, not memory. Some components bring several memories and tables.
+const MEMORIES_PER_SLOT: u32 = 2;
+const TABLES_PER_SLOT: u32 = 8;
+const CORE_INSTANCES_PER_COMPONENT: u32 = 128;
+
+/// What a slot keeps of its memory when an instance is dropped, so that the next one need not fault it in again. Worth it
+/// only together with `pagemap_scan`, which tells the pages that were written.
+const KEEP_RESIDENT_BYTES: usize = 2 << 20;
+
+/// The compiler and the pool, with the thread that advances the epoch.
+pub struct Engine {
+    pub(super) wasmtime: wasmtime::Engine,
+    pub(super) limits: Limits,
+    /// How many components may be live at once.
+    pub(super) slots: u32,
+    stop: Arc<AtomicBool>,
+    ticker: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// `live_max`: how many instances shall be able to live at once. Where the machine has too little address space for
+    /// that, the pool is made smaller; [`Engine::slots`] tells.
+    pub fn new(limits: Limits, live_max: u32) -> Result<Self, SandboxError> {
+        let mut slots = live_max.max(1) + 1;
+        let wasmtime = loop {
+            match wasmtime::Engine::new(&config(&limits, slots)) {
+                Ok(engine) => break engine,
+                // A machine with 42 bits of address space cannot reserve 4 GiB a slot for many slots.
+                Err(_) if slots > 16 => slots /= 2,
+                Err(error) => return Err(SandboxError::Engine(format!("{error:#}"))),
+            }
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let ticker = start_ticker(wasmtime.clone(), Arc::clone(&stop))?;
+        Ok(Self { wasmtime, limits, slots: slots.saturating_sub(1).max(1), stop, ticker: Some(ticker) })
+    }
+
+    pub fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// How many components that need so many memories and tables each can be live at once.
+    pub(super) fn fits(&self, memories: u32, tables: u32) -> u32 {
+        let by = |per_slot: u32, needed: u32| self.slots.saturating_mul(per_slot) / needed.max(1);
+        self.slots.min(by(MEMORIES_PER_SLOT, memories)).min(by(TABLES_PER_SLOT, tables)).max(1)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(ticker) = self.ticker.take() {
+            // The thread cannot panic; it ends within a tick.
+            let _ = ticker.join();
+        }
+    }
+}
+
+/// On a thread of its own: a busy runtime must not be able to hold up the clock that stops the busy ones.
+fn start_ticker(engine: wasmtime::Engine, stop: Arc<AtomicBool>) -> Result<JoinHandle<()>, SandboxError> {
+    std::thread::Builder::new()
+        .name("epoch".into())
+        .spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::thread::sleep(TICK);
+                engine.increment_epoch();
+            }
+        })
+        .map_err(|error| SandboxError::Engine(format!("cannot start the epoch thread: {error}")))
+}
+
+fn config(limits: &Limits, slots: u32) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(WASM_STACK_BYTES + HOST_STACK_BYTES)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_memory64(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, slots)));
+    config
+}
+
+fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_stacks(slots)
+        .total_memories(slots.saturating_mul(MEMORIES_PER_SLOT))
+        .total_tables(slots.saturating_mul(TABLES_PER_SLOT))
+        .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(MEMORIES_PER_SLOT * 4)
+        .max_tables_per_component(TABLES_PER_SLOT * 4)
+        .max_memory_size(limits.memory_bytes)
+        .table_elements(limits.table_elements)
+        .max_component_instance_size(16 << 20)
+        .max_core_instance_size(16 << 20)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}

@@ -1,0 +1,36 @@
+//! The sandbox: components of plugins, loaded once and instantiated afresh for every attempt.
+//!
+//! Always holds: an instance serves one attempt and is thrown away; a guest reaches what the WIT names and nothing else; whatever a
+//! guest does ends in a [`Verdict`](crate::domain::Verdict). Must not know: providers, stores, items other than its own.
+
+mod attempt;
+mod bindings;
+mod convert;
+mod engine;
+mod host;
+mod limits;
+mod manifest;
+mod plugin;
+mod state;
+mod stdio;
+mod time;
+mod trap;
+
+pub use attempt::{AttemptReport, Job, LogLine};
+pub use engine::Engine;
+pub use limits::Limits;
+pub use manifest::{Manifest, ModelRole};
+pub use plugin::Plugin;
+
+/// A plugin that cannot be used, or an engine that cannot be had. All are found before any item runs.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error("cannot set up the WebAssembly engine: {0}")]
+    Engine(String),
+    /// The bytes are no component that could be a plugin. The text says what they are, and the way out.
+    #[error("{0}")]
+    NotAPlugin(String),
+    /// A component of the right world that does not do what it should.
+    #[error("the plugin fails to describe itself: {0}")]
+    Describe(String),
+}

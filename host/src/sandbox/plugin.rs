@@ -1,0 +1,207 @@
+//! From bytes to a plugin: what they are, whether they fit, compiled and linked once.
+
+use super::attempt::Job;
+use super::bindings::v0_1::{Processor, ProcessorPre};
+use super::bindings::{HANDLER, PACKAGE};
+use super::state::{GuestState, Seed};
+use super::time::{Charged, monotonic};
+use super::{Engine, Limits, Manifest, SandboxError, convert, trap};
+use crate::domain::{AttemptNumber, CallEnd, Completion, Llm, LlmError, LlmErrorKind, Request, TokenCount, Verdict};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use wasmtime::component::{Component, HasSelf, Linker};
+
+/// The largest component, in bytes. Python's and JavaScript's are about 20 MB.
+const COMPONENT_BYTES_MAX: usize = 256 << 20;
+
+/// A compiled plugin, ready to be instantiated many times.
+pub struct Plugin {
+    engine: Arc<Engine>,
+    pre: ProcessorPre<GuestState>,
+    manifest: Manifest,
+    digest: String,
+    live_max: u32,
+}
+
+impl Plugin {
+    /// Compiles and links, then asks the component what it is. Takes a fraction of a second for Rust, many for Python.
+    ///
+    /// `is_text`: the bytes come from a `.wat` file.
+    pub async fn load(engine: Arc<Engine>, bytes: &[u8], is_text: bool) -> Result<Self, SandboxError> {
+        let component = compile(&engine, bytes, is_text)?;
+        check_world(&engine, &component)?;
+        let linker = link(&engine.wasmtime).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        let pre = linker.instantiate_pre(&component).and_then(ProcessorPre::new).map_err(|error| {
+            SandboxError::NotAPlugin(format!(
+                "the component does not fit the plugin world: {error:#}; it was built for another version of the interface, or imports what no plugin is given"
+            ))
+        })?;
+        let live_max = live_max(&engine, &component);
+        let mut plugin =
+            Self { engine, pre, manifest: Manifest::unknown(), digest: hex::encode(Sha256::digest(bytes)), live_max };
+        plugin.manifest = plugin.describe().await?;
+        Ok(plugin)
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of the component as it was given, 64 hexadecimal digits.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// How many instances may be live at once.
+    pub fn live_max(&self) -> u32 {
+        self.live_max
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.engine.limits
+    }
+
+    pub(super) fn engine(&self) -> &wasmtime::Engine {
+        &self.engine.wasmtime
+    }
+
+    pub(super) fn instance_pre(&self) -> &ProcessorPre<GuestState> {
+        &self.pre
+    }
+
+    /// Under the same limits as any attempt.
+    async fn describe(&self) -> Result<Manifest, SandboxError> {
+        let job = Job { name: String::new(), created_unix_ms: 0, config: "{}".into() };
+        let seed = Seed { item_id: "", attempt: AttemptNumber::FIRST };
+        let mut store = self.store(GuestState::new(self.limits(), &job, &seed, Arc::new(NoModels), Arc::default()));
+        let cpu = Arc::clone(&store.data().cpu);
+        let wall = Arc::clone(&store.data().wall);
+        let described = {
+            let call = async {
+                let instance: Processor = self.pre.instantiate_async(&mut store).await?;
+                instance.sandmill_plugin_handler().call_describe(&mut store).await
+            };
+            tokio::select! {
+                biased;
+                described = Charged::new(call, cpu) => described,
+                () = wall.expired(self.limits().wall_time) => {
+                    return Err(SandboxError::Describe("it takes longer than an item may".into()));
+                }
+            }
+        };
+        match described {
+            Ok(manifest) => convert::manifest_from_wit(manifest).map_err(SandboxError::Describe),
+            Err(error) => Err(SandboxError::Describe(match trap::verdict(&error, &store) {
+                Verdict::Failed(failure) => {
+                    format!("{}: {}\n{}", failure.class, failure.message, failure.backtrace.unwrap_or_default())
+                }
+                Verdict::Suspended => "it asked for a model".into(),
+                Verdict::Finished(_) | Verdict::Retry(_) => format!("{error:#}"),
+            })),
+        }
+    }
+}
+
+fn compile(engine: &Engine, bytes: &[u8], is_text: bool) -> Result<Component, SandboxError> {
+    let not = |text: String| Err(SandboxError::NotAPlugin(text));
+    if bytes.len() > COMPONENT_BYTES_MAX {
+        return not(format!("the component is larger than {} MiB", COMPONENT_BYTES_MAX >> 20));
+    }
+    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+        return not(
+            "this is precompiled native code (.cwasm), which cannot be checked: give the component it was made from"
+                .into(),
+        );
+    }
+    if !is_text {
+        match bytes {
+            [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => {}
+            [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+                return not("this is a core WebAssembly module, not a component: build it for wasm32-wasip2, or wrap it with `wasm-tools component new`".into());
+            }
+            [0, b'a', b's', b'm', ..] => {
+                return not("this is WebAssembly of a kind that is not known here: it wants a component".into());
+            }
+            [] => return not("the file is empty: it wants a WebAssembly component".into()),
+            _ => {
+                return not("this is not WebAssembly: it wants a component (.wasm), a component in text form (.wat), or a plugin's folder".into());
+            }
+        }
+    }
+    Component::new(&engine.wasmtime, bytes).map_err(|error| {
+        SandboxError::NotAPlugin(format!("the component does not load (truncated or damaged?): {error:#}"))
+    })
+}
+
+/// Says which world a component is of when it is not ours: the linker's own words name a missing function at best.
+fn check_world(engine: &Engine, component: &Component) -> Result<(), SandboxError> {
+    let exports: Vec<String> =
+        component.component_type().exports(&engine.wasmtime).map(|(name, _)| name.to_owned()).collect();
+    if exports.iter().any(|name| name == HANDLER) {
+        return Ok(());
+    }
+    Err(SandboxError::NotAPlugin(match exports.iter().find(|name| name.starts_with(PACKAGE)) {
+        Some(other) => format!(
+            "the component is a plugin for `{other}`, and this host knows `{HANDLER}`: use a newer sandmill, or build the plugin against the older interface"
+        ),
+        None if exports.is_empty() => format!("the component exports nothing: a plugin exports `{HANDLER}`"),
+        None => format!(
+            "the component is of another world: it exports {}, and a plugin exports `{HANDLER}`",
+            exports
+                .iter()
+                .take(5)
+                .map(|name| format!("`{}`", crate::domain::sanitize_text(name, 100)))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }))
+}
+
+/// Everything a guest can reach.
+fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<GuestState>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    linker.allow_shadowing(true);
+    wasmtime_wasi::p2::bindings::clocks::monotonic_clock::add_to_linker::<GuestState, monotonic::Virtual>(
+        &mut linker,
+        GuestState::monotonic,
+    )?;
+    linker.allow_shadowing(false);
+    Processor::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// How many of this component fit into the pool.
+fn live_max(engine: &Engine, component: &Component) -> u32 {
+    let Some(needs) = component.resources_required() else { return engine.slots };
+    engine.fits(needs.num_memories, needs.num_tables)
+}
+
+/// While a plugin describes itself there is nobody to ask.
+struct NoModels;
+
+impl NoModels {
+    fn denied() -> LlmError {
+        LlmError {
+            kind: LlmErrorKind::Denied,
+            code: "describing".into(),
+            message: "no model can be asked while the plugin describes itself".into(),
+            extra: Vec::new(),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Llm for NoModels {
+    async fn complete(&self, _: Request) -> Result<Completion, CallEnd> {
+        Err(Self::denied().into())
+    }
+
+    async fn complete_many(&self, _: Vec<Request>) -> Result<Vec<Result<Completion, LlmError>>, CallEnd> {
+        Err(Self::denied().into())
+    }
+
+    async fn count_tokens(&self, _: Request) -> Result<TokenCount, LlmError> {
+        Err(Self::denied())
+    }
+}

@@ -1,0 +1,110 @@
+//! What a store holds for one attempt: WASI with nothing granted, the limits' counters, the way to the models.
+
+use super::attempt::{Job, LogLine};
+use super::limits::{Limits, Meter};
+use super::stdio::Tail;
+use super::time::{CpuTime, VirtualClock, WallTime, monotonic};
+use crate::domain::{AttemptNumber, Blob, Llm};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+
+/// What a guest may ask of random bytes in one call.
+const RANDOM_BYTES_MAX: u64 = 1 << 20;
+/// Handles that a guest may hold: streams, pollables, timers.
+const RESOURCES_MAX: usize = 10_000;
+
+pub(super) struct GuestState {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    pub(super) clock: VirtualClock,
+    pub(super) meter: Meter,
+    pub(super) cpu: Arc<CpuTime>,
+    pub(super) wall: Arc<WallTime>,
+    pub(super) limits: Limits,
+    pub(super) llm: Arc<dyn Llm>,
+    pub(super) blobs: Arc<[Blob]>,
+    pub(super) log: Log,
+    pub(super) stdout: Tail,
+    pub(super) stderr: Tail,
+}
+
+/// What the guest logged, within bounds.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) lines: Vec<LogLine>,
+    pub(super) bytes: usize,
+    pub(super) dropped: u64,
+}
+
+impl GuestState {
+    pub(super) fn new(limits: &Limits, job: &Job, seed: &Seed<'_>, llm: Arc<dyn Llm>, blobs: Arc<[Blob]>) -> Self {
+        let clock = VirtualClock::new(job.created_unix_ms);
+        let stdout = Tail::new(limits.stdio_bytes);
+        let stderr = Tail::new(limits.stdio_bytes);
+        let (secure, insecure, insecure_seed) = seed.generators();
+        let wasi = WasiCtx::builder()
+            .stdout(stdout.clone())
+            .stderr(stderr.clone())
+            .wall_clock(clock.clone())
+            .secure_random(secure)
+            .insecure_random(insecure)
+            .insecure_random_seed(insecure_seed)
+            .max_random_size(RANDOM_BYTES_MAX)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES_MAX);
+        Self {
+            wasi,
+            table,
+            clock,
+            meter: Meter::new(limits),
+            cpu: Arc::default(),
+            wall: Arc::new(WallTime::start()),
+            limits: limits.clone(),
+            llm,
+            blobs,
+            log: Log::default(),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl GuestState {
+    /// For the linker: the virtual clock beside the table that its timers go into.
+    pub(super) fn monotonic(&mut self) -> monotonic::View<'_> {
+        monotonic::View { clock: &self.clock, table: &mut self.table }
+    }
+}
+
+impl WasiView for GuestState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Randomness in the guest follows from the item and the attempt, so that a replay draws the same numbers.
+pub(super) struct Seed<'a> {
+    pub(super) item_id: &'a str,
+    pub(super) attempt: AttemptNumber,
+}
+
+impl Seed<'_> {
+    fn generators(&self) -> (ChaCha8Rng, ChaCha8Rng, u128) {
+        let mut hasher = Sha256::new();
+        hasher.update(b"sandmill guest randomness 1");
+        hasher.update(self.attempt.0.to_le_bytes());
+        hasher.update(self.item_id.as_bytes());
+        let seed: [u8; 32] = hasher.finalize().into();
+        let mut insecure_key = seed;
+        insecure_key[0] ^= 1;
+        let mut low = [0; 16];
+        low.copy_from_slice(&seed[..16]);
+        (ChaCha8Rng::from_seed(seed), ChaCha8Rng::from_seed(insecure_key), u128::from_le_bytes(low))
+    }
+}
