@@ -5,4 +5,11 @@
 
 pub mod clock;
 pub mod domain;
+pub mod input;
+pub mod output;
+pub mod provider;
+pub mod resilience;
+pub mod results;
+pub mod run;
 pub mod sandbox;
+pub mod store;

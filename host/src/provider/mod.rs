@@ -2,18 +2,24 @@
 //!
 //! A provider sends one request once and says what came of it. It knows nothing of retries, limits, items or stores.
 
+mod base64;
+#[cfg(test)]
+mod contract;
 mod error;
+mod json;
 mod mock;
 mod openai;
+mod retry_after;
 pub mod server;
 
+use crate::clock::SystemClock;
 use crate::domain::{Completion, Request};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::ProviderError;
-pub use mock::{Faults, MockProvider};
+pub use mock::{BadFaults, FaultHelp, Faults, MockProvider};
 pub use openai::OpenAi;
 
 /// What a provider is asked: the plugin's request and what the operator resolved around it.
@@ -61,7 +67,7 @@ pub enum Settings {
 }
 
 /// A secret that shows itself to nobody but the wire.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {
@@ -84,7 +90,7 @@ impl std::fmt::Debug for ApiKey {
 pub fn build(settings: Settings) -> Result<Arc<dyn Provider>, ProviderSettingsError> {
     Ok(match settings {
         Settings::OpenAi { base_url, api_key, connect_timeout } => {
-            Arc::new(OpenAi::new(&base_url, api_key, connect_timeout)?)
+            Arc::new(OpenAi::new(&base_url, api_key, connect_timeout, Arc::new(SystemClock::new()))?)
         }
         Settings::Mock { faults, seed } => Arc::new(MockProvider::new(faults, seed)),
     })
@@ -95,8 +101,12 @@ pub fn build(settings: Settings) -> Result<Arc<dyn Provider>, ProviderSettingsEr
 pub enum ProviderSettingsError {
     #[error("`{url}` is not a base URL: {reason}; it looks like https://api.openai.com/v1")]
     BadBaseUrl { url: String, reason: String },
-    #[error("the API key cannot be put into a header: it holds characters other than visible ASCII (a line break at its end?)")]
+    #[error(
+        "the API key cannot be put into a header: it holds characters other than visible ASCII (a line break at its end?)"
+    )]
     BadApiKey,
+    #[error("the API key is empty")]
+    EmptyApiKey,
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
 }

@@ -1,0 +1,86 @@
+//! Writers of output: one file a format. Must not know: stores, items' states.
+
+mod atomic;
+mod csv;
+mod json_lines;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub use atomic::AtomicFile;
+pub use csv::Columns;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    JsonLines,
+    Csv,
+}
+
+impl Format {
+    pub fn from_extension(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "jsonl" | "ndjson" | "json" => Some(Self::JsonLines),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+}
+
+/// Tells the values of one item apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    Index(u64),
+    Name(&'a str),
+}
+
+/// One emitted value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row<'a> {
+    pub id: &'a str,
+    /// Where the item emits several.
+    pub part: Option<Part<'a>>,
+    /// JSON in one line.
+    pub value: &'a str,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    #[error("cannot write {path}: {reason}", path = path.display())]
+    Unwritable { path: PathBuf, reason: String },
+    /// Whoever read it has gone, as `head` does.
+    #[error("the reader of the output has gone")]
+    Gone,
+}
+
+impl OutputError {
+    fn at(path: &Path, error: &std::io::Error) -> Self {
+        let reason = match error.kind() {
+            std::io::ErrorKind::BrokenPipe => return Self::Gone,
+            std::io::ErrorKind::StorageFull => {
+                "the disk is full: free some space and run the same command again".into()
+            }
+            std::io::ErrorKind::NotFound => "its folder does not exist: make it, or choose another --output".into(),
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                format!("{error}: make it writable, or choose another --output")
+            }
+            std::io::ErrorKind::IsADirectory => "it is a folder: name a file".into(),
+            _ => error.to_string(),
+        };
+        Self::Unwritable { path: path.to_path_buf(), reason }
+    }
+}
+
+/// Takes rows, one after the other.
+pub trait RowWriter {
+    fn write(&mut self, row: &Row<'_>) -> Result<(), OutputError>;
+    /// Hands over what is still buffered.
+    fn finish(&mut self) -> Result<(), OutputError>;
+}
+
+/// `columns`: for CSV, collected beforehand over all rows. `name` stands in messages.
+pub fn open<'a>(format: Format, sink: Box<dyn Write + 'a>, name: &Path, columns: Columns) -> Box<dyn RowWriter + 'a> {
+    match format {
+        Format::JsonLines => Box::new(json_lines::JsonLines::new(sink, name)),
+        Format::Csv => Box::new(csv::Csv::new(sink, name, columns)),
+    }
+}

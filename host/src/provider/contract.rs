@@ -1,0 +1,232 @@
+//! The client, the server and the mock in the process against one another, over real HTTP.
+
+use super::server::{ServerSettings, serve};
+use super::{Answer, ApiKey, Call, Faults, MockProvider, OpenAi, Provider, ProviderError};
+use crate::clock::SimulatedClock;
+use crate::domain::{ErrorClass, JsonSchema, Message, Part, Request, ResponseFormat, Speaker};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+fn call(text: &str) -> Call {
+    let message =
+        Message { speaker: Speaker::User, parts: vec![Part::Text(text.to_owned())], cache: false, extra: vec![] };
+    let request = Request {
+        role: "default".to_owned(),
+        messages: vec![message],
+        tools: vec![],
+        tool_choice: None,
+        format: ResponseFormat::Text,
+        max_output_tokens: None,
+        temperature: None,
+        top_p: None,
+        stop: vec![],
+        seed: None,
+        on_overflow: None,
+        extra: vec![],
+    };
+    Call { model: "m".to_owned(), request: Arc::new(request) }
+}
+
+fn client(address: &str, key: Option<&str>) -> OpenAi {
+    let key = key.map(|key| ApiKey::new(key.to_owned()));
+    let clock = Arc::new(SimulatedClock::default());
+    OpenAi::new(&format!("http://{address}/v1"), key, Duration::from_secs(5), clock).unwrap()
+}
+
+/// A log that can be looked at while it is written.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Runs `test` with a server's address, and shuts the server down.
+async fn with_server<T>(faults: &str, log: Log, test: impl AsyncFnOnce(String) -> T) -> T {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let settings = ServerSettings { faults: Faults::parse(faults).unwrap(), seed: 1, log: Some(Box::new(log)) };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = serve(listener, settings, async move {
+        let _ = stopped.await;
+    });
+    let testing = async {
+        let result = test(address).await;
+        drop(stop);
+        result
+    };
+    let (end, result) = tokio::join!(server, testing);
+    end.unwrap();
+    result
+}
+
+async fn ask_once(faults: &str, text: &str) -> Result<Answer, ProviderError> {
+    with_server(faults, Log::default(), async |address| client(&address, None).complete(&call(text)).await).await
+}
+
+#[tokio::test]
+async fn over_http_the_answer_is_that_of_the_process() {
+    let mut structured = call("x");
+    let schema = r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}"#.to_owned();
+    Arc::make_mut(&mut structured.request).format =
+        ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema, strict: true });
+    let in_process = MockProvider::new(Faults::default(), 1);
+    with_server("", Log::default(), async |address| {
+        for call in [call("a question"), structured] {
+            let near = in_process.complete(&call).await.unwrap();
+            let far = client(&address, None).complete(&call).await.unwrap();
+            assert_eq!((near.completion, near.body), (far.completion, far.body));
+            assert!(far.request_id.unwrap().starts_with("mock-"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_fault_is_the_same_over_http_and_in_the_process() {
+    for (faults, expected) in [
+        ("rate_limit=100%", ErrorClass::RateLimited),
+        ("overloaded=100%", ErrorClass::Overloaded),
+        ("server_error=100%", ErrorClass::ServerError),
+        ("timeout=100%,hang=10ms", ErrorClass::Timeout),
+        ("garbage=100%", ErrorClass::Garbage),
+        ("connection=100%", ErrorClass::Connection),
+        ("context=3", ErrorClass::ContextOverflow),
+        ("quota_after=0", ErrorClass::QuotaExhausted),
+        ("models=other", ErrorClass::ModelUnknown),
+    ] {
+        let far = ask_once(faults, "x").await.unwrap_err();
+        let near = MockProvider::new(Faults::parse(faults).unwrap(), 1).complete(&call("x")).await.unwrap_err();
+        assert_eq!(far.class, expected, "{faults}: {far}");
+        assert_eq!((far.class, &far.code, far.status), (near.class, &near.code, near.status), "{faults}");
+        assert_eq!((far.retry_after, &far.body), (near.retry_after, &near.body), "{faults}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_and_the_right_one_is_not() {
+    with_server("key=sk-right-key", Log::default(), async |address| {
+        for key in [None, Some("sk-wrong-key")] {
+            let client = client(&address, key);
+            let error = client.complete(&call("x")).await.unwrap_err();
+            assert_eq!(error.class, ErrorClass::Authentication);
+            assert!(!format!("{error} {error:?} {client:?}").contains("-key"), "{error:?}");
+        }
+        assert!(client(&address, Some("sk-right-key")).complete(&call("x")).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_log_has_a_line_for_a_request_before_it_is_answered() {
+    let log = Log::default();
+    with_server("timeout=100%,hang=60s", log.clone(), async |address| {
+        let client = client(&address, None);
+        let call = call("x");
+        let asked = tokio::time::timeout(Duration::from_millis(300), client.complete(&call));
+        assert!(asked.await.is_err());
+    })
+    .await;
+    let [line] = &log.lines()[..] else { panic!("one line") };
+    assert_eq!((&line["n"], &line["fault"], &line["model"]), (&1.into(), &"timeout".into(), &"m".into()));
+    assert_eq!(line["digest"].as_str().map(str::len), Some(12));
+}
+
+#[tokio::test]
+async fn a_server_that_is_to_stop_does_not_wait_for_who_hangs() {
+    let started = tokio::time::Instant::now();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&listener.local_addr().unwrap().to_string(), None);
+    let settings = ServerSettings { faults: Faults::parse("latency=60s").unwrap(), seed: 1, log: None };
+    let shutdown = tokio::time::sleep(Duration::from_millis(100));
+    let call = call("x");
+    let (served, answer) = tokio::join!(serve(listener, settings, shutdown), client.complete(&call));
+    assert!(served.is_ok() && answer.is_ok());
+    assert!(started.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn hundreds_of_requests_at_once_are_all_answered_with_their_own_answer() {
+    with_server("latency=20ms", Log::default(), async |address| {
+        let client = client(&address, None);
+        let calls: Vec<_> = (0..300).map(|nth| call(&format!("question {nth}."))).collect();
+        let answers = futures_util::future::join_all(calls.iter().map(|call| client.complete(call))).await;
+        for (nth, answer) in answers.into_iter().enumerate() {
+            let text = answer.unwrap().completion.text;
+            assert!(text.starts_with(&format!("mock answer to question {nth}. [")), "{text}");
+        }
+    })
+    .await;
+}
+
+/// Answers one connection with these bytes, then closes it.
+fn answer_with(bytes: Vec<u8>) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut chunk = [0; 4096];
+        while !request.ends_with(b"}") {
+            let read = connection.read(&mut chunk).unwrap();
+            request.extend_from_slice(&chunk[..read]);
+        }
+        // The client may have closed the connection by then.
+        let _ = connection.write_all(&bytes);
+    });
+    address
+}
+
+async fn check_raw(bytes: impl Into<Vec<u8>>, class: ErrorClass, code: &str) -> ProviderError {
+    let address = answer_with(bytes.into());
+    let error = client(&address, None).complete(&call("x")).await.unwrap_err();
+    assert_eq!((error.class, error.code.as_str()), (class, code), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn what_a_connection_can_do_is_told_apart() {
+    check_raw("", ErrorClass::Connection, "connection_broken").await;
+    check_raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", ErrorClass::Connection, "connection_broken").await;
+    check_raw("SSH-2.0-OpenSSH\r\n", ErrorClass::Connection, "connection_broken").await;
+    let broken_off = "HTTP/1.1 500 No\r\ncontent-length: 99\r\n\r\n{\"error\":";
+    check_raw(broken_off, ErrorClass::ServerError, "server_error").await;
+    let redirect = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    check_raw(redirect, ErrorClass::ModelUnknown, "model_unknown").await;
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    check_raw(chunked, ErrorClass::Garbage, "no_choices").await;
+}
+
+#[tokio::test]
+async fn nobody_at_the_address_is_told_from_a_broken_connection() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let error = client(&free, Some("sk-secret-1")).complete(&call("x")).await.unwrap_err();
+    assert_eq!((error.class, error.code.as_str()), (ErrorClass::Connection, "connect_failed"));
+    assert!(error.message.contains("refused"), "{error}");
+    assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_bound_is_not_read_to_its_end() {
+    let mut bytes = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+    bytes.resize(40 * 1024 * 1024, b' ');
+    let error = check_raw(bytes, ErrorClass::Garbage, "body_too_large").await;
+    assert_eq!(error.status, Some(200));
+}

@@ -1,0 +1,79 @@
+//! From what a failed exchange says to what is done about it.
+//!
+//! The order: codes that mean one thing only, then the status, then weaker codes, and the provider's prose only where
+//! it gave no code. Prose is a last resort, since it may quote the prompt.
+
+use super::facts::{Facts, Mark};
+use super::rules::{COMMON, Rules};
+use crate::domain::ErrorClass;
+
+pub(super) fn classify(facts: &Facts) -> ErrorClass {
+    classify_by(&COMMON, facts)
+}
+
+fn classify_by(rules: &Rules, facts: &Facts) -> ErrorClass {
+    if facts.mark == Some(Mark::Moderated) {
+        return ErrorClass::Refused;
+    }
+    if let Some(class) = by_code(rules.codes, facts) {
+        // Some providers call a limit by the minute a quota.
+        let short = class == ErrorClass::QuotaExhausted && facts.status == Some(429) && is_short(rules, facts);
+        return if short { ErrorClass::RateLimited } else { class };
+    }
+    match facts.status {
+        None => by_code(rules.weak_codes, facts).unwrap_or_else(|| by_words(rules, facts, ErrorClass::ServerError)),
+        // Redirects are not followed: a key belongs to one address.
+        Some(300..=399 | 404 | 405 | 410) => ErrorClass::ModelUnknown,
+        Some(401 | 407) => ErrorClass::Authentication,
+        Some(402) if facts.has_retry_after => ErrorClass::RateLimited,
+        Some(402) => ErrorClass::QuotaExhausted,
+        Some(403) => ErrorClass::Permission,
+        // 522 and 524 are Cloudflare's.
+        Some(408 | 504 | 522 | 524) => ErrorClass::Timeout,
+        // A conflict, or too early: both pass, and neither is a matter of how much is sent.
+        Some(409 | 425) => ErrorClass::ServerError,
+        Some(429) => too_many(rules, facts),
+        // 498 is Groq's, 529 Anthropic's.
+        Some(498 | 529) => ErrorClass::Overloaded,
+        Some(400..=499) => by_words(rules, facts, ErrorClass::BadRequest),
+        Some(503) if facts.codes.iter().any(|code| code == "resource_exhausted") => ErrorClass::RateLimited,
+        Some(_) if is_overload(rules, facts) => ErrorClass::Overloaded,
+        Some(_) => ErrorClass::ServerError,
+    }
+}
+
+fn by_code(table: &[(&str, ErrorClass)], facts: &Facts) -> Option<ErrorClass> {
+    facts.codes.iter().find_map(|code| table.iter().find(|(known, _)| known == code).map(|(_, class)| *class))
+}
+
+fn too_many(rules: &Rules, facts: &Facts) -> ErrorClass {
+    let limit = facts.number_after("limit");
+    let never_fits = facts.lower.contains("request too large")
+        && limit.zip(facts.number_after("requested")).is_some_and(|(limit, requested)| requested > limit);
+    if never_fits {
+        // It is larger than a whole minute's allowance: waiting does not make it fit.
+        ErrorClass::BadRequest
+    } else if facts.mark == Some(Mark::DailyQuota) || limit == Some(0) {
+        ErrorClass::QuotaExhausted
+    } else if is_short(rules, facts) || by_words(rules, facts, ErrorClass::RateLimited) != ErrorClass::QuotaExhausted {
+        ErrorClass::RateLimited
+    } else {
+        ErrorClass::QuotaExhausted
+    }
+}
+
+/// The meaning of the message, if there is no code whose meaning it could contradict.
+fn by_words(rules: &Rules, facts: &Facts, otherwise: ErrorClass) -> ErrorClass {
+    let coded = facts.has_code && !rules.empty_codes.contains(&facts.codes[0].as_str());
+    let found = rules.rejections.iter().find(|(phrase, _)| facts.lower.contains(phrase));
+    found.filter(|_| !coded).map_or(otherwise, |(_, class)| *class)
+}
+
+fn is_short(rules: &Rules, facts: &Facts) -> bool {
+    rules.short_windows.iter().any(|phrase| facts.lower.contains(phrase))
+}
+
+fn is_overload(rules: &Rules, facts: &Facts) -> bool {
+    let says = |text: &str| rules.overload.iter().any(|phrase| text.contains(phrase));
+    says(&facts.lower) || facts.codes.iter().any(|code| says(code))
+}

@@ -1,0 +1,112 @@
+//! What providers' codes and phrases mean: data, without logic.
+//!
+//! A provider with habits of its own gets rules of its own beside `COMMON`. Codes are compared whole, phrases are looked
+//! for in the message in lower case. `corpus.rs` holds a body for most of them.
+
+use crate::domain::ErrorClass;
+
+pub(super) struct Rules {
+    /// Codes and types that mean the same whatever the status.
+    pub(super) codes: &'static [(&'static str, ErrorClass)],
+    /// Codes and types that say no more than a status does: they count where there is no status, as in a 200 that
+    /// holds an error.
+    pub(super) weak_codes: &'static [(&'static str, ErrorClass)],
+    /// For 4xx without a code of their own, in this order.
+    pub(super) rejections: &'static [(&'static str, ErrorClass)],
+    /// For 5xx.
+    pub(super) overload: &'static [&'static str],
+    /// What tells a limit by the minute from a quota that is used up.
+    pub(super) short_windows: &'static [&'static str],
+    /// Codes that are there and say nothing.
+    pub(super) empty_codes: &'static [&'static str],
+}
+
+use ErrorClass::{
+    Authentication, BadRequest, ContextOverflow, ModelUnknown, Overloaded, Permission, QuotaExhausted, RateLimited,
+    Refused, ServerError, Timeout,
+};
+
+pub(super) const COMMON: Rules = Rules {
+    codes: &[
+        ("context_length_exceeded", ContextOverflow),
+        ("exceed_context_size_error", ContextOverflow),
+        ("context_window_exceeded", ContextOverflow),
+        ("insufficient_quota", QuotaExhausted),
+        ("billing_hard_limit_reached", QuotaExhausted),
+        ("billing_not_active", QuotaExhausted),
+        ("billing_error", QuotaExhausted),
+        ("credit_balance_exhausted", QuotaExhausted),
+        ("insufficient_balance", QuotaExhausted),
+        ("organization_spend_limit_exceeded", QuotaExhausted),
+        ("organization_usage_limit_exceeded", QuotaExhausted),
+        ("project_spend_limit_exceeded", QuotaExhausted),
+        ("enforced_spend_limit_reached", QuotaExhausted),
+        ("contract_spend_limit_reached", QuotaExhausted),
+        ("ramp_limit_exceeded", RateLimited),
+        ("content_filter", Refused),
+        ("content_policy_violation", Refused),
+        ("image_content_policy_violation", Refused),
+        ("responsibleaipolicyviolation", Refused),
+        ("moderation_blocked", Refused),
+        ("data_inspection_failed", Refused),
+        ("invalid_prompt", Refused),
+        ("model_not_found", ModelUnknown),
+        ("deploymentnotfound", ModelUnknown),
+        ("invalid_api_key", Authentication),
+        ("account_deactivated", Authentication),
+        ("no_db_connection", Authentication),
+        ("overloaded_error", Overloaded),
+        ("engine_overloaded_error", Overloaded),
+    ],
+    weak_codes: &[
+        ("invalid_request_error", BadRequest),
+        ("badrequesterror", BadRequest),
+        ("invalid_argument", BadRequest),
+        ("authentication_error", Authentication),
+        ("unauthenticated", Authentication),
+        ("permission_error", Permission),
+        ("permission_denied", Permission),
+        ("not_found_error", ModelUnknown),
+        ("notfounderror", ModelUnknown),
+        ("rate_limit_exceeded", RateLimited),
+        ("rate_limit_error", RateLimited),
+        ("throttling_error", RateLimited),
+        ("resource_exhausted", RateLimited),
+        ("slow_down", Overloaded),
+        ("unavailable", Overloaded),
+        ("timeout_error", Timeout),
+        ("deadline_exceeded", Timeout),
+        ("api_error", ServerError),
+        ("server_error", ServerError),
+        ("internal_server_error", ServerError),
+    ],
+    rejections: &[
+        ("maximum context length", ContextOverflow),
+        ("exceeds the context window", ContextOverflow),
+        ("exceed context limit", ContextOverflow),
+        ("exceeds the maximum number of tokens", ContextOverflow),
+        ("exceeds the available context size", ContextOverflow),
+        ("exceeded model token limit", ContextOverflow),
+        ("prompt is too long", ContextOverflow),
+        ("maximum prompt length is", ContextOverflow),
+        ("context length is only", ContextOverflow),
+        ("input is too long for requested model", ContextOverflow),
+        ("reduce the length of the messages", ContextOverflow),
+        ("contextwindowexceedederror", ContextOverflow),
+        ("credit balance is too low", QuotaExhausted),
+        ("api usage limits", QuotaExhausted),
+        ("spend limit", QuotaExhausted),
+        ("insufficient balance", QuotaExhausted),
+        ("insufficient credits", QuotaExhausted),
+        ("insufficient_quota", QuotaExhausted),
+        ("content exists risk", Refused),
+        ("content management policy", Refused),
+        ("usage policy", Refused),
+        ("no connected db", Authentication),
+        ("is not a valid model id", ModelUnknown),
+        ("invalid model name", ModelUnknown),
+    ],
+    overload: &["overloaded", "slow down", "slow_down", "at capacity", "out of capacity", "no capacity"],
+    short_windows: &["per minute", "per second", "/min", "perminute", "rpm", "tpm"],
+    empty_codes: &["invalid_request_error", "bad_request", "badrequesterror", "invalid_argument", "unknown_error"],
+};

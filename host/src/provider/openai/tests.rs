@@ -1,0 +1,410 @@
+//! The mapping of requests and answers, and the promises about keys and addresses.
+
+use super::*;
+use crate::clock::SimulatedClock;
+use crate::domain::{
+    JsonSchema, Media, MediaSource, Message, OtherPart, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall,
+    ToolChoice, ToolResult,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn pair(name: &str, value: &str) -> Pair {
+    Pair { name: name.to_owned(), value: value.to_owned() }
+}
+
+fn message(speaker: Speaker, parts: Vec<Part>) -> Message {
+    Message { speaker, parts, cache: false, extra: vec![] }
+}
+
+fn text(text: &str) -> Part {
+    Part::Text(text.to_owned())
+}
+
+fn media(mime_type: &str, source: MediaSource, extra: Vec<Pair>) -> Part {
+    Part::Media(Media { mime_type: mime_type.to_owned(), source, extra })
+}
+
+fn bytes(bytes: &[u8]) -> MediaSource {
+    MediaSource::Bytes(bytes.into())
+}
+
+fn request(messages: Vec<Message>) -> Request {
+    Request {
+        role: "default".to_owned(),
+        messages,
+        tools: vec![],
+        tool_choice: None,
+        format: ResponseFormat::Text,
+        max_output_tokens: None,
+        temperature: None,
+        top_p: None,
+        stop: vec![],
+        seed: None,
+        on_overflow: None,
+        extra: vec![],
+    }
+}
+
+fn call(request: Request) -> Call {
+    Call { model: "m".to_owned(), request: Arc::new(request) }
+}
+
+fn encoded(request: Request) -> Value {
+    serde_json::from_slice(&encode(&call(request), LimitField::MaxTokens).unwrap()).unwrap()
+}
+
+fn messages(messages: Vec<Message>) -> Value {
+    encoded(request(messages))["messages"].take()
+}
+
+fn refused(request: Request) -> String {
+    let error = encode(&call(request), LimitField::MaxTokens).unwrap_err();
+    assert_eq!(error.class, ErrorClass::BadRequest);
+    error.message
+}
+
+fn answer(body: &str) -> Result<Answer, ProviderError> {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-request-id", HeaderValue::from_static("req-1"));
+    read(&Exchange { status: 200, headers: &headers, body: body.as_bytes(), now_unix_ms: 0, model: "asked" })
+}
+
+fn completion(choice: &Value) -> crate::domain::Completion {
+    answer(&json!({ "choices": [choice] }).to_string()).unwrap().completion
+}
+
+#[test]
+fn the_least_request_holds_nothing_that_was_not_asked_for() {
+    let body =
+        encoded(request(vec![message(Speaker::System, vec![text("s")]), message(Speaker::User, vec![text("u")])]));
+    let expected = json!([{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]);
+    assert_eq!(body, json!({"model": "m", "messages": expected}));
+}
+
+#[test]
+fn parameters_go_where_they_belong() {
+    let body = encoded(Request {
+        tools: vec![Tool {
+            name: "f".to_owned(),
+            description: "d".to_owned(),
+            parameters: r#"{"type":"object"}"#.to_owned(),
+            extra: vec![pair("strict", "true")],
+        }],
+        tool_choice: Some(ToolChoice::Named("f".to_owned())),
+        format: ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema: "{}".to_owned(), strict: true }),
+        max_output_tokens: Some(7),
+        temperature: Some(0.5),
+        top_p: Some(0.9),
+        stop: vec!["x".to_owned()],
+        seed: Some(u64::MAX),
+        extra: vec![pair("temperature", "2"), pair("top_k", "5")],
+        ..request(vec![])
+    });
+    let function = json!({"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": true});
+    let expected = json!({
+        "model": "m",
+        "messages": [],
+        "tools": [{"type": "function", "function": function}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": true, "schema": {}}},
+        "max_tokens": 7,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "stop": ["x"],
+        "seed": u64::MAX,
+        "top_k": 5,
+    });
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn a_schema_keeps_the_order_of_its_properties() {
+    let schema = r#"{"properties":{"z":{},"a":{}}}"#.to_owned();
+    let format = ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema: schema.clone(), strict: false });
+    let body = encode(&call(Request { format, ..request(vec![]) }), LimitField::MaxTokens).unwrap();
+    assert!(String::from_utf8(body).unwrap().contains(&schema));
+}
+
+#[test]
+fn only_openais_own_hosts_get_the_newer_limit() {
+    for (host, field) in [
+        ("api.openai.com", LimitField::MaxCompletionTokens),
+        ("eu.api.openai.com", LimitField::MaxCompletionTokens),
+        ("notapi.openai.com", LimitField::MaxTokens),
+        ("127.0.0.1", LimitField::MaxTokens),
+    ] {
+        assert_eq!(LimitField::for_host(host), field, "{host}");
+    }
+}
+
+#[test]
+fn every_kind_of_part_has_its_place() {
+    let parts = vec![
+        text("look"),
+        media("image/png", MediaSource::Url("https://x/y.png".to_owned()), vec![pair("detail", "\"low\"")]),
+        media("image/png", bytes(b"foo"), vec![]),
+        media("audio/mpeg", bytes(b"foo"), vec![]),
+        media("application/pdf", bytes(b"foo"), vec![pair("filename", "\"a.pdf\"")]),
+        media("text/csv", bytes(b"foo"), vec![]),
+        media("application/pdf", MediaSource::Url(String::new()), vec![pair("file_id", "\"file-1\"")]),
+        Part::Other(OtherPart { kind: "x".to_owned(), value: r#"{"type":"x","y":1}"#.to_owned() }),
+    ];
+    let expected = json!([{"role": "user", "content": [
+        {"type": "text", "text": "look"},
+        {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,Zm9v"}},
+        {"type": "input_audio", "input_audio": {"data": "Zm9v", "format": "mp3"}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,Zm9v", "filename": "a.pdf"}},
+        {"type": "file", "file": {"file_data": "data:text/csv;base64,Zm9v", "filename": "file.csv"}},
+        {"type": "file", "file": {"file_id": "file-1"}},
+        {"type": "x", "y": 1},
+    ]}]);
+    assert_eq!(messages(vec![message(Speaker::User, parts)]), expected);
+}
+
+fn tool_result(id: &str, media: Vec<Media>) -> Part {
+    let (call_id, name, content) = (id.to_owned(), "f".to_owned(), format!("result of {id}"));
+    Part::ToolResult(ToolResult { call_id, name, content, is_error: false, media })
+}
+
+#[test]
+fn a_round_of_tool_calls_stays_in_order_with_media_behind_the_results() {
+    let arguments = r#"{"a":1}"#.to_owned();
+    let extra = vec![pair("extra_content", r#"{"s":"t"}"#)];
+    let call = Part::ToolCall(ToolCall { id: "1".to_owned(), name: "f".to_owned(), arguments, extra });
+    let image = Media { mime_type: "image/png".to_owned(), source: bytes(b"foo"), extra: vec![] };
+    let function = json!({"name": "f", "arguments": "{\"a\":1}"});
+    let calls = json!([{"id": "1", "type": "function", "function": function, "extra_content": {"s": "t"}}]);
+    let image_part = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,Zm9v"}});
+    let expected = json!([
+        {"role": "assistant", "content": null, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "1", "content": "result of 1"},
+        {"role": "tool", "tool_call_id": "2", "content": "result of 2"},
+        {"role": "user", "content": [image_part]},
+        {"role": "user", "content": "go on"},
+    ]);
+    let conversation = vec![
+        message(Speaker::Assistant, vec![call]),
+        message(Speaker::Tool, vec![tool_result("1", vec![image])]),
+        message(Speaker::Tool, vec![tool_result("2", vec![])]),
+        message(Speaker::User, vec![text("go on")]),
+    ];
+    assert_eq!(messages(conversation), expected);
+}
+
+#[test]
+fn what_the_wire_cannot_say_is_refused_before_it_is_sent() {
+    let sound = media("audio/wav", MediaSource::Url("https://x".to_owned()), vec![]);
+    assert!(refused(request(vec![message(Speaker::User, vec![sound])])).contains("send its bytes"));
+    assert!(refused(request(vec![message(Speaker::Tool, vec![text("x")])])).contains("tool results"));
+    let stream = Request { extra: vec![pair("stream", "true")], ..request(vec![]) };
+    assert!(refused(stream).contains("`stream` belongs to the host"));
+    let broken = Request { extra: vec![pair("top_k", "}")], ..request(vec![]) };
+    assert!(refused(broken).contains("`top_k` is not JSON"));
+}
+
+#[test]
+fn an_answer_is_read_whole() {
+    let usage = json!({
+        "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost": 0.1,
+        "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 2},
+    });
+    let message = json!({"role": "assistant", "content": "hi", "reasoning_content": "hm"});
+    let body = json!({
+        "model": "m-2024", "usage": usage, "service_tier": "flex",
+        "choices": [{"message": message, "finish_reason": "length"}],
+    });
+    let answer = answer(&body.to_string()).unwrap();
+    assert_eq!(answer.request_id.as_deref(), Some("req-1"));
+    assert_eq!(answer.body, body.to_string());
+    let completion = answer.completion;
+    assert_eq!(
+        (completion.text.as_str(), completion.finish.as_str(), completion.model.as_str()),
+        ("hi", "length", "m-2024")
+    );
+    let usage = completion.usage;
+    assert_eq!(
+        (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.reasoning_tokens),
+        (10, 5, 4, 2)
+    );
+    assert_eq!(usage.extra, [pair("cost", "0.1")]);
+    assert_eq!(completion.extra, [pair("reasoning_content", "\"hm\""), pair("service_tier", "\"flex\"")]);
+}
+
+#[test]
+fn reasoning_that_stands_in_the_total_alone_is_counted_as_output() {
+    let usage = json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 115});
+    let body = json!({"choices": [{"message": {"content": "hi"}}], "usage": usage});
+    assert_eq!(answer(&body.to_string()).unwrap().completion.usage.output_tokens, 105);
+}
+
+#[test]
+fn usage_of_a_wrong_shape_does_not_spoil_the_answer() {
+    for usage in [json!(null), json!([]), json!({"prompt_tokens": "many", "prompt_tokens_details": 3})] {
+        let body = json!({"choices": [{"message": {"content": "hi"}}], "usage": usage});
+        assert_eq!(answer(&body.to_string()).unwrap().completion.usage.input_tokens, 0);
+    }
+}
+
+#[test]
+fn finishes_are_mapped_and_unknown_ones_kept() {
+    for (reason, expected) in [
+        (json!("stop"), "stop"),
+        (json!("length"), "length"),
+        (json!("content_filter"), "content-filter"),
+        (json!("tool_calls"), "tool-calls"),
+        (json!("model_context_window_exceeded"), "model_context_window_exceeded"),
+        (json!(null), "stop"),
+    ] {
+        assert_eq!(completion(&json!({"message": {"content": "x"}, "finish_reason": reason})).finish, expected);
+    }
+}
+
+#[test]
+fn an_answer_without_words_counts_only_with_a_reason() {
+    for reason in ["length", "content_filter"] {
+        assert_eq!(completion(&json!({"message": {"content": null}, "finish_reason": reason})).text, "");
+    }
+    let refusal = completion(&json!({"message": {"content": null, "refusal": "I won't"}, "finish_reason": "stop"}));
+    assert_eq!((refusal.finish.as_str(), &refusal.extra[..]), ("refusal", &[pair("refusal", "\"I won't\"")][..]));
+    let empty = json!({"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]});
+    assert_eq!(answer(&empty.to_string()).unwrap_err().code, "empty_answer");
+}
+
+#[test]
+fn content_in_parts_is_joined_and_unknown_parts_are_kept() {
+    let thinking = json!({"type": "thinking", "thinking": "hm"});
+    let parts = json!([thinking, {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]);
+    let completion = completion(&json!({"message": {"content": parts}, "finish_reason": "stop"}));
+    assert_eq!(completion.text, "ab");
+    assert_eq!(completion.opaque, [OtherPart { kind: "thinking".to_owned(), value: thinking.to_string() }]);
+}
+
+#[test]
+fn tool_calls_are_read_even_if_the_server_says_stop() {
+    let calls = json!([
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}, "extra_content": {"s": 1}},
+        {"function": {"name": "g", "arguments": {"y": 2}}},
+    ]);
+    let completion = completion(&json!({"message": {"content": null, "tool_calls": calls}, "finish_reason": "stop"}));
+    assert_eq!(completion.finish, "tool-calls");
+    let [first, second] = &completion.tool_calls[..] else { panic!("two calls") };
+    assert_eq!((first.id.as_str(), first.arguments.as_str()), ("a", "{\"x\":1}"));
+    assert_eq!(first.extra, [pair("extra_content", "{\"s\":1}")]);
+    assert_eq!((second.id.as_str(), second.arguments.as_str()), ("call_1", "{\"y\":2}"));
+}
+
+fn client(base_url: &str, key: &str) -> Result<OpenAi, ProviderSettingsError> {
+    let key = Some(ApiKey::new(key.to_owned()));
+    OpenAi::new(base_url, key, Duration::from_secs(1), Arc::new(SimulatedClock::default()))
+}
+
+#[test]
+fn addresses_are_taken_with_and_without_a_slash_and_with_a_query() {
+    for (base_url, url, shown) in [
+        ("http://h/v1", "http://h/v1/chat/completions", "openai at http://h/v1"),
+        ("http://h/v1/", "http://h/v1/chat/completions", "openai at http://h/v1"),
+        ("http://h", "http://h/chat/completions", "openai at http://h"),
+        ("https://h/x?api-version=1", "https://h/x/chat/completions?api-version=1", "openai at https://h/x"),
+    ] {
+        let client = client(base_url, "k").unwrap();
+        assert_eq!((client.endpoint.as_str(), client.describe().as_str()), (url, shown));
+    }
+}
+
+#[test]
+fn addresses_that_cannot_work_or_hold_a_secret_are_refused() {
+    for base_url in ["", "h/v1", "ftp://h", "http://h/v1/chat/completions"] {
+        assert!(client(base_url, "k").is_err(), "{base_url}");
+    }
+    let error = client("http://user:hunter2@h/v1", "k").unwrap_err().to_string();
+    assert!(!error.contains("hunter2") && error.contains("API key"), "{error}");
+}
+
+#[test]
+fn the_key_shows_neither_in_debug_nor_in_errors() {
+    let client = client("http://h/v1", "sk-secret-1").unwrap();
+    assert!(!format!("{client:?} {:?}", client.authorization).contains("secret"));
+    let echo = br#"{"error":{"message":"wrong key sk-secret-1","code":"sk-secret-1"}}"#;
+    let error = client.read(401, &HeaderMap::new(), echo, "m").unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+    assert_eq!(error.message, "status 401: wrong key [key]; check the API key");
+}
+
+#[test]
+fn a_key_that_is_no_header_is_refused_without_being_shown() {
+    for key in ["sk-secret\n", "sk secret", "sk-sécret", ""] {
+        let error = client("http://h/v1", key).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("sk"), "{error}");
+    }
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<u32>().prop_map(Value::from),
+        prop_oneof![Just(""), Just("stop"), Just("text"), Just("tool_calls"), Just("refusal"), Just("x")]
+            .prop_map(Value::from),
+    ];
+    let name = prop::sample::select(vec![
+        "choices",
+        "message",
+        "content",
+        "error",
+        "finish_reason",
+        "tool_calls",
+        "function",
+        "name",
+        "arguments",
+        "refusal",
+        "type",
+        "text",
+        "usage",
+        "prompt_tokens",
+        "code",
+        "details",
+        "id",
+        "model",
+    ]);
+    leaf.prop_recursive(6, 64, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::vec((name.clone(), inner), 0..5)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())),
+        ]
+    })
+}
+
+fn check_arbitrary(status: u16, body: &[u8]) {
+    let result = read(&Exchange { status, headers: &HeaderMap::new(), body, now_unix_ms: 0, model: "m" });
+    if let Ok(Answer { completion, .. }) = result {
+        assert!((200..300).contains(&status));
+        let excused = ["length", "content-filter", "refusal"].contains(&completion.finish.as_str());
+        assert!(!completion.text.is_empty() || !completion.tool_calls.is_empty() || excused);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(status in 100_u16..600, body in prop::collection::vec(any::<u8>(), 0..200)) {
+        check_arbitrary(status, &body);
+        check_arbitrary(200, &body);
+    }
+
+    #[test]
+    fn no_json_is_a_success_without_content(status in 200_u16..600, value in json_value(), parts in json_value()) {
+        check_arbitrary(status, value.to_string().as_bytes());
+        for body in [
+            json!({"choices": value}),
+            json!({"choices": [value]}),
+            json!({"choices": [{"message": value, "finish_reason": "stop"}], "usage": parts}),
+            json!({"choices": [{"message": {"content": value, "tool_calls": parts}}]}),
+            json!({"error": value}),
+        ] {
+            check_arbitrary(200, body.to_string().as_bytes());
+            check_arbitrary(status, body.to_string().as_bytes());
+        }
+    }
+}

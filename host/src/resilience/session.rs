@@ -1,0 +1,187 @@
+//! The world of models as one attempt of one item sees it, with the journal in front: what was answered before is answered again from
+//! the store, by what was asked and how often, not by when.
+
+use super::ledger::CallKey;
+use super::retry::Retried;
+use super::stack::{Route, Stack};
+use super::{hash, tokens};
+use crate::domain::{
+    CallEnd, Completion, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request, TokenCount,
+};
+use crate::provider::ProviderError;
+use crate::store::AttemptId;
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a session starts with.
+pub struct SessionStart {
+    pub item: ItemId,
+    pub seq: ItemSeq,
+    pub attempt: AttemptId,
+    /// What was answered to earlier executions of this attempt: request hash and occurrence.
+    pub answers: HashMap<([u8; 32], u32), Completion>,
+    /// The roles that the plugin named.
+    pub roles: Arc<[String]>,
+    /// Questions that the attempt may ask; answers from the journal count too, so that a replay ends where the first run did.
+    pub calls_max: u64,
+}
+
+/// One attempt's way to the models.
+pub struct ItemSession {
+    stack: Arc<Stack>,
+    start: SessionStart,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    occurrences: HashMap<[u8; 32], u32>,
+    asked: u64,
+    reused: u64,
+}
+
+/// A question with its place in the attempt.
+struct Question {
+    request: Arc<Request>,
+    hash: [u8; 32],
+    occurrence: u32,
+}
+
+impl ItemSession {
+    pub fn new(stack: Arc<Stack>, start: SessionStart) -> Self {
+        Self { stack, start, state: Mutex::default() }
+    }
+
+    /// Paid answers of earlier executions that this one did not ask for again.
+    pub fn answers_not_reused(&self) -> u64 {
+        let reused = self.state.lock().unwrap_or_else(PoisonError::into_inner).reused;
+        (self.start.answers.len() as u64).saturating_sub(reused)
+    }
+
+    fn route(&self, request: &Request) -> Result<&Route, LlmError> {
+        if !self.start.roles.iter().any(|role| *role == request.role) {
+            return Err(denied(
+                "unknown_role",
+                format!("the plugin asks for the model role `{}`, which its manifest does not name", request.role),
+            ));
+        }
+        if let Some(field) = request.extra.first() {
+            return Err(denied(
+                "field_not_allowed",
+                format!("the provider's own field `{}` is not allowed by the operator", field.name),
+            ));
+        }
+        self.stack.route.as_ref().ok_or_else(|| {
+            denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
+        })
+    }
+
+    /// Gives a question its occurrence, in the order in which they are asked.
+    fn question(&self, route: &Route, request: Request) -> Result<Question, LlmError> {
+        let hash = hash::request_hash(&route.model, &request);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.asked >= self.start.calls_max {
+            return Err(LlmError {
+                kind: LlmErrorKind::Limit,
+                code: "too_many_calls".into(),
+                message: format!("an item may ask {} times (--max-item-calls)", self.start.calls_max),
+                extra: Vec::new(),
+            });
+        }
+        state.asked += 1;
+        let next = state.occurrences.entry(hash).or_default();
+        let occurrence = *next;
+        *next += 1;
+        Ok(Question { request: Arc::new(request), hash, occurrence })
+    }
+
+    async fn answer(&self, route: &Route, question: Question) -> Result<Completion, CallEnd> {
+        if let Some(completion) = self.start.answers.get(&(question.hash, question.occurrence)) {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
+            self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
+            return Ok(completion.clone());
+        }
+        if self.stack.halt.is_thrown() {
+            return Err(CallEnd::Suspended);
+        }
+        match self.dispatch(route.clone(), question).await {
+            Some(Retried::Answered(completion)) => Ok(completion),
+            Some(Retried::Failed(error)) => Err(CallEnd::Error(for_plugin(error))),
+            // A task that was aborted, like a run that was halted, leaves the item pending.
+            Some(Retried::Halted) | None => Err(CallEnd::Suspended),
+        }
+    }
+
+    /// As a task of its own, so that a guest's end does not end a call under way.
+    async fn dispatch(&self, route: Route, question: Question) -> Option<Retried<Completion>> {
+        let key = CallKey {
+            item: self.start.seq,
+            attempt: self.start.attempt,
+            hash: question.hash,
+            occurrence: question.occurrence,
+        };
+        let (stack, item) = (Arc::clone(&self.stack), self.start.item.clone());
+        let call = async move { stack.call(&route, &item, key, question.request).await };
+        self.stack.tasks.spawn_on(call, &self.stack.runtime).await.ok()
+    }
+}
+
+#[async_trait]
+impl Llm for ItemSession {
+    async fn complete(&self, request: Request) -> Result<Completion, CallEnd> {
+        let route = self.route(&request)?;
+        let question = self.question(route, request)?;
+        self.answer(route, question).await
+    }
+
+    async fn complete_many(&self, requests: Vec<Request>) -> Result<Vec<Result<Completion, LlmError>>, CallEnd> {
+        let questions = requests
+            .into_iter()
+            .map(|request| {
+                let route = self.route(&request)?;
+                Ok((route, self.question(route, request)?))
+            })
+            .collect::<Result<Vec<_>, LlmError>>()?;
+        let ends = join_all(questions.into_iter().map(|(route, question)| self.answer(route, question))).await;
+        ends.into_iter()
+            .map(|end| match end {
+                Ok(completion) => Ok(Ok(completion)),
+                Err(CallEnd::Error(error)) => Ok(Err(error)),
+                Err(CallEnd::Suspended) => Err(CallEnd::Suspended),
+            })
+            .collect()
+    }
+
+    async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError> {
+        let route = self.route(&request)?;
+        let (model, window) = (route.model.clone(), route.window);
+        let count = self.stack.runtime.spawn(tokens::count(model, Arc::new(request), window));
+        count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))
+    }
+}
+
+fn denied(code: &str, message: String) -> LlmError {
+    LlmError { kind: LlmErrorKind::Denied, code: code.into(), message, extra: Vec::new() }
+}
+
+/// What a plugin is told of a provider's error.
+fn for_plugin(error: ProviderError) -> LlmError {
+    let kind = match error.class {
+        ErrorClass::RateLimited
+        | ErrorClass::Overloaded
+        | ErrorClass::Timeout
+        | ErrorClass::Connection
+        | ErrorClass::ServerError
+        | ErrorClass::Garbage => LlmErrorKind::Transient,
+        ErrorClass::ContextOverflow => LlmErrorKind::TooLarge,
+        ErrorClass::BadRequest => LlmErrorKind::Rejected,
+        ErrorClass::Refused => LlmErrorKind::Refused,
+        ErrorClass::Authentication | ErrorClass::Permission | ErrorClass::QuotaExhausted | ErrorClass::ModelUnknown => {
+            LlmErrorKind::Denied
+        }
+    };
+    let class = Pair { name: "class".into(), value: format!("\"{}\"", error.class) };
+    LlmError { kind, code: error.code, message: error.message, extra: vec![class] }
+}

@@ -1,0 +1,187 @@
+//! Owns a run: hands out items, counts what comes back, and decides when to stop.
+
+use super::worker::{ItemEnded, ItemReport, Shared, run_item};
+use super::{Ending, Phase, Shutdown};
+use crate::resilience::HaltReason;
+use crate::store::{Cursor, PendingItem, StoreError};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+/// Items that are read from the store at once.
+const PAGE: usize = 1_000;
+/// How long calls under way may take to reach the journal once guests were interrupted.
+const INTERRUPTED_CALLS_GRACE: Duration = Duration::from_secs(2);
+
+/// How a run works through its items.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// Items in flight.
+    pub concurrency: usize,
+    /// 0: never stop.
+    pub consecutive_errors_max: u32,
+    /// Whether items that failed in earlier runs are taken up again.
+    pub retry_failed: bool,
+    /// How long what is in flight may take after the first signal.
+    pub grace: Duration,
+}
+
+/// What a run amounts to, beside what its events say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunTotals {
+    pub attempts: u64,
+    pub answers_not_reused: u64,
+}
+
+/// The state of a run; nobody else changes it.
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    settings: RunSettings,
+    guests: Handle,
+    shutdown: Shutdown,
+    queue: VecDeque<PendingItem>,
+    cursor: Option<Cursor>,
+    exhausted: bool,
+    consecutive_errors: u32,
+    totals: RunTotals,
+}
+
+impl Dispatcher {
+    /// `guests`: the runtime that guests run on, apart from the network's.
+    pub fn new(shared: Arc<Shared>, settings: RunSettings, guests: Handle, shutdown: Shutdown) -> Self {
+        Self {
+            shared,
+            settings,
+            guests,
+            shutdown,
+            queue: VecDeque::new(),
+            cursor: None,
+            exhausted: false,
+            consecutive_errors: 0,
+            totals: RunTotals::default(),
+        }
+    }
+
+    /// Runs until nothing is pending or something stops it. When it returns, no guest and no call is under way.
+    pub async fn run(mut self) -> (Ending, RunTotals) {
+        let ending = match self.work().await {
+            Ok(ending) => ending,
+            Err(error) => Ending::Broken { message: error.to_string() },
+        };
+        (ending, self.totals)
+    }
+
+    async fn work(&mut self) -> Result<Ending, StoreError> {
+        let mut flight: JoinSet<ItemReport> = JoinSet::new();
+        let stopped_by = loop {
+            if let Some(ending) = self.must_stop() {
+                break Some(ending);
+            }
+            self.fill(&mut flight).await?;
+            if flight.is_empty() {
+                break None;
+            }
+            let phase = self.shutdown.phase();
+            tokio::select! {
+                joined = flight.join_next() => self.account(joined),
+                () = self.shared.halt.thrown() => {}
+                () = self.shutdown.changed_from(phase) => {}
+            }
+        };
+        self.drain(&mut flight, stopped_by.is_some()).await;
+        Ok(self.ending(stopped_by))
+    }
+
+    /// Why nothing new may begin.
+    fn must_stop(&self) -> Option<Ending> {
+        match self.shutdown.phase() {
+            Phase::Running => {}
+            Phase::Draining { signal } | Phase::Interrupting { signal } => return Some(Ending::Interrupted { signal }),
+        }
+        if let Some(reason) = self.shared.halt.reason() {
+            return Some(reason.into());
+        }
+        let most = self.settings.consecutive_errors_max;
+        (most > 0 && self.consecutive_errors >= most).then_some(Ending::ConsecutiveErrors { count: most })
+    }
+
+    async fn fill(&mut self, flight: &mut JoinSet<ItemReport>) -> Result<(), StoreError> {
+        while flight.len() < self.settings.concurrency {
+            let Some(pending) = self.next().await? else { return Ok(()) };
+            let shared = Arc::clone(&self.shared);
+            flight.spawn_on(async move { run_item(&shared, pending).await }, &self.guests);
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<PendingItem>, StoreError> {
+        if self.queue.is_empty() && !self.exhausted {
+            let page =
+                self.shared.store.pending(self.cursor, PAGE, self.settings.retry_failed, self.shared.run).await?;
+            self.cursor = page.next.or(self.cursor);
+            self.exhausted = page.next.is_none();
+            self.queue = page.items.into();
+        }
+        Ok(self.queue.pop_front())
+    }
+
+    fn account(&mut self, joined: Option<Result<ItemReport, tokio::task::JoinError>>) {
+        match joined {
+            None => {}
+            Some(Ok(report)) => {
+                self.totals.attempts += report.attempts;
+                self.totals.answers_not_reused += report.answers_not_reused;
+                match report.ended {
+                    ItemEnded::Done => self.consecutive_errors = 0,
+                    ItemEnded::Failed => self.consecutive_errors += 1,
+                    ItemEnded::Suspended => {}
+                }
+            }
+            Some(Err(error)) if error.is_cancelled() => {}
+            // A panic in a worker is our fault: the item stays pending, and the run must not claim to be well.
+            Some(Err(error)) => {
+                self.shared.halt.throw(HaltReason::Store { message: format!("an item's task failed: {error}") })
+            }
+        }
+    }
+
+    /// Lets what is in flight finish, within the grace period and until the next signal.
+    async fn drain(&mut self, flight: &mut JoinSet<ItemReport>, stopped: bool) {
+        let grace = tokio::time::sleep(self.settings.grace);
+        tokio::pin!(grace);
+        let mut interrupted = false;
+        while !flight.is_empty() {
+            let phase = self.shutdown.phase();
+            if matches!(phase, Phase::Interrupting { .. }) {
+                interrupted = true;
+                break;
+            }
+            tokio::select! {
+                joined = flight.join_next() => self.account(joined),
+                () = &mut grace, if stopped => { interrupted = true; break; }
+                () = self.shutdown.changed_from(phase) => {}
+            }
+        }
+        flight.abort_all();
+        while let Some(joined) = flight.join_next().await {
+            self.account(Some(joined));
+        }
+        if interrupted {
+            // Those that wait before a retry would wait on.
+            self.shared.halt.throw(HaltReason::Interrupted);
+            let _ = tokio::time::timeout(INTERRUPTED_CALLS_GRACE, self.shared.stack.drained()).await;
+        } else {
+            self.shared.stack.drained().await;
+        }
+    }
+
+    /// A reason from within that came up while draining counts too; a signal goes before it.
+    fn ending(&self, stopped_by: Option<Ending>) -> Ending {
+        match stopped_by {
+            Some(ending) => ending,
+            None => self.must_stop().unwrap_or(Ending::Finished),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! How a run ends.
+
+use crate::resilience::HaltReason;
+
+/// POSIX.
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
+/// Every way a run can end, for the summary, the store and the exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing is pending.
+    Finished,
+    /// A rule stopped it.
+    ConsecutiveErrors {
+        count: u32,
+    },
+    /// A person is needed.
+    Parked {
+        code: String,
+        message: String,
+    },
+    ParkedUntil {
+        unix_ms: u64,
+        message: String,
+    },
+    Budget {
+        message: String,
+    },
+    /// By SIGINT or SIGTERM.
+    Interrupted {
+        signal: i32,
+    },
+    /// The store failed, or the host itself.
+    Broken {
+        message: String,
+    },
+}
+
+impl From<HaltReason> for Ending {
+    fn from(reason: HaltReason) -> Self {
+        match reason {
+            HaltReason::Parked { code, message } => Self::Parked { code, message },
+            HaltReason::ParkedUntil { unix_ms, message } => Self::ParkedUntil { unix_ms, message },
+            HaltReason::Budget { message } => Self::Budget { message },
+            HaltReason::Store { message } => Self::Broken { message },
+            HaltReason::Interrupted => Self::Interrupted { signal: SIGINT },
+        }
+    }
+}
+
+impl Ending {
+    /// The word in the summary's `ended.state` and in the store.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::ConsecutiveErrors { .. } => "stopped",
+            Self::Parked { .. } | Self::ParkedUntil { .. } => "parked",
+            Self::Budget { .. } => "budget",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Broken { .. } => "broken",
+        }
+    }
+
+    /// For a person: why.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Finished => "nothing is pending".into(),
+            Self::ConsecutiveErrors { count } => {
+                format!("{count} items in a row failed (--max-consecutive-errors {count}; 0 never stops)")
+            }
+            Self::Parked { message, .. } | Self::ParkedUntil { message, .. } | Self::Budget { message } => {
+                message.clone()
+            }
+            Self::Interrupted { signal } => match *signal {
+                SIGTERM => "terminated (SIGTERM)".into(),
+                _ => "interrupted (Ctrl-C)".into(),
+            },
+            Self::Broken { message } => message.clone(),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! A run: registers the input, works through what is pending, ends in one of the ways that the README lists.
+//!
+//! The dispatcher owns all state of a run; workers only report to it. Must not know: formats of files, protocols of providers,
+//! terminals.
+
+mod contract;
+mod dispatcher;
+mod ending;
+mod register;
+mod shutdown;
+mod tally;
+mod worker;
+
+pub use contract::{Contract, ContractError};
+pub use dispatcher::{Dispatcher, RunSettings, RunTotals};
+pub use ending::Ending;
+pub use register::{DuplicatePolicy, RegisterError, Registered, register};
+pub use shutdown::{Phase, Shutdown};
+pub use tally::{Tally, TallySnapshot};
+pub use worker::Shared;

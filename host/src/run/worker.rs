@@ -1,0 +1,284 @@
+//! One item from its first attempt to its end: attempts, waits between them, and what is stored of each.
+
+use super::Contract;
+use crate::clock::Clock;
+use crate::domain::{
+    AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
+};
+use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Stack};
+use crate::sandbox::{AttemptReport, Job, Plugin};
+use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// What all workers share.
+pub struct Shared {
+    pub plugin: Arc<Plugin>,
+    pub job: Job,
+    pub contract: Contract,
+    pub store: Store,
+    pub stack: Arc<Stack>,
+    pub halt: Arc<Halt>,
+    pub clock: Arc<dyn Clock>,
+    pub events: Arc<dyn EventSink>,
+    pub run: RunId,
+    pub generation: GenerationId,
+    pub roles: Arc<[String]>,
+    /// Attempts of an item in one run.
+    pub attempts_max: u32,
+    pub item_calls_max: u64,
+    /// Instances that may be live.
+    pub live: Semaphore,
+}
+
+/// How an item left its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ItemEnded {
+    Done,
+    Failed,
+    /// It stays pending.
+    Suspended,
+}
+
+/// What a worker reports.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ItemReport {
+    pub ended: ItemEnded,
+    pub attempts: u64,
+    /// Paid answers that the plugin did not ask for again.
+    pub answers_not_reused: u64,
+}
+
+/// Runs an item until it is done, failed, or the run stops.
+pub(super) async fn run_item(shared: &Shared, pending: PendingItem) -> ItemReport {
+    let mut worker = Worker { shared, item: pending.item, attempts: 0, answers_not_reused: 0 };
+    let ended = match worker.run(pending.has_history).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            shared.halt.throw(HaltReason::Store { message: error.to_string() });
+            ItemEnded::Suspended
+        }
+    };
+    ItemReport { ended, attempts: worker.attempts, answers_not_reused: worker.answers_not_reused }
+}
+
+struct Worker<'a> {
+    shared: &'a Shared,
+    item: Item,
+    attempts: u64,
+    answers_not_reused: u64,
+}
+
+/// What the store knows of earlier executions.
+struct Start {
+    number: AttemptNumber,
+    executions: u32,
+    budget: Budget,
+    context: Option<String>,
+    answers: HashMap<([u8; 32], u32), crate::domain::Completion>,
+}
+
+impl Worker<'_> {
+    async fn run(&mut self, has_history: bool) -> Result<ItemEnded, StoreError> {
+        let mut start = self.start(has_history).await?;
+        if let Err(failure) = self.shared.contract.check_item(&self.item) {
+            let attempt = self.begin(&start).await?;
+            return self.fail(attempt, &start, failure, Vec::new()).await;
+        }
+        loop {
+            if self.shared.halt.is_thrown() {
+                return Ok(ItemEnded::Suspended);
+            }
+            let (attempt, report) = self.attempt(&mut start).await?;
+            let logs = self.guest_log(&report);
+            match report.verdict {
+                Verdict::Suspended => return Ok(ItemEnded::Suspended),
+                Verdict::Failed(failure) => return self.fail(attempt, &start, failure, logs).await,
+                Verdict::Finished(outcome) => return self.finish(attempt, &start, outcome, logs).await,
+                Verdict::Retry(retryable) => {
+                    let ended_ms = self.shared.clock.unix_ms();
+                    self.shared.store.attempt_retry(attempt, ended_ms, &retryable).await?;
+                    if self.attempts >= u64::from(self.shared.attempts_max) {
+                        return self.fail(attempt, &start, exhausted(retryable, self.attempts), logs).await;
+                    }
+                    if !self.wait(&retryable, start.number).await {
+                        return Ok(ItemEnded::Suspended);
+                    }
+                    start = start.next();
+                }
+            }
+        }
+    }
+
+    async fn start(&self, has_history: bool) -> Result<Start, StoreError> {
+        let budget = Budget { calls: Some(self.shared.item_calls_max), tokens: None, micro_dollars: None };
+        if !has_history {
+            let (number, context, answers) = (AttemptNumber::FIRST, None, HashMap::new());
+            return Ok(Start { number, executions: 0, budget, context, answers });
+        }
+        let ItemHistory { next_attempt, context, executions, answers } =
+            self.shared.store.history(self.item.seq).await?;
+        let budget = context.as_deref().and_then(store::budget_from_context).unwrap_or(budget);
+        let answers = answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect();
+        Ok(Start { number: next_attempt, executions, budget, context, answers })
+    }
+
+    async fn begin(&mut self, start: &Start) -> Result<AttemptId, StoreError> {
+        self.attempts += 1;
+        self.shared
+            .store
+            .enqueue_attempt(store::NewAttempt {
+                item: self.item.seq,
+                number: start.number,
+                run: self.shared.run,
+                context: start.context.clone().unwrap_or_else(|| store::context_of_budget(start.budget)),
+                began_ms: self.shared.clock.unix_ms(),
+            })
+            .await
+    }
+
+    async fn attempt(&mut self, start: &mut Start) -> Result<(AttemptId, AttemptReport), StoreError> {
+        let shared = self.shared;
+        // Closed only when the run is over.
+        let _live = shared.live.acquire().await.map_err(|_| StoreError::Closed)?;
+        let attempt = self.begin(start).await?;
+        let session = Arc::new(ItemSession::new(
+            Arc::clone(&shared.stack),
+            SessionStart {
+                item: self.item.id.clone(),
+                seq: self.item.seq,
+                attempt,
+                answers: std::mem::take(&mut start.answers),
+                roles: Arc::clone(&shared.roles),
+                calls_max: shared.item_calls_max,
+            },
+        ));
+        let llm = Arc::clone(&session) as Arc<dyn crate::domain::Llm>;
+        let mut report = shared.plugin.run_attempt(&shared.job, &self.item, start.number, start.budget, llm).await;
+        if let Verdict::Finished(Outcome::Done(emissions)) = &report.verdict
+            && let Err(failure) = shared.contract.check_output(emissions)
+        {
+            report.verdict = Verdict::Failed(failure);
+        }
+        if report.verdict != Verdict::Suspended {
+            self.answers_not_reused += session.answers_not_reused();
+        }
+        Ok((attempt, report))
+    }
+
+    fn guest_log(&self, report: &AttemptReport) -> Vec<store::GuestLogLine> {
+        report
+            .log
+            .iter()
+            .map(|line| {
+                self.shared.events.emit(Event::GuestLog {
+                    item: self.item.id.clone(),
+                    level: line.level,
+                    message: line.message.clone(),
+                });
+                store::GuestLogLine { level: line.level.to_owned(), message: line.message.clone() }
+            })
+            .collect()
+    }
+
+    /// Before the item is begun anew. False: the run stopped meanwhile.
+    async fn wait(&self, retryable: &Retryable, number: AttemptNumber) -> bool {
+        let wait = retryable.after.unwrap_or(Duration::ZERO);
+        self.shared.events.emit(Event::ItemRetry {
+            item: self.item.id.clone(),
+            attempt: number.0,
+            code: retryable.code.clone(),
+            message: retryable.message.clone(),
+            wait,
+        });
+        if wait.is_zero() {
+            return !self.shared.halt.is_thrown();
+        }
+        tokio::select! {
+            () = self.shared.clock.sleep(wait) => true,
+            () = self.shared.halt.thrown() => false,
+        }
+    }
+
+    async fn finish(
+        &self,
+        attempt: AttemptId,
+        start: &Start,
+        outcome: Outcome,
+        logs: Vec<store::GuestLogLine>,
+    ) -> Result<ItemEnded, StoreError> {
+        let event = match &outcome {
+            Outcome::Done(_) => Event::ItemDone { item: self.item.id.clone() },
+            Outcome::Skipped { reason } => Event::ItemSkipped { item: self.item.id.clone(), reason: reason.clone() },
+        };
+        let end = match outcome {
+            Outcome::Done(emissions) => store::ItemOutcome::Done(emissions),
+            Outcome::Skipped { reason } => store::ItemOutcome::Skipped { reason },
+        };
+        self.store_end(attempt, start, end, logs).await?;
+        self.shared.events.emit(event);
+        Ok(ItemEnded::Done)
+    }
+
+    async fn fail(
+        &self,
+        attempt: AttemptId,
+        start: &Start,
+        failure: Failure,
+        logs: Vec<store::GuestLogLine>,
+    ) -> Result<ItemEnded, StoreError> {
+        let event = Event::ItemFailed {
+            item: self.item.id.clone(),
+            class: failure.class,
+            code: failure.code.clone(),
+            message: failure.message.clone(),
+        };
+        self.store_end(attempt, start, store::ItemOutcome::Failed(failure), logs).await?;
+        self.shared.events.emit(event);
+        Ok(ItemEnded::Failed)
+    }
+
+    async fn store_end(
+        &self,
+        attempt: AttemptId,
+        start: &Start,
+        end: store::ItemOutcome,
+        logs: Vec<store::GuestLogLine>,
+    ) -> Result<(), StoreError> {
+        let executions = u32::try_from(self.attempts).unwrap_or(u32::MAX);
+        self.shared
+            .store
+            .item_end(ItemEnd {
+                item: self.item.seq,
+                attempt,
+                generation: self.shared.generation,
+                run: self.shared.run,
+                ended_ms: self.shared.clock.unix_ms(),
+                attempts: start.executions.saturating_add(executions),
+                end,
+                logs,
+            })
+            .await
+    }
+}
+
+impl Start {
+    fn next(self) -> Self {
+        Self { number: self.number.next(), context: None, answers: HashMap::new(), ..self }
+    }
+}
+
+fn exhausted(retryable: Retryable, attempts: u64) -> Failure {
+    Failure {
+        class: FailureClass::AttemptsExhausted,
+        code: retryable.code,
+        message: format!(
+            "the plugin rejected every answer in {attempts} attempts (--max-attempts); the last time: {}",
+            retryable.message
+        ),
+        detail: retryable.detail,
+        backtrace: None,
+    }
+}

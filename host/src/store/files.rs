@@ -1,0 +1,177 @@
+//! A job's files: their names, the lock, and what must hold before SQLite may touch them.
+
+use super::StoreError;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// "SMIL", in the header of every store.
+pub(super) const APPLICATION_ID: i64 = 0x534D_494C;
+
+/// A job's name, fit for a file name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobName(String);
+
+impl JobName {
+    pub fn new(name: &str) -> Result<Self, StoreError> {
+        let fits = (1..=100).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+            && !name.starts_with(['.', '-']);
+        if fits {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(StoreError::BadJobName { name: crate::domain::sanitize_text(name, 100) })
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for JobName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub(super) fn database(dir: &Path, job: &JobName) -> PathBuf {
+    dir.join(format!("{job}.db"))
+}
+
+/// The jobs of a folder, by name.
+pub fn list_jobs(dir: &Path) -> Result<Vec<JobName>, StoreError> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io(dir, &error)),
+    };
+    let mut jobs = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| StoreError::io(dir, &error))?.path();
+        if path.extension().is_some_and(|extension| extension == "db")
+            && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+            && let Ok(job) = JobName::new(name)
+        {
+            jobs.push(job);
+        }
+    }
+    jobs.sort();
+    Ok(jobs)
+}
+
+/// Makes the folder, for its owner alone.
+pub(super) fn create_dir(dir: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| StoreError::io(dir, &error))
+}
+
+/// Held while a run owns the store.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    pub(super) fn take(dir: &Path, job: &JobName) -> Result<Self, StoreError> {
+        let path = dir.join(format!("{job}.lock"));
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| StoreError::io(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                let _ = file.read_to_string(&mut pid);
+                return Err(StoreError::Locked { job: job.to_string(), pid: pid.trim().to_owned() });
+            }
+            Err(TryLockError::Error(error)) => return Err(StoreError::io(&path, &error)),
+        }
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| writeln!(file, "{}", std::process::id()));
+        written.map_err(|error| StoreError::io(&path, &error))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// What a file is, judged by its own bytes: SQLite must not get the chance to write into a file that is not ours.
+pub(super) fn inspect(path: &Path) -> Result<Option<()>, StoreError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io(path, &error)),
+    };
+    let length = file.metadata().map_err(|error| StoreError::io(path, &error))?.len();
+    if length == 0 {
+        // SQLite itself leaves an empty file when a process dies before its first commit.
+        return Ok(None);
+    }
+    let mut header = [0; 100];
+    if file.read_exact(&mut header).is_err() || &header[..16] != b"SQLite format 3\0" {
+        return Err(StoreError::NotAStore { path: path.to_path_buf() });
+    }
+    let id = i64::from(u32::from_be_bytes([header[68], header[69], header[70], header[71]]));
+    let page = match u64::from(u16::from_be_bytes([header[16], header[17]])) {
+        1 => 65_536,
+        size => size,
+    };
+    // A store whose first commit is still in the log has no id in its header yet; its log does.
+    let log = path.with_extension("db-wal");
+    let fresh = id == 0 && length <= page && log.metadata().is_ok_and(|meta| meta.len() > 0);
+    if id != APPLICATION_ID && !fresh {
+        return Err(StoreError::NotAStore { path: path.to_path_buf() });
+    }
+    Ok(Some(()))
+}
+
+/// Makes the database's file with the right mode; SQLite gives its log the same.
+pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(|_| ())
+        .map_err(|error| StoreError::io(path, &error))
+}
+
+/// File systems over a network, by the magic number in `statfs` (Linux: `linux/magic.h`). The first kind is refused, the second warned of.
+#[cfg(target_os = "linux")]
+pub(super) fn check_filesystem(dir: &Path) -> Result<Option<String>, StoreError> {
+    const REFUSED: [(u32, &str); 5] =
+        [(0x6969, "NFS"), (0x517B, "SMB"), (0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB2"), (0x5346_414F, "AFS")];
+    const WARNED: [(u32, &str); 3] = [(0x6573_5546, "FUSE"), (0x0102_1997, "9P"), (0x00C3_6400, "Ceph")];
+    let stat = rustix::fs::statfs(dir).map_err(|error| StoreError::io(dir, &error.into()))?;
+    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "a magic number of 32 bits")]
+    let magic = stat.f_type as u32;
+    if let Some((_, kind)) = REFUSED.iter().find(|(number, _)| *number == magic) {
+        return Err(StoreError::NetworkFilesystem { path: dir.to_path_buf(), kind });
+    }
+    Ok(WARNED.iter().find(|(number, _)| *number == magic).map(|(_, kind)| {
+        format!("{} is on {kind}: if that is a network file system, choose a local --store", dir.display())
+    }))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn check_filesystem(_dir: &Path) -> Result<Option<String>, StoreError> {
+    Ok(None)
+}
+
+/// Removes a job. The lock must be held.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    for file in [path.to_path_buf(), path.with_extension("db-wal"), path.with_extension("db-shm")] {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io(&file, &error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The job store: one SQLite file a job, one thread that writes it.
+//!
+//! Always holds: what was acknowledged is on disk; a file that is not ours is never written to; nobody else writes. Must not know:
+//! what a plugin or a provider is.
+
+mod codec;
+mod error;
+mod files;
+mod open;
+mod reader;
+mod registration;
+mod types;
+mod write;
+mod writer;
+
+pub use codec::{budget_from_context, context_of_budget};
+pub use error::StoreError;
+pub use files::{JobName, list_jobs};
+pub use reader::Reader;
+pub use registration::Registration;
+pub use types::{
+    Added, AttemptId, CallId, CallOutcome, Counts, Cursor, FailureRow, Generation, GenerationId, GuestLogLine, ItemEnd,
+    ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem, NewJob, Page, PendingItem,
+    RegistrationReport, RunEnd, RunId, RunRow, UsageTotals,
+};
+pub use write::{Opened, Store};

@@ -1,0 +1,101 @@
+//! Opening a store: checked first, then migrated, never overwritten.
+
+use super::StoreError;
+use super::files::{self, APPLICATION_ID};
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+/// Numbered, frozen once released; the format is their count.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+/// Files up to this size are checked page by page at the start.
+const QUICK_CHECK_BYTES: u64 = 64 << 20;
+/// How long a reader waits for a lock that a checkpoint holds.
+const BUSY: Duration = Duration::from_secs(10);
+/// Page cache of a connection, in KiB.
+const CACHE_KIB: i64 = 32_768;
+
+#[expect(clippy::cast_possible_wrap, reason = "a handful")]
+const FORMAT: i64 = MIGRATIONS.len() as i64;
+
+/// The one connection that writes.
+pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
+    let existed = files::inspect(path)?.is_some();
+    files::create_private(path)?;
+    let error = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    if existed {
+        check_format(&connection, path)?;
+        check_pages(&connection, path)?;
+    }
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(error)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(error)?;
+    // About 64 MiB of log before it is folded into the file, rather than 4.
+    connection.pragma_update(None, "wal_autocheckpoint", 16_384).map_err(error)?;
+    connection.pragma_update(None, "journal_size_limit", 128 << 20).map_err(error)?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// A connection that reads, also while another process writes.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    files::inspect(path)?;
+    // Not read-only: a reader of a WAL database may have to make its shared memory. `query_only` keeps it from writing.
+    let connection = match connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        Ok(connection) => connection,
+        Err(_) => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+    };
+    connection.pragma_update(None, "query_only", true).map_err(|error| StoreError::sqlite(path, &error))?;
+    check_format(&connection, path)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::sqlite(path, &error))?;
+    connection.busy_timeout(BUSY).map_err(|error| StoreError::sqlite(path, &error))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|error| StoreError::sqlite(path, &error))
+}
+
+fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let id: i64 = connection
+        .query_row("PRAGMA application_id", [], |row| row.get(0))
+        .map_err(|error| StoreError::sqlite(path, &error))?;
+    if id != APPLICATION_ID {
+        return Err(StoreError::NotAStore { path: path.to_path_buf() });
+    }
+    let found = version(connection, path)?;
+    if found > FORMAT {
+        return Err(StoreError::Newer { path: path.to_path_buf(), found, known: FORMAT });
+    }
+    Ok(())
+}
+
+fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    if path.metadata().is_ok_and(|meta| meta.len() > QUICK_CHECK_BYTES) {
+        return Ok(());
+    }
+    let verdict: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| StoreError::sqlite(path, &error))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt { path: path.to_path_buf(), detail: verdict }) }
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let error = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let done = usize::try_from(version(connection, path)?).unwrap_or(0);
+    for (index, sql) in MIGRATIONS.iter().enumerate().skip(done) {
+        let transaction = connection.transaction().map_err(error)?;
+        transaction.execute_batch(sql).map_err(error)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(error)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(FORMAT)).map_err(error)?;
+        transaction.commit().map_err(error)?;
+    }
+    Ok(())
+}

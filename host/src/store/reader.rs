@@ -1,0 +1,291 @@
+//! Everything that is read from a store, by runs and by those who only look.
+
+use super::types::{
+    Counts, Cursor, FailureRow, ItemHistory, JobRow, JournalEntry, LogRow, Page, PendingItem, RunId, RunRow,
+    UsageTotals,
+};
+use super::{StoreError, codec, files, open};
+use crate::domain::{AttemptNumber, Emission, Item, ItemId, ItemSeq};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A connection that reads; calls block.
+#[derive(Clone)]
+pub struct Reader {
+    connection: Arc<Mutex<Connection>>,
+    path: PathBuf,
+}
+
+impl Reader {
+    /// Opens a job that may be running elsewhere.
+    pub fn open(dir: &Path, job: &files::JobName) -> Result<Self, StoreError> {
+        let path = files::database(dir, job);
+        if !path.exists() {
+            let jobs: Vec<String> = files::list_jobs(dir)?.iter().map(|name| format!("`{name}`")).collect();
+            let known = if jobs.is_empty() { String::new() } else { format!("; there is {}", jobs.join(", ")) };
+            return Err(StoreError::NotFound { job: job.to_string(), dir: dir.to_path_buf(), known });
+        }
+        Self::at(&path)
+    }
+
+    pub(super) fn at(path: &Path) -> Result<Self, StoreError> {
+        let connection = open::reader(path)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), path: path.to_path_buf() })
+    }
+
+    fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&connection).map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+
+    /// `None`: the process died between making the file and its first row.
+    pub fn job(&self) -> Result<Option<JobRow>, StoreError> {
+        self.query(|connection| {
+            connection
+                .query_row("SELECT name, created_ms, seed, arguments, input FROM job", [], |row| {
+                    Ok(JobRow {
+                        name: row.get(0)?,
+                        created_ms: unsigned(row, 1)?,
+                        seed: row.get::<_, i64>(2)?.cast_unsigned(),
+                        arguments: row.get(3)?,
+                        input: row.get(4)?,
+                    })
+                })
+                .optional()
+        })
+    }
+
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        self.query(|connection| {
+            connection.query_row(
+                "SELECT count(*), count(*) FILTER (WHERE o.state = 'done'), count(*) FILTER (WHERE o.state = 'skipped'),
+                        count(*) FILTER (WHERE o.state = 'failed')
+                 FROM item i LEFT JOIN outcome o ON o.item = i.seq WHERE i.position IS NOT NULL",
+                [],
+                |row| {
+                    Ok(Counts {
+                        total: unsigned(row, 0)?,
+                        done: unsigned(row, 1)?,
+                        skipped: unsigned(row, 2)?,
+                        failed: unsigned(row, 3)?,
+                    })
+                },
+            )
+        })
+    }
+
+    pub fn usage(&self) -> Result<UsageTotals, StoreError> {
+        self.query(|connection| {
+            connection.query_row(
+                "SELECT count(*), count(*) FILTER (WHERE e.state = 'answered'), count(*) FILTER (WHERE e.state = 'unknown'),
+                        coalesce(sum(e.input_tokens), 0), coalesce(sum(e.output_tokens), 0)
+                 FROM call c LEFT JOIN call_end e ON e.call = c.id",
+                [],
+                |row| {
+                    Ok(UsageTotals {
+                        calls: unsigned(row, 0)?,
+                        answered: unsigned(row, 1)?,
+                        unknown: unsigned(row, 2)?,
+                        input_tokens: unsigned(row, 3)?,
+                        output_tokens: unsigned(row, 4)?,
+                    })
+                },
+            )
+        })
+    }
+
+    /// Failed items by class and code, the most frequent first, with one message of each.
+    pub fn failure_groups(&self) -> Result<Vec<(String, String, u64, String)>, StoreError> {
+        self.query(|connection| {
+            connection
+                .prepare(
+                    "SELECT o.class, o.code, count(*), min(o.message) FROM outcome o JOIN item i ON i.seq = o.item
+                     WHERE o.state = 'failed' AND i.position IS NOT NULL GROUP BY o.class, o.code ORDER BY count(*) DESC, o.class, o.code",
+                )?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, unsigned(row, 2)?, row.get(3)?)))?
+                .collect()
+        })
+    }
+
+    /// Failed items in the order of the input.
+    pub fn failures(&self, limit: u64) -> Result<Vec<FailureRow>, StoreError> {
+        self.query(|connection| {
+            connection
+                .prepare(
+                    "SELECT i.id, i.line, o.ended_ms, o.attempts, o.class, o.code, o.message, o.backtrace
+                     FROM outcome o JOIN item i ON i.seq = o.item
+                     WHERE o.state = 'failed' AND i.position IS NOT NULL ORDER BY i.position LIMIT ?1",
+                )?
+                .query_map(params![limit.cast_signed()], |row| {
+                    Ok(FailureRow {
+                        id: row.get(0)?,
+                        line: unsigned(row, 1)?,
+                        ended_ms: unsigned(row, 2)?,
+                        attempts: unsigned(row, 3)?,
+                        class: row.get(4)?,
+                        code: row.get(5)?,
+                        message: row.get(6)?,
+                        backtrace: row.get(7)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    pub fn runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        self.query(|connection| {
+            connection
+                .prepare(
+                    "SELECT id, pid, started_ms, ended_ms, state, reason, exit_code, summary FROM run ORDER BY id",
+                )?
+                .query_map([], |row| {
+                    Ok(RunRow {
+                        id: row.get(0)?,
+                        pid: row.get(1)?,
+                        started_ms: unsigned(row, 2)?,
+                        ended_ms: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
+                        state: row.get(4)?,
+                        reason: row.get(5)?,
+                        exit_code: row.get(6)?,
+                        summary: row.get(7)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// How many outcomes belong to another generation than this digest's.
+    pub fn outcomes_of_other_generations(&self, digest: &str) -> Result<u64, StoreError> {
+        self.query(|connection| {
+            connection.query_row(
+                "SELECT count(*) FROM outcome o JOIN generation g ON g.id = o.generation JOIN item i ON i.seq = o.item
+                 WHERE g.digest <> ?1 AND o.state <> 'failed' AND i.position IS NOT NULL",
+                params![digest],
+                |row| unsigned(row, 0),
+            )
+        })
+    }
+
+    /// Calls the visitor for each finished item with an output, in the order of the input; its error ends the walk.
+    pub fn for_each_done<E: From<StoreError>>(
+        &self,
+        mut visit: impl FnMut(&str, &[Emission]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let error = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
+        let mut statement = connection
+            .prepare(
+                "SELECT i.id, o.emissions FROM item i JOIN outcome o ON o.item = i.seq
+                 WHERE i.position IS NOT NULL AND o.state = 'done' ORDER BY i.position",
+            )
+            .map_err(error)?;
+        let mut rows = statement.query([]).map_err(error)?;
+        while let Some(row) = rows.next().map_err(error)? {
+            let id = row.get_ref(0).and_then(|id| Ok(id.as_str()?)).map_err(error)?;
+            let emissions = row.get_ref(1).and_then(|text| Ok(text.as_str()?)).map_err(error)?;
+            visit(id, &codec::decode_emissions(emissions)?)?;
+        }
+        Ok(())
+    }
+
+    /// What happened, in order of time; of one item if `item` is given.
+    pub fn log(
+        &self,
+        item: Option<&str>,
+        mut visit: impl FnMut(LogRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let error = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
+        let mut statement = connection.prepare(include_str!("log.sql")).map_err(error)?;
+        let mut rows = statement.query(params![item]).map_err(error)?;
+        while let Some(row) = rows.next().map_err(error)? {
+            let entry =
+                (|| Ok(LogRow { at_ms: unsigned(row, 0)?, kind: row.get(1)?, item: row.get(2)?, text: row.get(3)? }))();
+            visit(entry.map_err(error)?)?;
+        }
+        Ok(())
+    }
+
+    /// A page of what is left to do, in the order of the input. Failed items are among it if `retry_failed`, and if they failed
+    /// before the run `run`; lines that are no items never.
+    pub(super) fn pending(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+        retry_failed: bool,
+        run: RunId,
+    ) -> Result<Page, StoreError> {
+        let after = after.map_or(-1, |cursor| cursor.0);
+        let mut last = None;
+        let items: Vec<PendingItem> = self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
+                     FROM item i LEFT JOIN outcome o ON o.item = i.seq
+                     WHERE i.position > ?1 AND i.problem IS NULL
+                       AND (o.item IS NULL OR (?3 AND o.state = 'failed' AND o.run < ?4))
+                     ORDER BY i.position LIMIT ?2",
+                )?
+                .query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX), retry_failed, run.0], |row| {
+                    let position: i64 = row.get(2)?;
+                    last = Some(Cursor(position));
+                    pending_item(row, position)
+                })?
+                .collect()
+        })?;
+        let next = if items.len() < limit { None } else { last };
+        Ok(Page { items, next })
+    }
+
+    pub(super) fn history(&self, item: ItemSeq) -> Result<ItemHistory, StoreError> {
+        let (spent, executions, context, rows) = self.query(|connection| {
+            let (spent, executions): (i64, i64) = connection
+                .prepare_cached(
+                    "SELECT coalesce(max(CASE WHEN r.attempt IS NOT NULL THEN a.number END), 0), count(*)
+                     FROM attempt a LEFT JOIN attempt_retry r ON r.attempt = a.id WHERE a.item = ?1",
+                )?
+                .query_row(params![item.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let context: Option<String> = connection
+                .prepare_cached("SELECT context FROM attempt WHERE item = ?1 AND number = ?2 ORDER BY id LIMIT 1")?
+                .query_row(params![item.0, spent + 1], |row| row.get(0))
+                .optional()?;
+            let rows: Vec<([u8; 32], u32, String)> = connection
+                .prepare_cached(
+                    "SELECT c.hash, c.occurrence, e.answer FROM call c
+                     JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
+                     WHERE c.item = ?1 AND e.state = 'answered' AND a.number > ?2 ORDER BY c.id",
+                )?
+                .query_map(params![item.0, spent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok((spent, executions, context, rows))
+        })?;
+        let answers = rows
+            .into_iter()
+            .map(|(hash, occurrence, answer)| {
+                Ok(JournalEntry { hash, occurrence, completion: codec::decode_completion(&answer)? })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(ItemHistory {
+            next_attempt: AttemptNumber(u32::try_from(spent + 1).unwrap_or(u32::MAX)),
+            context,
+            executions: u32::try_from(executions).unwrap_or(u32::MAX),
+            answers,
+        })
+    }
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+fn pending_item(row: &Row<'_>, position: i64) -> rusqlite::Result<PendingItem> {
+    let id: String = row.get(1)?;
+    // What was registered was an id; a file that somebody edited may hold something else.
+    let id = ItemId::new(&id)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error)))?;
+    let json: String = row.get(3)?;
+    let item =
+        Item { seq: ItemSeq(row.get(0)?), id, index: position.cast_unsigned(), json: json.into(), blobs: Arc::new([]) };
+    Ok(PendingItem { item, has_history: row.get(4)? })
+}

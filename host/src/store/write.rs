@@ -1,0 +1,332 @@
+//! The handle of the process that owns a job.
+
+use super::codec;
+use super::files::{self, JobName, Lock};
+use super::registration::{Registration, next_pass};
+use super::types::{
+    AttemptId, CallId, CallOutcome, Cursor, Generation, GenerationId, ItemEnd, ItemHistory, ItemOutcome, NewAttempt,
+    NewCall, NewJob, Page, RunEnd, RunId,
+};
+use super::writer::Writer;
+use super::{Reader, StoreError, open};
+use crate::domain::{ItemSeq, Retryable};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Cheap to clone; all clones are one store.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writer: Arc<Writer>,
+    reader: Reader,
+    path: PathBuf,
+    next_attempt: AtomicI64,
+    next_call: AtomicI64,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    pub created: bool,
+    pub warnings: Vec<String>,
+}
+
+impl Store {
+    /// Takes the job's lock, checks and migrates its file, or makes a new one. Durable on return. Blocks.
+    pub fn create_or_open(dir: &Path, job: &JobName, new: &NewJob) -> Result<(Self, Opened), StoreError> {
+        files::create_dir(dir)?;
+        let warnings = files::check_filesystem(dir)?.into_iter().collect();
+        let lock = Lock::take(dir, job)?;
+        let path = files::database(dir, job);
+        let connection = open::writer(&path)?;
+        let error = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+        let created = connection
+            .execute(
+                "INSERT INTO job (id, name, created_ms, seed, arguments) VALUES (1, ?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                params![job.as_str(), new.created_ms.cast_signed(), new.seed.cast_signed(), new.arguments],
+            )
+            .map_err(error)?
+            == 1;
+        let next = |table: &str| {
+            let sql = format!("SELECT coalesce(max(id), 0) + 1 FROM {table}");
+            connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_err(error)
+        };
+        let (next_attempt, next_call) = (AtomicI64::new(next("attempt")?), AtomicI64::new(next("call")?));
+        let reader = Reader::at(&path)?;
+        let writer = Arc::new(Writer::start(connection, path.clone(), lock)?);
+        let inner = Arc::new(Inner { writer, reader, path, next_attempt, next_call });
+        Ok((Self { inner }, Opened { created, warnings }))
+    }
+
+    /// Removes a job, if there is one that is not being run. A file that is not ours is left alone. Blocks.
+    pub fn delete(dir: &Path, job: &JobName) -> Result<(), StoreError> {
+        if !dir.exists() {
+            return Ok(());
+        }
+        let _lock = Lock::take(dir, job)?;
+        let path = files::database(dir, job);
+        match files::inspect(&path) {
+            Ok(_) => files::remove(&path),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what is queued, folds the log into the file, and frees the job. Blocks.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.inner.writer.close()
+    }
+
+    pub fn reader(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// How the job is run, for `resume`. Durable on return. Blocks.
+    pub fn set_arguments(&self, arguments: String) -> Result<(), StoreError> {
+        self.inner.writer.write_blocking(Box::new(move |connection| {
+            connection.execute("UPDATE job SET arguments = ?1", params![arguments]).map(|_| ())
+        }))
+    }
+
+    /// Begins a pass over the input. Until it is finished the job counts as not registered. Blocks.
+    pub fn begin_registration(&self, now_ms: u64) -> Result<Registration, StoreError> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.inner.writer.write_blocking(Box::new(move |connection| {
+            connection.execute("UPDATE job SET input = NULL", [])?;
+            let _ = sender.send(next_pass(connection)?);
+            Ok(())
+        }))?;
+        let pass = receiver.try_recv().map_err(|_| StoreError::Closed)?;
+        Ok(Registration::new(Arc::clone(&self.inner.writer), pass, now_ms.cast_signed()))
+    }
+
+    /// Begins a run, and ends every call that an earlier process left without an end as *unknown*; returns how many.
+    /// Durable on return.
+    pub async fn begin_run(
+        &self,
+        digest: String,
+        generation: Generation,
+        started_ms: u64,
+    ) -> Result<(RunId, GenerationId, u64), StoreError> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let begin = move |connection: &Connection| {
+            let now = started_ms.cast_signed();
+            let generation = generation_id(connection, &digest, &generation, now)?;
+            let unknown = connection.execute(
+                "INSERT INTO call_end (call, ended_ms, state)
+                 SELECT c.id, ?1, 'unknown' FROM call c LEFT JOIN call_end e ON e.call = c.id WHERE e.call IS NULL",
+                params![now],
+            )?;
+            connection.execute(
+                "INSERT INTO run (generation, pid, started_ms) VALUES (?1, ?2, ?3)",
+                params![generation, std::process::id(), now],
+            )?;
+            let _ = sender.send((RunId(connection.last_insert_rowid()), GenerationId(generation), unknown as u64));
+            Ok(())
+        };
+        self.inner.writer.write(Box::new(begin)).await?;
+        receiver.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Durable on return.
+    pub async fn end_run(&self, run: RunId, end: RunEnd) -> Result<(), StoreError> {
+        self.inner
+            .writer
+            .write(Box::new(move |connection| {
+                connection
+                    .execute(
+                        "UPDATE run SET ended_ms = ?2, state = ?3, reason = ?4, exit_code = ?5, summary = ?6 WHERE id = ?1",
+                        params![run.0, end.ended_ms.cast_signed(), end.state, end.reason, end.exit_code, end.summary],
+                    )
+                    .map(|_| ())
+            }))
+            .await
+    }
+
+    /// See [`Reader`]; off the async threads.
+    pub async fn pending(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+        retry_failed: bool,
+        run: RunId,
+    ) -> Result<Page, StoreError> {
+        let reader = self.inner.reader.clone();
+        tokio::task::spawn_blocking(move || reader.pending(after, limit, retry_failed, run))
+            .await
+            .unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// What is known of an item that was begun before; off the async threads.
+    pub async fn history(&self, item: ItemSeq) -> Result<ItemHistory, StoreError> {
+        let reader = self.inner.reader.clone();
+        tokio::task::spawn_blocking(move || reader.history(item)).await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Durable no later than the attempt's first call or its end.
+    pub async fn enqueue_attempt(&self, new: NewAttempt) -> Result<AttemptId, StoreError> {
+        let id = self.inner.next_attempt.fetch_add(1, Ordering::Relaxed);
+        let insert = move |connection: &Connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO attempt (id, item, number, run, context, began_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![id, new.item.0, new.number.0, new.run.0, new.context, new.began_ms.cast_signed()])
+                .map(|_| ())
+        };
+        self.inner.writer.enqueue(Box::new(insert)).await?;
+        Ok(AttemptId(id))
+    }
+
+    /// The intent of a call, and its attempt with it, are durable on return.
+    pub async fn call_intent(&self, new: NewCall) -> Result<CallId, StoreError> {
+        let id = self.inner.next_call.fetch_add(1, Ordering::Relaxed);
+        let insert = move |connection: &Connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO call (id, item, attempt, hash, occurrence, try, route, intent_ms)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )?
+                .execute(params![
+                    id,
+                    new.item.0,
+                    new.attempt.0,
+                    new.hash,
+                    new.occurrence,
+                    new.try_number,
+                    new.route,
+                    new.intent_ms.cast_signed()
+                ])
+                .map(|_| ())
+        };
+        self.inner.writer.write(Box::new(insert)).await?;
+        Ok(CallId(id))
+    }
+
+    /// How the call ended is durable on return.
+    pub async fn call_end(&self, call: CallId, ended_ms: u64, outcome: CallOutcome) -> Result<(), StoreError> {
+        let ended = ended_ms.cast_signed();
+        match outcome {
+            CallOutcome::Answered { completion, request_id } => {
+                let answer = codec::encode_completion(&completion)?;
+                let usage = completion.usage;
+                let insert = move |connection: &Connection| {
+                    connection
+                        .prepare_cached(
+                            "INSERT INTO call_end (call, ended_ms, state, request_id, input_tokens, output_tokens,
+                             cache_read_tokens, cache_write_tokens, reasoning_tokens, answer)
+                             VALUES (?1, ?2, 'answered', ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                        )?
+                        .execute(params![
+                            call.0,
+                            ended,
+                            request_id,
+                            usage.input_tokens.cast_signed(),
+                            usage.output_tokens.cast_signed(),
+                            usage.cache_read_tokens.cast_signed(),
+                            usage.cache_write_tokens.cast_signed(),
+                            usage.reasoning_tokens.cast_signed(),
+                            answer
+                        ])
+                        .map(|_| ())
+                };
+                self.inner.writer.write(Box::new(insert)).await
+            }
+            CallOutcome::Failed { class, code, message, status, request_id, body } => {
+                let insert = move |connection: &Connection| {
+                    connection
+                        .prepare_cached(
+                            "INSERT INTO call_end (call, ended_ms, state, status, class, code, message, request_id, body)
+                             VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7, ?8)",
+                        )?
+                        .execute(params![call.0, ended, status, class.name(), code, message, request_id, body])
+                        .map(|_| ())
+                };
+                self.inner.writer.write(Box::new(insert)).await
+            }
+        }
+    }
+
+    /// The plugin rejected this attempt: its answers are spent. Durable on return.
+    pub async fn attempt_retry(&self, attempt: AttemptId, ended_ms: u64, why: &Retryable) -> Result<(), StoreError> {
+        let (code, message, detail) = (why.code.clone(), why.message.clone(), why.detail.clone());
+        self.inner
+            .writer
+            .write(Box::new(move |connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO attempt_retry (attempt, ended_ms, code, message, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![attempt.0, ended_ms.cast_signed(), code, message, detail])
+                    .map(|_| ())
+            }))
+            .await
+    }
+
+    /// The item's outcome and its log are durable on return.
+    pub async fn item_end(&self, end: ItemEnd) -> Result<(), StoreError> {
+        let emissions = match &end.end {
+            ItemOutcome::Done(emissions) => Some(codec::encode_emissions(emissions)?),
+            ItemOutcome::Skipped { .. } | ItemOutcome::Failed(_) => None,
+        };
+        self.inner
+            .writer
+            .write(Box::new(move |connection| write_item_end(connection, &end, emissions.as_deref())))
+            .await
+    }
+}
+
+fn generation_id(connection: &Connection, digest: &str, new: &Generation, now: i64) -> rusqlite::Result<i64> {
+    connection.execute(
+        "INSERT INTO generation (digest, plugin_name, plugin_version, plugin_digest, config, model, created_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (digest) DO NOTHING",
+        params![digest, new.plugin_name, new.plugin_version, new.plugin_digest, new.config, new.model, now],
+    )?;
+    connection
+        .query_row("SELECT id FROM generation WHERE digest = ?1", params![digest], |row| row.get(0))
+        .optional()?
+        .ok_or(rusqlite::Error::QueryReturnedNoRows)
+}
+
+fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str>) -> rusqlite::Result<()> {
+    let (state, reason, failure) = match &end.end {
+        ItemOutcome::Done(_) => ("done", None, None),
+        ItemOutcome::Skipped { reason } => ("skipped", Some(reason), None),
+        ItemOutcome::Failed(failure) => ("failed", None, Some(failure)),
+    };
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO outcome (item, state, attempt, generation, run, ended_ms, attempts, emissions, reason,
+             class, code, message, detail, backtrace) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
+        .execute(params![
+            end.item.0,
+            state,
+            end.attempt.0,
+            end.generation.0,
+            end.run.0,
+            end.ended_ms.cast_signed(),
+            end.attempts,
+            emissions,
+            reason,
+            failure.map(|failure| failure.class.name()),
+            failure.map(|failure| &failure.code),
+            failure.map(|failure| &failure.message),
+            failure.and_then(|failure| failure.detail.as_ref()),
+            failure.and_then(|failure| failure.backtrace.as_ref()),
+        ])?;
+    for line in &end.logs {
+        connection
+            .prepare_cached("INSERT INTO guest_log (item, attempt, at_ms, level, message) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![end.item.0, end.attempt.0, end.ended_ms.cast_signed(), line.level, line.message])?;
+    }
+    Ok(())
+}
