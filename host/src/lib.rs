@@ -3,11 +3,16 @@
 //! The modules stand in ranks, lowest first; each imports lower ranks only (`ARCHITECTURE.md`, enforced by
 //! `tests/tidy.rs`).
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod input;
+pub mod kit;
 pub mod output;
+pub mod progress;
 pub mod provider;
+pub mod report;
 pub mod resilience;
 pub mod results;
 pub mod run;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `sandmill` program. Everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    sandmill::cli::main()
+}

@@ -4,14 +4,16 @@ use crate::domain::{Emission, Failure, FailureClass, Item};
 use crate::sandbox::Manifest;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Messages of a schema's violations in one failure.
 const VIOLATIONS_MAX: usize = 5;
 
-/// A manifest, made ready for checking.
+/// A manifest, made ready for checking. Cheap to clone.
+#[derive(Clone)]
 pub struct Contract {
     required_fields: Vec<String>,
-    output: Option<jsonschema::Validator>,
+    output: Option<Arc<jsonschema::Validator>>,
 }
 
 /// A job that cannot start.
@@ -34,7 +36,8 @@ impl Contract {
                 return Err(ContractError::BadConfig { reason });
             }
         }
-        let output = manifest.output_schema.as_ref().map(|schema| compile(schema, "output-schema")).transpose()?;
+        let output =
+            manifest.output_schema.as_ref().map(|schema| compile(schema, "output-schema")).transpose()?.map(Arc::new);
         Ok(Self { required_fields: manifest.required_fields.clone(), output })
     }
 

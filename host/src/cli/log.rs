@@ -1,0 +1,55 @@
+//! `log`: what happened, in order of time, from the store.
+
+use super::{CliResult, Exit, settings};
+use crate::config;
+use crate::domain::sanitize_text;
+use crate::store::{JobName, LogRow, Reader, StoreError};
+use clap::Args;
+use jiff::Timestamp;
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// The job's name
+    job: String,
+    /// Only this item, with its answered calls and its backtrace
+    #[arg(long, value_name = "ID")]
+    item: Option<String>,
+    /// The folder of the jobs' files [default: .sandmill]
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// A JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn log(args: &LogArgs) -> CliResult {
+    let dir = settings::store_dir(args.store.as_deref(), &config::load(None)?);
+    let reader = Reader::open(&dir, &JobName::new(&args.job)?)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut gone = false;
+    reader
+        .log(args.item.as_deref(), |row| {
+            // Whoever read it has gone, as `head` does: the rest is nobody's.
+            gone = gone || write(&mut out, &row, args.json).is_err();
+            if gone { Err(StoreError::Closed) } else { Ok(()) }
+        })
+        .or_else(|error| if gone { Ok(()) } else { Err(error) })?;
+    let _ = out.flush();
+    Ok(Exit::Done)
+}
+
+fn write(out: &mut impl Write, row: &LogRow, json: bool) -> std::io::Result<()> {
+    let at = i64::try_from(row.at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
+    if json {
+        let line = serde_json::json!({"at": at.to_string(), "kind": row.kind, "item": row.item, "text": row.text});
+        return writeln!(out, "{line}");
+    }
+    let text = sanitize_text(&row.text, 20_000);
+    let text = text.trim_end().replace('\n', "\n    ");
+    match row.item.as_str() {
+        "" => writeln!(out, "{at:.3} {text}"),
+        item => writeln!(out, "{at:.3} {item} {}: {text}", row.kind),
+    }
+}

@@ -1,0 +1,113 @@
+//! The command line: one file a subcommand, the wiring, the exit codes.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+
+mod exit;
+mod log;
+mod mock_server;
+mod plugin;
+mod resume;
+mod run;
+mod run_args;
+mod settings;
+mod status;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+pub use exit::Exit;
+use std::process::ExitCode;
+
+/// Runs a batch of items through a plugin, and finishes it or fails cleanly.
+#[derive(Debug, Parser)]
+#[command(name = "sandmill", version, about, max_term_width = 100, after_help = exit::HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a plugin over the items of a file; run it again to go on where it stopped
+    Run(Box<run_args::RunArgs>),
+    /// Go on with a job, from the arguments that are stored with it
+    Resume(resume::ResumeArgs),
+    /// Show how far a job is
+    Status(status::StatusArgs),
+    /// Show what happened in a job, in order of time
+    Log(log::LogArgs),
+    /// Work with plugins' folders
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    /// Serve the mock provider over HTTP, in OpenAI's form
+    MockServer(mock_server::MockServerArgs),
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to stdout and are no errors.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return exit.code();
+        }
+    };
+    let result = match arguments.command {
+        Command::Run(args) => run::run(*args),
+        Command::Resume(args) => resume::resume(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Log(args) => log::log(&args),
+        Command::Plugin(command) => plugin::plugin(&command),
+        Command::MockServer(args) => mock_server::mock_server(&args),
+    };
+    match result {
+        Ok(exit) => exit.code(),
+        Err(failure) => {
+            eprintln!("error: {:#}", failure.error);
+            failure.exit.code()
+        }
+    }
+}
+
+/// An error with the exit code that it ends in.
+pub(crate) struct Failure {
+    error: anyhow::Error,
+    exit: Exit,
+}
+
+/// What a person can mend: arguments, files, plugins.
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), exit: Exit::Usage }
+    }
+}
+
+impl Failure {
+    fn internal(error: impl Into<anyhow::Error>) -> Self {
+        Self { error: error.into(), exit: Exit::Internal }
+    }
+}
+
+type CliResult = Result<Exit, Failure>;
+
+/// The runtime of network, timers and signals.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .thread_name("network")
+        .build()
+        .context("cannot start the runtime")
+        .map_err(Failure::internal)
+}
+
+/// A JSON line on stdout; a reader that has gone is no error.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    use std::io::Write;
+    let text = serde_json::to_string(value).map_err(Failure::internal)?;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::internal(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

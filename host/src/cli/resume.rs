@@ -1,0 +1,53 @@
+//! `resume`: `run` again, from what is stored with the job.
+
+use super::run_args::RunArgs;
+use super::{CliResult, run, settings};
+use crate::config;
+use crate::store::{JobName, Reader};
+use anyhow::Context;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    /// The job's name, as `run` said it
+    job: String,
+    /// The folder of the jobs' files [default: .sandmill]
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Print the summary as JSON on stdout
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say each longer wait, each failure, and what plugins log
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+pub(super) fn resume(resume: &ResumeArgs) -> CliResult {
+    let here = config::load(None)?;
+    let dir = settings::store_dir(resume.store.as_deref(), &here);
+    let job = JobName::new(&resume.job)?;
+    let args = stored_arguments(&Reader::open(&dir, &job)?, &job)?;
+    let args = RunArgs {
+        job: Some(job.to_string()),
+        store: Some(std::path::absolute(&dir)?),
+        json: args.json || resume.json,
+        quiet: resume.quiet,
+        verbose: resume.verbose,
+        ..args
+    };
+    let config = match &args.config {
+        Some(path) => config::load(Some(path))?,
+        None => here,
+    };
+    run::execute(args, &config, &dir, &job)
+}
+
+fn stored_arguments(reader: &Reader, job: &JobName) -> anyhow::Result<RunArgs> {
+    let row = reader.job()?.with_context(|| format!("the job `{job}` was never started: run it again"))?;
+    serde_json::from_str(&row.arguments)
+        .with_context(|| format!("the job `{job}` was stopped before it began: give its `sandmill run …` again"))
+}

@@ -1,0 +1,226 @@
+//! The arguments of `run`, as they are given and as they are stored with the job for `resume`.
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ProviderKind {
+    /// `OpenAI` chat completions, and all that speak it (vLLM, llama.cpp, Ollama, …)
+    Openai,
+    /// In process, deterministic: for dry runs and tests
+    Mock,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnDuplicate {
+    #[default]
+    Error,
+    /// The first one stands
+    Skip,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnChange {
+    /// Keep what is done, and do the rest the new way
+    Keep,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[command(after_help = "Examples:
+  sandmill run plugins/summarize --input talks.jsonl --output out.jsonl --provider mock
+  sandmill run plugins/prompt --set prompt='Is this spam? {{text}}' --input mails.csv \\
+      --map text=body --provider openai --model gpt-4o-mini --output answers.csv
+  cat items.jsonl | sandmill run redact.wasm --input - --input-format jsonl --output -")]
+pub(super) struct RunArgs {
+    /// A component (.wasm, .wat) or a plugin's folder that has been built
+    pub(super) plugin: PathBuf,
+
+    /// The items: a file, or `-` for stdin
+    #[arg(long, short, help_heading = "Input")]
+    pub(super) input: PathBuf,
+    /// jsonl, csv or lines; by the file's extension if not given
+    #[arg(long, value_parser = ["jsonl", "csv", "lines"], help_heading = "Input")]
+    pub(super) input_format: Option<String>,
+    /// The field that holds an item's id [default: `id` where there is one, else from the content]
+    #[arg(long, value_name = "FIELD", help_heading = "Input")]
+    pub(super) id_field: Option<String>,
+    /// The item's field FIELD is the input's COLUMN
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = key_value, help_heading = "Input")]
+    pub(super) map: Vec<(String, String)>,
+    /// What to do about an id that comes twice
+    #[arg(long, value_enum, default_value_t, help_heading = "Input")]
+    pub(super) on_duplicate: OnDuplicate,
+    /// Take the first N items and no more
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub(super) limit: Option<u64>,
+
+    /// Where results go: a file (.jsonl, .csv), or `-` for stdout; FILE.partial while the job is unfinished
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    pub(super) output: Option<PathBuf>,
+    /// Print the summary as JSON on stdout
+    #[arg(long, help_heading = "Output")]
+    pub(super) json: bool,
+    /// Write the summary as JSON into FILE
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) summary: Option<PathBuf>,
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Output")]
+    pub(super) quiet: bool,
+    /// Say each longer wait, each failure, and what plugins log
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) verbose: bool,
+
+    /// The job's name [default: from plugin and input]
+    #[arg(long, value_name = "NAME", help_heading = "Job")]
+    pub(super) job: Option<String>,
+    /// The folder of the jobs' files [default: .sandmill]
+    #[arg(long, value_name = "DIR", help_heading = "Job")]
+    pub(super) store: Option<PathBuf>,
+    /// Forget the job and start over
+    #[arg(long, help_heading = "Job")]
+    #[serde(skip)]
+    pub(super) fresh: bool,
+    /// Leave alone what failed in earlier runs
+    #[arg(long, help_heading = "Job")]
+    pub(super) skip_failed: bool,
+    /// What to do if plugin, its configuration or the model changed since items were done
+    #[arg(long, value_enum, help_heading = "Job")]
+    pub(super) on_change: Option<OnChange>,
+    /// Settings from FILE [default: sandmill.toml, if there is one]
+    #[arg(long, value_name = "FILE", help_heading = "Job")]
+    pub(super) config: Option<PathBuf>,
+
+    /// A value of the plugin's configuration; JSON if it parses as such, else text
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Plugin")]
+    pub(super) set: Vec<(String, String)>,
+    /// The plugin's configuration: a file with a JSON object
+    #[arg(long, value_name = "FILE", help_heading = "Plugin")]
+    pub(super) plugin_config: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(super) provider: ProviderArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(super) work: WorkArgs,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Provider")]
+pub(super) struct ProviderArgs {
+    /// Whom to ask; without it plugins that need a model do not run
+    #[arg(long, value_enum)]
+    pub(super) provider: Option<ProviderKind>,
+    /// The model, as the provider calls it
+    #[arg(long, value_name = "NAME")]
+    pub(super) model: Option<String>,
+    /// Where the provider is, up to the version [default: <https://api.openai.com/v1>]
+    #[arg(long, value_name = "URL")]
+    pub(super) base_url: Option<String>,
+    /// The environment variable that holds the key [default: `OPENAI_API_KEY`, if it is set]
+    #[arg(long, value_name = "NAME")]
+    pub(super) api_key_env: Option<String>,
+    /// How long one exchange may take [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) timeout: Option<String>,
+    /// The mock provider's faults, such as `rate_limit=5%,server_error=3%,latency=50ms`
+    #[arg(long)]
+    pub(super) faults: Option<String>,
+    /// For everything that is drawn: the mock's faults, the spread of waits
+    #[arg(long, default_value_t = 0)]
+    pub(super) seed: u64,
+    /// Attempts of one provider call [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) retry_attempts: Option<u32>,
+    /// The least wait before a retry [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) retry_min: Option<String>,
+    /// The most [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) retry_max: Option<String>,
+    /// A longer wait that the provider asks for parks the job [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) retry_after_max: Option<String>,
+    /// Provider calls of this run, retries among them
+    #[arg(long, value_name = "N")]
+    pub(super) max_calls: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Work and limits")]
+pub(super) struct WorkArgs {
+    /// Items in flight [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) concurrency: Option<u32>,
+    /// Plugin instances that may be live at once [default: as --concurrency, at most 1,000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) max_instances: Option<u32>,
+    /// Attempts of an item whose answers the plugin rejects [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_attempts: Option<u32>,
+    /// Stop after so many failed items in a row; 0: never [default: 10]
+    #[arg(long, value_name = "N")]
+    pub(super) max_consecutive_errors: Option<u32>,
+    /// Failed items up to this share are no failure of the run, such as 0.5%
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(super) allow_failed: Option<f64>,
+    /// Questions that one item may ask
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(super) max_item_calls: u64,
+    /// How long items in flight may take after the first Ctrl-C
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    pub(super) grace: String,
+    /// Processor time of an attempt [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) limit_cpu: Option<String>,
+    /// Time of an attempt, models not counted [default: 2m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) limit_wall: Option<String>,
+    /// Memory of an attempt [default: 128MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) limit_memory: Option<u64>,
+    /// What an item may emit [default: 16MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) limit_output: Option<u64>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err(format!("`{text}` is not of the form NAME=VALUE")),
+    }
+}
+
+/// Kept as text, so that it is stored as it was given.
+fn duration(text: &str) -> Result<String, String> {
+    humantime::parse_duration(text).map(|_| text.to_owned()).map_err(|error| format!("{error}: write 500ms, 30s or 5m"))
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|error| format!("{error}: write 64MiB"))
+}
+
+/// `0.5%` or `0.005`.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    match number.trim().parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&(value / scale)) => Ok(value / scale),
+        Ok(_) | Err(_) => Err(format!("`{text}` is no share: write 0.5% or 0.005")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_percentage_or_a_fraction() {
+        assert_eq!(share("0.5%"), Ok(0.005));
+        assert_eq!(share("0.25"), Ok(0.25));
+        assert!(share("200%").is_err() && share("x").is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! From flags and sandmill.toml, flags first, to the settings of each module.
+
+use super::run_args::{ProviderKind, RunArgs};
+use crate::config::Config;
+use crate::provider::{self, ApiKey, Faults};
+use crate::resilience::RetrySettings;
+use crate::run::RunSettings;
+use crate::sandbox::Limits;
+use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const STORE: &str = ".sandmill";
+const BASE_URL: &str = "https://api.openai.com/v1";
+const KEY_ENV: &str = "OPENAI_API_KEY";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(600);
+const CONCURRENCY: u32 = 32;
+const INSTANCES: u32 = 1_000;
+const ATTEMPTS: u32 = 3;
+const CONSECUTIVE_ERRORS: u32 = 10;
+/// What the mock provider is asked for if nobody names a model.
+const MOCK_MODEL: &str = "mock-1";
+
+/// A provider to be built, and the model to ask for.
+pub(super) struct Model {
+    pub(super) provider: provider::Settings,
+    pub(super) model: String,
+    pub(super) timeout: Duration,
+}
+
+/// `None`: no provider was named.
+pub(super) fn model(args: &RunArgs, config: &Config) -> anyhow::Result<Option<Model>> {
+    let (args, config) = (&args.provider, &config.provider);
+    let kind = match (args.provider, config.kind.as_deref()) {
+        (Some(kind), _) => kind,
+        (None, Some("openai")) => ProviderKind::Openai,
+        (None, Some("mock")) => ProviderKind::Mock,
+        (None, Some(other)) => bail!("provider.kind `{other}` is not known: openai or mock"),
+        (None, None) => return Ok(None),
+    };
+    let timeout = time(args.timeout.as_deref(), config.timeout)?.unwrap_or(TIMEOUT);
+    let model = args.model.clone().or_else(|| config.model.clone());
+    let faults = args.faults.as_deref().or(config.faults.as_deref());
+    Ok(Some(match kind {
+        ProviderKind::Mock => Model {
+            provider: provider::Settings::Mock { faults: Faults::parse(faults.unwrap_or_default())?, seed: args.seed },
+            model: model.unwrap_or_else(|| MOCK_MODEL.into()),
+            timeout,
+        },
+        ProviderKind::Openai => {
+            if faults.is_some() {
+                bail!("--faults are the mock provider's: use --provider mock, or give them to `sandmill mock-server`");
+            }
+            let base_url = args.base_url.clone().or_else(|| config.base_url.clone());
+            let api_key = key(args.api_key_env.as_deref().or(config.api_key_env.as_deref()))?;
+            Model {
+                provider: provider::Settings::OpenAi {
+                    base_url: base_url.unwrap_or_else(|| BASE_URL.into()),
+                    api_key,
+                    connect_timeout: CONNECT_TIMEOUT,
+                },
+                model: model.context("--provider openai needs the name of a model: --model NAME")?,
+                timeout,
+            }
+        }
+    }))
+}
+
+/// A variable that was named must be there; the default one need not, since local servers want no key.
+fn key(named: Option<&str>) -> anyhow::Result<Option<ApiKey>> {
+    match (std::env::var(named.unwrap_or(KEY_ENV)), named) {
+        (Ok(key), _) => Ok(Some(ApiKey::new(key))),
+        (Err(_), Some(name)) => bail!("the environment variable `{name}` is not set, which --api-key-env names"),
+        (Err(_), None) => Ok(None),
+    }
+}
+
+fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Result<Option<Duration>> {
+    match flag {
+        Some(text) => Ok(Some(humantime::parse_duration(text)?)),
+        None => Ok(config),
+    }
+}
+
+pub(super) fn retry(args: &RunArgs, config: &Config) -> anyhow::Result<RetrySettings> {
+    let (args, config, default) = (&args.provider, &config.retry, RetrySettings::default());
+    let settings = RetrySettings {
+        attempts_max: args.retry_attempts.or(config.attempts).unwrap_or(default.attempts_max).max(1),
+        wait_min: time(args.retry_min.as_deref(), config.wait_min)?.unwrap_or(default.wait_min),
+        wait_max: time(args.retry_max.as_deref(), config.wait_max)?.unwrap_or(default.wait_max),
+        retry_after_max: time(args.retry_after_max.as_deref(), config.retry_after_max)?
+            .unwrap_or(default.retry_after_max),
+    };
+    if settings.wait_min > settings.wait_max {
+        bail!("the least wait before a retry is longer than the most: see --retry-min and --retry-max");
+    }
+    Ok(settings)
+}
+
+pub(super) fn limits(args: &RunArgs, config: &Config) -> anyhow::Result<Limits> {
+    let (args, config, default) = (&args.work, &config.limits, Limits::default());
+    let bytes = |flag: Option<u64>, config: Option<u64>, default: usize| {
+        flag.or(config).map_or(Ok(default), |bytes| usize::try_from(bytes).context("a limit is too large"))
+    };
+    let limits = Limits {
+        memory_bytes: bytes(args.limit_memory, config.memory, default.memory_bytes)?,
+        output_bytes: bytes(args.limit_output, config.output, default.output_bytes)?,
+        cpu_time: time(args.limit_cpu.as_deref(), config.cpu)?.unwrap_or(default.cpu_time),
+        wall_time: time(args.limit_wall.as_deref(), config.wall)?.unwrap_or(default.wall_time),
+        ..default
+    };
+    if limits.memory_bytes < 1 << 16 || limits.memory_bytes > 4 << 30 {
+        bail!("--limit-memory lies between 64KiB and 4GiB");
+    }
+    Ok(Limits { crossing_bytes: limits.crossing_bytes.max(limits.output_bytes + (1 << 20)), ..limits })
+}
+
+pub(super) fn concurrency(args: &RunArgs, config: &Config) -> u32 {
+    let from_config = config.run.concurrency.and_then(|number| u32::try_from(number).ok());
+    args.work.concurrency.or(from_config).unwrap_or(CONCURRENCY).clamp(1, 10_000)
+}
+
+pub(super) fn instances(args: &RunArgs, config: &Config) -> u32 {
+    args.work.max_instances.unwrap_or_else(|| concurrency(args, config).min(INSTANCES))
+}
+
+pub(super) fn attempts_max(args: &RunArgs, config: &Config) -> u32 {
+    args.work.max_attempts.or(config.run.max_attempts).unwrap_or(ATTEMPTS).max(1)
+}
+
+pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<RunSettings> {
+    Ok(RunSettings {
+        concurrency: concurrency(args, config) as usize,
+        consecutive_errors_max: args
+            .work
+            .max_consecutive_errors
+            .or(config.run.max_consecutive_errors)
+            .unwrap_or(CONSECUTIVE_ERRORS),
+        retry_failed: !args.skip_failed,
+        grace: humantime::parse_duration(&args.work.grace)?,
+    })
+}
+
+pub(super) fn store_dir(flag: Option<&Path>, config: &Config) -> PathBuf {
+    flag.map(Path::to_path_buf).or_else(|| config.run.store.clone()).unwrap_or_else(|| PathBuf::from(STORE))
+}
+
+/// The plugin's configuration: the file, with each `--set` put over it.
+pub(super) fn plugin_config(args: &RunArgs) -> anyhow::Result<String> {
+    let mut config = match &args.plugin_config {
+        None => serde_json::Map::new(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            serde_json::from_str(&text).with_context(|| format!("{} is not a JSON object", path.display()))?
+        }
+    };
+    for (key, text) in &args.set {
+        let value = serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text.as_str()));
+        config.insert(key.clone(), value);
+    }
+    Ok(serde_json::Value::Object(config).to_string())
+}
+
+/// From plugin and input; two paths never share a name.
+pub(super) fn default_job(plugin: &Path, input: &Path) -> String {
+    let word = |path: &Path| {
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let clean: String = stem.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(40).collect();
+        clean.trim_start_matches(['.', '-']).to_owned()
+    };
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let mut hasher = Sha256::new();
+    for path in [plugin, input] {
+        hasher.update(absolute(path).as_os_str().as_encoded_bytes());
+        hasher.update([0]);
+    }
+    let digest = hex::encode(&hasher.finalize()[..3]);
+    let input_word = if input == Path::new("-") { "stdin".to_owned() } else { word(input) };
+    let words = [word(&absolute(plugin)), input_word, digest];
+    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_inputs_of_one_name_are_two_jobs() {
+        let name = |input: &str| default_job(Path::new("plugins/p"), Path::new(input));
+        assert!(name("a/items.jsonl").starts_with("p-items-"));
+        assert_ne!(name("a/items.jsonl"), name("b/items.jsonl"));
+        assert_eq!(name("a/items.jsonl"), name("a/items.jsonl"));
+        assert!(crate::store::JobName::new(&name("ümlaut dir/ .x y.csv")).is_ok());
+    }
+}

@@ -1,0 +1,132 @@
+//! `sandmill.toml`: what an operator sets once rather than on every command line. Flags go before it.
+//!
+//! Read from the working directory or `--config`, never from a plugin's folder. An unknown key is an error that lists the known ones.
+
+use serde::{Deserialize, Deserializer};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file in the working directory.
+pub const DEFAULT_FILE: &str = "sandmill.toml";
+
+/// As it is written; nothing is required.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub provider: Provider,
+    pub run: Run,
+    pub retry: Retry,
+    pub limits: Limits,
+}
+
+/// `[provider]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Provider {
+    /// `openai` or `mock`.
+    pub kind: Option<String>,
+    pub base_url: Option<String>,
+    pub model: Option<String>,
+    /// The environment variable that holds the key.
+    pub api_key_env: Option<String>,
+    /// How long one exchange may take.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Option<Duration>,
+    /// The mock provider's.
+    pub faults: Option<String>,
+}
+
+/// `[run]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    pub store: Option<PathBuf>,
+    pub concurrency: Option<usize>,
+    pub max_attempts: Option<u32>,
+    pub max_consecutive_errors: Option<u32>,
+}
+
+/// `[retry]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    pub attempts: Option<u32>,
+    #[serde(deserialize_with = "duration")]
+    pub wait_min: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub wait_max: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub retry_after_max: Option<Duration>,
+}
+
+/// `[limits]`, of one attempt of a plugin.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Bytes, or with a unit: `128MiB`.
+    #[serde(deserialize_with = "bytes")]
+    pub memory: Option<u64>,
+    #[serde(deserialize_with = "duration")]
+    pub cpu: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub wall: Option<Duration>,
+    #[serde(deserialize_with = "bytes")]
+    pub output: Option<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {path}: {reason}", path = .path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("{path}: {reason}", path = .path.display())]
+    Bad { path: PathBuf, reason: String },
+}
+
+/// `named`: must exist. Otherwise the file in the working directory, if there is one.
+pub fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
+    let path = named.unwrap_or_else(|| Path::new(DEFAULT_FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(Config::default()),
+        Err(error) => return Err(ConfigError::Unreadable { path: path.to_path_buf(), reason: error.to_string() }),
+    };
+    toml::from_str(&text).map_err(|error| ConfigError::Bad { path: path.to_path_buf(), reason: error.to_string() })
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map(Some)
+        .map_err(|error| serde::de::Error::custom(format!("`{text}` is no duration ({error}): write 500ms, 30s or 5m")))
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse::<bytesize::ByteSize>()
+        .map(|size| Some(size.as_u64()))
+        .map_err(|error| serde::de::Error::custom(format!("`{text}` is no size ({error}): write 64MiB")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let config =
+            parse("[retry]\nwait_min = \"500ms\"\n[limits]\nmemory = \"64MiB\"\n[run]\nconcurrency = 3").unwrap();
+        assert_eq!(config.retry.wait_min, Some(Duration::from_millis(500)));
+        assert_eq!(config.limits.memory, Some(64 << 20));
+        assert_eq!(config.run.concurrency, Some(3));
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_bad_value_are_told_with_what_is_expected() {
+        assert!(parse("[retry]\nattemps = 3").unwrap_err().contains("attempts"));
+        assert!(parse("[retry]\nwait_min = \"soon\"").unwrap_err().contains("500ms"));
+    }
+}

@@ -1,0 +1,231 @@
+//! From the PLUGIN argument to the bytes of a component. Nothing is executed here.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// What a plugin's folder says of itself.
+const MANIFEST: &str = "plugin.toml";
+/// What `plugin build` leaves behind, beside `plugin.toml`.
+const STAMP: &str = ".sandmill-build.json";
+/// Folders that never hold sources.
+const NO_SOURCES: [&str; 3] = ["target", "node_modules", "__pycache__"];
+/// Files of a plugin's sources.
+const SOURCES_MAX: usize = 20_000;
+
+/// A component, ready to be loaded.
+#[derive(Debug)]
+pub struct Component {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+    /// It is in text form.
+    pub is_text: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    #[error("there is no plugin at {path}: name a component (.wasm or .wat) or a plugin's folder", path = .0.display())]
+    Missing(PathBuf),
+    #[error("{path} has no {MANIFEST}: it is no plugin's folder", path = .0.display())]
+    NoManifest(PathBuf),
+    #[error("{path}: {reason}", path = .path.display())]
+    BadManifest { path: PathBuf, reason: String },
+    #[error("the plugin in {dir} has not been built: run `sandmill plugin build {dir}`", dir = .0.display())]
+    NotBuilt(PathBuf),
+    #[error("the plugin in {dir} has changed since it was built: run `sandmill plugin build {dir}`", dir = .0.display())]
+    Stale(PathBuf),
+    #[error("cannot read {path}: {reason}", path = .path.display())]
+    Unreadable { path: PathBuf, reason: String },
+}
+
+/// `plugin.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FolderManifest {
+    pub(super) name: String,
+    /// The component, relative to the folder.
+    pub(super) component: PathBuf,
+    /// What it is built from, relative to the folder; the whole folder if it does not say.
+    #[serde(default)]
+    sources: Vec<PathBuf>,
+    pub(super) build: Build,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Build {
+    /// Run in the folder, without a shell.
+    pub(super) command: Vec<String>,
+}
+
+/// Which sources made which component.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct Stamp {
+    sources: String,
+    component: String,
+}
+
+/// Finds and reads the component that `plugin` names.
+pub fn locate(plugin: &Path) -> Result<Component, FolderError> {
+    if !plugin.is_dir() {
+        if !plugin.exists() {
+            return Err(FolderError::Missing(plugin.to_path_buf()));
+        }
+        return read(plugin.to_path_buf());
+    }
+    let manifest = read_manifest(plugin)?;
+    let path = plugin.join(&manifest.component);
+    if !path.exists() {
+        return Err(FolderError::NotBuilt(plugin.to_path_buf()));
+    }
+    let component = read(path)?;
+    if is_stale(plugin, &manifest, &component)? {
+        return Err(FolderError::Stale(plugin.to_path_buf()));
+    }
+    Ok(component)
+}
+
+fn read(path: PathBuf) -> Result<Component, FolderError> {
+    let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    let is_text = path.extension().is_some_and(|extension| extension == "wat");
+    Ok(Component { path, bytes, is_text })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> FolderError {
+    FolderError::Unreadable { path: path.to_path_buf(), reason: error.to_string() }
+}
+
+pub(super) fn read_manifest(folder: &Path) -> Result<FolderManifest, FolderError> {
+    let path = folder.join(MANIFEST);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(FolderError::NoManifest(folder.to_path_buf()));
+        }
+        Err(error) => return Err(unreadable(&path, &error)),
+    };
+    let bad = |reason: String| FolderError::BadManifest { path: path.clone(), reason };
+    let manifest: FolderManifest = toml::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    if manifest.build.command.is_empty() {
+        return Err(bad("build.command is empty: name a program and its arguments".into()));
+    }
+    Ok(manifest)
+}
+
+/// By the stamp of the last `plugin build`; for a component that was built by hand, by the files' times.
+fn is_stale(folder: &Path, manifest: &FolderManifest, component: &Component) -> Result<bool, FolderError> {
+    let built = std::fs::read(folder.join(STAMP)).ok().and_then(|bytes| serde_json::from_slice::<Stamp>(&bytes).ok());
+    if let Some(built) = built
+        && built.component == digest(&component.bytes)
+    {
+        return Ok(built.sources != sources_digest(folder, manifest)?);
+    }
+    let time = |path: &Path| path.metadata().and_then(|meta| meta.modified()).map_err(|error| unreadable(path, &error));
+    let built_at = time(&component.path)?;
+    for source in sources(folder, manifest)? {
+        if time(&source)? > built_at {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Remembers what was built from what.
+pub(super) fn stamp(folder: &Path, manifest: &FolderManifest) -> Result<PathBuf, FolderError> {
+    let component = folder.join(&manifest.component);
+    let bytes = std::fs::read(&component).map_err(|error| unreadable(&component, &error))?;
+    let stamp = Stamp { sources: sources_digest(folder, manifest)?, component: digest(&bytes) };
+    let path = folder.join(STAMP);
+    let text = serde_json::to_vec(&stamp).map_err(|error| unreadable(&path, &error.into()))?;
+    std::fs::write(&path, text).map_err(|error| unreadable(&path, &error))?;
+    Ok(component)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+fn sources_digest(folder: &Path, manifest: &FolderManifest) -> Result<String, FolderError> {
+    let mut hasher = Sha256::new();
+    for path in sources(folder, manifest)? {
+        let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+        let name = path.strip_prefix(folder).unwrap_or(&path);
+        hasher.update(name.as_os_str().as_encoded_bytes());
+        hasher.update([0]);
+        hasher.update(Sha256::digest(&bytes));
+    }
+    Ok(hex::encode(hasher.finalize()))
+}
+
+/// Every source file, sorted.
+fn sources(folder: &Path, manifest: &FolderManifest) -> Result<Vec<PathBuf>, FolderError> {
+    let component = folder.join(&manifest.component);
+    let mut found = vec![folder.join(MANIFEST)];
+    let listed = if manifest.sources.is_empty() { vec![PathBuf::from(".")] } else { manifest.sources.clone() };
+    let mut open: Vec<PathBuf> = listed.iter().map(|source| folder.join(source)).collect();
+    while let Some(path) = open.pop() {
+        if !path.is_dir() {
+            if !path.exists() {
+                return Err(unreadable(&path, &std::io::Error::other(format!("{MANIFEST} names it as a source"))));
+            }
+            found.push(path);
+        } else {
+            for entry in std::fs::read_dir(&path).map_err(|error| unreadable(&path, &error))? {
+                let entry = entry.map_err(|error| unreadable(&path, &error))?.path();
+                let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                if !name.starts_with('.') && !NO_SOURCES.contains(&name) && entry != component {
+                    open.push(entry);
+                }
+            }
+        }
+        if found.len() > SOURCES_MAX {
+            let reason = format!("it has more than {SOURCES_MAX} files: list the sources in {MANIFEST}");
+            return Err(unreadable(folder, &std::io::Error::other(reason)));
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join(MANIFEST),
+            "name = \"p\"\ncomponent = \"target/p.wasm\"\n[build]\ncommand = [\"true\"]\n",
+        )
+        .unwrap();
+        std::fs::write(dir.path().join("main.py"), "1").unwrap();
+        dir
+    }
+
+    fn built(dir: &Path) {
+        std::fs::create_dir_all(dir.join("target")).unwrap();
+        std::fs::write(dir.join("target/p.wasm"), "component").unwrap();
+        stamp(dir, &read_manifest(dir).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_was_not_built_or_is_stale_names_the_command() {
+        let dir = folder();
+        let error = locate(dir.path()).unwrap_err();
+        assert!(matches!(error, FolderError::NotBuilt(_)) && error.to_string().contains("sandmill plugin build"));
+        built(dir.path());
+        assert_eq!(locate(dir.path()).unwrap().bytes, b"component");
+        std::fs::write(dir.path().join("main.py"), "2").unwrap();
+        assert!(matches!(locate(dir.path()), Err(FolderError::Stale(_))));
+        std::fs::write(dir.path().join("main.py"), "1").unwrap();
+        assert!(locate(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_manifest_is_told() {
+        let dir = folder();
+        std::fs::write(dir.path().join(MANIFEST), "nam = 1").unwrap();
+        assert!(matches!(locate(dir.path()), Err(FolderError::BadManifest { .. })));
+    }
+}

@@ -1,0 +1,134 @@
+//! Lines and a bar on stderr. Messages never break the bar: they go through it.
+
+use crate::domain::{Event, EventSink, sanitize_text};
+use crate::run::{Tally, TallySnapshot};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks at the counts on a terminal.
+const DRAW_EVERY: Duration = Duration::from_millis(200);
+/// A wait shorter than this is not worth a line.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors only.
+    Quiet,
+    Normal,
+    /// Each longer wait, each failure, what plugins log.
+    Verbose,
+}
+
+/// Writes to stderr.
+#[derive(Clone)]
+pub struct Console {
+    verbosity: Verbosity,
+    bar: Option<ProgressBar>,
+}
+
+impl Console {
+    pub fn new(verbosity: Verbosity) -> Self {
+        let terminal = std::io::stderr().is_terminal() && verbosity > Verbosity::Quiet;
+        let bar = terminal.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            // The template is a constant that is known to parse.
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} ETA {eta}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self { verbosity, bar }
+    }
+
+    /// A line for the person who watches; not when they asked for quiet.
+    pub fn say(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.line(text);
+        }
+    }
+
+    fn line(&self, text: &str) {
+        let write = || {
+            // A terminal that has gone away is no reason to stop the batch.
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Shows the counts until it is dropped. `total` and `before`: items in all, and ended before this run.
+    pub async fn follow(self, tally: Arc<Tally>, total: u64, before: u64) {
+        if self.verbosity == Verbosity::Quiet {
+            return std::future::pending().await;
+        }
+        let every = if self.bar.is_some() { DRAW_EVERY } else { LINE_EVERY };
+        let mut ticks = tokio::time::interval(every);
+        ticks.tick().await;
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(before);
+            bar.reset_eta();
+        }
+        loop {
+            ticks.tick().await;
+            let counts = tally.snapshot();
+            let ended = before + counts.done + counts.skipped + counts.failed;
+            match &self.bar {
+                Some(bar) => {
+                    bar.set_position(ended);
+                    bar.set_message(details(&counts));
+                }
+                None => self.line(&format!("{ended}/{total} items, {}", details(&counts))),
+            }
+        }
+    }
+
+    /// Takes the bar off the screen.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn details(counts: &TallySnapshot) -> String {
+    let retries: u64 = counts.retries.values().sum();
+    format!("{} failed, {} calls, {retries} retries", counts.failed, counts.provider_calls)
+}
+
+impl EventSink for Console {
+    fn emit(&self, event: Event) {
+        if self.verbosity < Verbosity::Verbose {
+            return;
+        }
+        let short = |text: &str| sanitize_text(text, 300).replace('\n', " ");
+        match event {
+            Event::CallRetry { item, class, message, attempt, attempts_max, wait, .. } if wait >= LONG_WAIT => self
+                .line(&format!(
+                    "{item}: {class}, attempt {attempt} of {attempts_max} failed, waiting {:.1} s: {}",
+                    wait.as_secs_f64(),
+                    short(&message)
+                )),
+            Event::ItemRetry { item, attempt, code, message, wait } => self.line(&format!(
+                "{item}: attempt {attempt} rejected by the plugin ({code}), again in {:.1} s: {}",
+                wait.as_secs_f64(),
+                short(&message)
+            )),
+            Event::ItemFailed { item, class, code, message } => {
+                self.line(&format!("{item}: failed: {class}/{code}: {}", short(&message)));
+            }
+            Event::GuestLog { item, level, message } => self.line(&format!("{item}: {level}: {}", short(&message))),
+            Event::ItemSkipped { item, reason } => self.line(&format!("{item}: skipped: {}", short(&reason))),
+            Event::CallRetry { .. }
+            | Event::CallAnswered { .. }
+            | Event::CallReused { .. }
+            | Event::CallFailed { .. }
+            | Event::ItemDone { .. } => {}
+        }
+    }
+}

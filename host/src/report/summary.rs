@@ -1,0 +1,195 @@
+//! The summary of a run: `docs/summary.md` defines every key.
+
+use crate::run::TallySnapshot;
+use crate::store::Counts;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Grows when a key changes its meaning; new keys alone do not change it.
+pub const SCHEMA: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    pub schema: u32,
+    pub job: JobSummary,
+    pub run: RunSummary,
+    pub ended: EndedSummary,
+}
+
+/// The job as it stands now, all runs together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobSummary {
+    pub name: String,
+    pub total: u64,
+    /// Done, skipped ones not among them.
+    pub processed: u64,
+    pub skipped: u64,
+    pub failed: u64,
+    pub pending: u64,
+    /// (processed + skipped) / total; 1 for an empty input.
+    pub success_rate: f64,
+    /// Failed items by class.
+    pub failures: BTreeMap<String, u64>,
+}
+
+/// This run alone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunSummary {
+    pub processed: u64,
+    pub skipped: u64,
+    pub skipped_already_done: u64,
+    pub failed: u64,
+    /// Times that a plugin was run on an item.
+    pub attempts: u64,
+    /// Items begun anew because the plugin rejected an answer.
+    pub item_retries: u64,
+    /// Provider calls tried again, by why.
+    pub retries: BTreeMap<String, u64>,
+    /// HTTP attempts, retries among them.
+    pub provider_calls: u64,
+    /// Answers taken from the journal.
+    pub reused_calls: u64,
+    /// Calls that an earlier process sent and whose answer never came: they may be billed twice.
+    pub unknown_calls: u64,
+    /// Paid answers that the plugin did not ask for again.
+    pub answers_not_reused: u64,
+    pub truncated: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub duration_seconds: f64,
+    /// Items that ended in this run, by second.
+    pub items_per_second: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EndedSummary {
+    pub state: String,
+    pub reason: String,
+    pub exit_code: u8,
+    /// What goes on from here.
+    pub command: String,
+    /// `parked` until then, in milliseconds since the Unix epoch, if the provider said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parked_until_ms: Option<u64>,
+}
+
+impl JobSummary {
+    pub fn new(name: &str, counts: Counts, failures: BTreeMap<String, u64>) -> Self {
+        let finished = counts.done + counts.skipped;
+        Self {
+            name: name.to_owned(),
+            total: counts.total,
+            processed: counts.done,
+            skipped: counts.skipped,
+            failed: counts.failed,
+            pending: counts.pending(),
+            success_rate: if counts.total == 0 { 1.0 } else { ratio(finished, counts.total) },
+            failures,
+        }
+    }
+}
+
+impl RunSummary {
+    /// `before`: the job as this run found it.
+    pub fn new(
+        tally: &TallySnapshot,
+        totals: crate::run::RunTotals,
+        before: Counts,
+        unknown_calls: u64,
+        duration_seconds: f64,
+    ) -> Self {
+        let ended = tally.done + tally.skipped + tally.failed;
+        Self {
+            processed: tally.done,
+            skipped: tally.skipped,
+            skipped_already_done: before.done + before.skipped,
+            failed: tally.failed,
+            attempts: totals.attempts,
+            item_retries: tally.item_retries,
+            retries: tally.retries.iter().map(|(class, count)| (class.name().to_owned(), *count)).collect(),
+            provider_calls: tally.provider_calls,
+            reused_calls: tally.reused_calls,
+            unknown_calls,
+            answers_not_reused: totals.answers_not_reused,
+            truncated: 0,
+            input_tokens: tally.input_tokens,
+            output_tokens: tally.output_tokens,
+            duration_seconds,
+            items_per_second: if duration_seconds > 0.0 { as_float(ended) / duration_seconds } else { 0.0 },
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for reading")]
+fn as_float(count: u64) -> f64 {
+    count as f64
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    as_float(part) / as_float(whole)
+}
+
+impl Summary {
+    /// For a terminal of 80 columns. `examples`: one message of each kind of failure.
+    pub fn to_text(&self, examples: &[(String, String, u64, String)]) -> String {
+        let (job, run) = (&self.job, &self.run);
+        let mut text = String::new();
+        let _ = writeln!(text, "\nJob {}: {}", job.name, self.headline());
+        let _ = writeln!(
+            text,
+            "  items      {} in all: {} done, {} skipped, {} failed, {} pending",
+            job.total, job.processed, job.skipped, job.failed, job.pending
+        );
+        let _ = writeln!(
+            text,
+            "  this run   {} done, {} failed, {} already done before, {} attempts",
+            run.processed + run.skipped,
+            run.failed,
+            run.skipped_already_done,
+            run.attempts
+        );
+        if run.provider_calls + run.reused_calls + run.unknown_calls > 0 {
+            let _ = writeln!(
+                text,
+                "  calls      {} to the provider, {} answered from the journal, {} unknown",
+                run.provider_calls, run.reused_calls, run.unknown_calls
+            );
+            let _ = writeln!(text, "  tokens     {} read, {} written", run.input_tokens, run.output_tokens);
+        }
+        if !run.retries.is_empty() {
+            let listed: Vec<String> = run.retries.iter().map(|(class, count)| format!("{class} {count}")).collect();
+            let _ = writeln!(text, "  retries    {}", listed.join(", "));
+        }
+        let _ = writeln!(text, "  time       {:.1} s, {:.1} items/s", run.duration_seconds, run.items_per_second);
+        if run.unknown_calls > 0 {
+            let _ = writeln!(
+                text,
+                "  note       {} calls were sent by an earlier process that died before the\n             answer came: they may be billed twice",
+                run.unknown_calls
+            );
+        }
+        if run.answers_not_reused > 0 {
+            let _ = writeln!(
+                text,
+                "  note       {} paid answers were not asked for again by the plugin",
+                run.answers_not_reused
+            );
+        }
+        for (class, code, count, message) in examples.iter().take(8) {
+            let kind = if class == code { class.clone() } else { format!("{class}/{code}") };
+            let message: String = message.replace('\n', " ").chars().take(160).collect();
+            let _ = writeln!(text, "  failed     {count} × {kind}: {message}");
+        }
+        let _ = writeln!(text, "  ended      {}", self.ended.reason);
+        if job.pending + job.failed > 0 {
+            let _ = writeln!(text, "  go on      {}", self.ended.command);
+        }
+        text
+    }
+
+    fn headline(&self) -> String {
+        let percent = self.job.success_rate * 100.0;
+        format!("{} with {percent:.1} % success (exit code {})", self.ended.state, self.ended.exit_code)
+    }
+}
