@@ -1,0 +1,108 @@
+//! A plugin's tests run natively, where there is no host. This stands in for it: items, a context, and models that answer
+//! as the test says. In a component the module does nothing.
+//!
+//! ```
+//! use sandmill_plugin::{llm, testing};
+//!
+//! let answer = testing::with_model(
+//!     |request| Ok(testing::answer(format!("you sent {} messages", request.messages.len()))),
+//!     || llm::chat().system("Be brief.").user("Hello").text(),
+//! );
+//! assert_eq!(answer, Ok("you sent 2 messages".to_owned()));
+//! ```
+
+use std::cell::RefCell;
+
+use crate::bindings::sandmill::plugin::{llm as wit_llm, types as wit};
+use crate::{Context, Item};
+
+pub use crate::bindings::sandmill::plugin::llm::{
+    Error as ModelError, ErrorKind as ModelErrorKind, Request, Response, Usage,
+};
+
+type Model = Box<dyn FnMut(&Request) -> Result<Response, ModelError>>;
+
+thread_local! {
+    static MODEL: RefCell<Option<Model>> = const { RefCell::new(None) };
+}
+
+/// Runs `test` while `model` answers what it asks. The requests of one `llm::all` come one after the other.
+pub fn with_model<R>(
+    model: impl FnMut(&Request) -> Result<Response, ModelError> + 'static,
+    test: impl FnOnce() -> R,
+) -> R {
+    let before = MODEL.with(|slot| slot.replace(Some(Box::new(model))));
+    let result = test();
+    MODEL.with(|slot| slot.replace(before));
+    result
+}
+
+/// An answer with this text.
+pub fn answer(text: impl Into<String>) -> Response {
+    Response {
+        text: text.into(),
+        tool_calls: Vec::new(),
+        finish: "stop".to_owned(),
+        model: "test".to_owned(),
+        usage: Usage {
+            input_tokens: 0,
+            output_tokens: 0,
+            cache_read_tokens: 0,
+            cache_write_tokens: 0,
+            reasoning_tokens: 0,
+            extra: Vec::new(),
+        },
+        opaque: Vec::new(),
+        cut: None,
+        extra: Vec::new(),
+    }
+}
+
+/// An error as the host reports it.
+pub fn model_error(kind: ModelErrorKind, code: &str, message: &str) -> ModelError {
+    ModelError { kind, code: code.to_owned(), message: message.to_owned(), extra: Vec::new() }
+}
+
+/// An item called `item-0`, around a value of the plugin's type.
+pub fn item_of<T>(data: T) -> Item<T> {
+    Item { id: "item-0".to_owned(), index: 0, data, blobs: Vec::new(), extra: std::collections::BTreeMap::new() }
+}
+
+/// The first attempt in a job called `test`, with this configuration and no limits.
+pub fn context_of<C>(config: C) -> Context<C> {
+    Context {
+        job: "test".to_owned(),
+        attempt: 1,
+        config,
+        budget: crate::Budget::default(),
+        extra: std::collections::BTreeMap::new(),
+    }
+}
+
+/// The same item as the host hands it over.
+pub fn item(json: &str) -> wit::Item {
+    wit::Item { id: "item-0".to_owned(), index: 0, json: json.to_owned(), blobs: Vec::new(), extra: Vec::new() }
+}
+
+/// The same context as the host hands it over.
+pub fn context(config: &str) -> wit::Context {
+    wit::Context {
+        job: "test".to_owned(),
+        attempt: 1,
+        config: config.to_owned(),
+        budget: wit::Budget { calls: None, tokens: None, micro_dollars: None },
+        extra: Vec::new(),
+    }
+}
+
+#[cfg_attr(target_family = "wasm", expect(dead_code, reason = "a component asks the host"))]
+pub(crate) fn complete(request: &Request) -> Result<Response, ModelError> {
+    // Taken out while it answers, so that a model that asks in turn finds none instead of a locked cell.
+    let Some(mut model) = MODEL.with(RefCell::take) else {
+        let message = "there is no model outside a host: use `sandmill_plugin::testing::with_model`";
+        return Err(model_error(wit_llm::ErrorKind::Denied, "no_host", message));
+    };
+    let result = model(request);
+    MODEL.with(|slot| slot.replace(Some(model)));
+    result
+}

@@ -1,0 +1,19 @@
+# `just` lists what there is.
+
+default:
+    @just --list
+
+# Everything that CI checks
+ci:
+    bash .ci/run
+
+# The plugins of this repository
+plugins:
+    cargo run -- plugin build plugins/redact plugins/prompt plugins/summarize plugins/misbehave
+
+test:
+    rustup target add wasm32-wasip2 && cargo test --workspace
+
+# 200,000 items through `redact`: items a second and peak memory
+throughput items="200000":
+    cargo build --release && python3 tests/bench/throughput.py {{items}}

@@ -1,0 +1,192 @@
+//! What the end-to-end tests share: the built plugins, a folder of their own, the program, the mock server.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+pub(crate) const SANDMILL: &str = env!("CARGO_BIN_EXE_sandmill");
+
+/// No run of the program takes longer than this; one that does has hung.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// A plugin's folder, built: all of them once, by the program's own `plugin build`.
+pub(crate) fn plugin(name: &str) -> String {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let folders = ["redact", "misbehave", "prompt", "summarize"].map(|name| root().join("plugins").join(name));
+        let output = Command::new(SANDMILL).args(["plugin", "build"]).args(folders).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    });
+    root().join("plugins").join(name).display().to_string()
+}
+
+/// How the program ended.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn new(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// With what the program said, if it ended otherwise.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Ends in `code` and says each of `parts`.
+    #[track_caller]
+    pub(crate) fn expect_error(self, code: i32, parts: &[&str]) {
+        let ran = self.expect(code);
+        for part in parts {
+            assert!(ran.stderr.contains(part), "`{part}` is not said in:\n{}", ran.stderr);
+        }
+    }
+
+    pub(crate) fn summary(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
+    }
+}
+
+/// A folder of its own.
+pub(crate) struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(SANDMILL);
+        command.args(args).current_dir(self.dir.path()).env_remove("OPENAI_API_KEY").stdin(Stdio::null());
+        command
+    }
+
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        finish(self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), b"")
+    }
+
+    pub(crate) fn run_with_stdin(&self, args: &[&str], stdin: &[u8]) -> Ran {
+        let mut command = self.command(args);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        finish(child, stdin)
+    }
+
+    /// The output's lines, by id, in their order.
+    pub(crate) fn rows(&self, name: &str) -> Vec<(String, Value)> {
+        self.read(name)
+            .lines()
+            .map(|line| {
+                let row: Value = serde_json::from_str(line).unwrap();
+                (row["id"].as_str().unwrap().to_owned(), row["output"].clone())
+            })
+            .collect()
+    }
+}
+
+/// Waits, feeding stdin, and kills what hangs.
+fn finish(mut child: Child, stdin: &[u8]) -> Ran {
+    if let Some(mut pipe) = child.stdin.take() {
+        pipe.write_all(stdin).unwrap();
+    }
+    let pid = child.id();
+    let (done, watch) = std::sync::mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        if watch.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            signal(pid, "KILL");
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    guard.join().unwrap();
+    Ran::new(&output)
+}
+
+/// Sends a signal by name to a process that this test started.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).stderr(Stdio::null()).status();
+    assert!(status.is_ok());
+}
+
+/// Waits until something holds; a bound on hanging, not on time.
+#[track_caller]
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// `sandmill mock-server` as a process of its own, ended when dropped.
+pub(crate) struct MockServer {
+    child: Child,
+    pub(crate) url: String,
+    log: PathBuf,
+}
+
+impl MockServer {
+    pub(crate) fn start(place: &Place, faults: &str) -> Self {
+        let log = place.path("server.jsonl");
+        let mut child = place
+            .command(&["mock-server", "--faults", faults, "--log", log.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+        Self { child, url, log }
+    }
+
+    /// Requests that arrived so far.
+    pub(crate) fn requests(&self) -> usize {
+        std::fs::read_to_string(&self.log).map_or(0, |text| text.lines().count())
+    }
+}
+
+impl Drop for MockServer {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// JSON Lines of `n` items, each made from its number.
+pub(crate) fn items(n: usize, item: impl Fn(usize) -> Value) -> String {
+    (0..n).map(|index| item(index).to_string() + "\n").collect()
+}
