@@ -30,7 +30,7 @@ fn what_is_not_there_or_not_a_plugin_is_told_before_anything_runs() {
     std::fs::create_dir(place.path("folder")).unwrap();
     run("folder", &[]).expect_error(2, &["plugin.toml"]);
     place.write("folder/plugin.toml", "name = \"x\"\ncomponent = \"x.wasm\"\n[build]\ncommand = [\"true\"]\n");
-    run("folder", &[]).expect_error(2, &["sandmill plugin build folder"]);
+    run("folder", &[]).expect_error(2, &["has not been built", "sandmill plugin build /"]);
 }
 
 #[test]

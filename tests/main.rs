@@ -1,5 +1,7 @@
 //! End to end: the real binary, real plugins, a real HTTP server.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends so")]
+
 mod bad_input;
 mod batch;
 mod crash;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub(crate) const SANDMILL: &str = env!("CARGO_BIN_EXE_sandmill");
 
 /// No run of the program takes longer than this; one that does has hung.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
@@ -143,6 +143,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
 
 /// Waits until something holds; a bound on hanging, not on time.
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "a bound on hanging")]
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {

@@ -1,5 +1,7 @@
 //! The rules of the repository that a compiler does not know.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends so")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

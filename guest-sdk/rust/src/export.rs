@@ -89,7 +89,7 @@ mod tests {
         loud: bool,
     }
 
-    #[expect(clippy::unnecessary_wraps, clippy::needless_pass_by_value, reason = "the signature that plugins have")]
+    #[expect(clippy::unnecessary_wraps, reason = "the signature that plugins have")]
     fn echo(item: Item<Ticket>, cx: &Context<Config>) -> Result<Outcome, Failure> {
         let text = item.data.text;
         Ok(Outcome::emit(if cx.config.loud { text.to_uppercase() } else { text }))

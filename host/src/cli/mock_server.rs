@@ -5,6 +5,7 @@ use crate::provider::Faults;
 use crate::provider::server::{ServerSettings, serve};
 use anyhow::Context;
 use clap::Args;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ pub(super) struct MockServerArgs {
 fn faults_help() -> String {
     let mut text = String::from("Faults:\n");
     for fault in Faults::HELP {
-        text.push_str(&format!("  {:<26} {}\n", fault.example, fault.meaning));
+        let _ = writeln!(text, "  {:<26} {}", format!("{}={}", fault.name, fault.example), fault.meaning);
     }
     text
 }

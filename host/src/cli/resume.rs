@@ -43,7 +43,7 @@ pub(super) fn resume(resume: &ResumeArgs) -> CliResult {
         Some(path) => config::load(Some(path))?,
         None => here,
     };
-    run::execute(args, &config, &dir, &job)
+    run::execute(&args, &config, &dir, &job)
 }
 
 fn stored_arguments(reader: &Reader, job: &JobName) -> anyhow::Result<RunArgs> {

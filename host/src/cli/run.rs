@@ -34,7 +34,7 @@ pub(super) fn run(mut args: RunArgs) -> CliResult {
     let job = args.job.clone().unwrap_or_else(|| settings::default_job(&args.plugin, &args.input));
     let job = JobName::new(&job)?;
     make_absolute(&mut args, &store_dir, &job)?;
-    execute(args, &config, &store_dir, &job)
+    execute(&args, &config, &store_dir, &job)
 }
 
 /// So that `resume` works from any folder.
@@ -66,7 +66,7 @@ struct Prepared {
 }
 
 /// `args` hold absolute paths.
-pub(super) fn execute(args: RunArgs, config: &Config, store_dir: &Path, job: &JobName) -> CliResult {
+pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &JobName) -> CliResult {
     let runtime = runtime()?;
     let verbosity = match (args.quiet, args.verbose) {
         (true, _) => Verbosity::Quiet,
@@ -79,18 +79,10 @@ pub(super) fn execute(args: RunArgs, config: &Config, store_dir: &Path, job: &Jo
         Shutdown::on_signals(exit_at_once).context("cannot listen for signals").map_err(Failure::internal)?
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let prepared = prepare(&args, config, &runtime)?;
-    let store = open_store(&args, store_dir, job, clock.as_ref(), &console)?;
-    let session = Session {
-        args: &args,
-        config,
-        job,
-        store: &store,
-        prepared: &prepared,
-        runtime: &runtime,
-        console: &console,
-        clock,
-    };
+    let prepared = prepare(args, config, &runtime)?;
+    let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
+    let session =
+        Session { args, config, job, store: &store, prepared: &prepared, runtime: &runtime, console: &console, clock };
     let result = session.run(shutdown);
     let closed = store.close();
     let exit = result?;
@@ -134,7 +126,7 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
         None => None,
         Some(model) => Some(Route {
             name: "default".into(),
-            model: model.model,
+            model: model.name,
             provider: provider::build(model.provider)?,
             timeout: model.timeout,
             window: None,
@@ -211,7 +203,7 @@ impl Session<'_> {
         let began = self.clock.monotonic();
         let (ending, totals, tally) = self.work(run, generation, shutdown, before)?;
         self.console.finish();
-        let seconds = (self.clock.monotonic() - began).as_secs_f64();
+        let seconds = self.clock.monotonic().saturating_sub(began).as_secs_f64();
         self.conclude(run, &ending, totals, &tally, before, unknown, seconds)
     }
 

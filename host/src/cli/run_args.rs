@@ -35,6 +35,7 @@ pub(super) enum OnChange {
   sandmill run plugins/prompt --set prompt='Is this spam? {{text}}' --input mails.csv \\
       --map text=body --provider openai --model gpt-4o-mini --output answers.csv
   cat items.jsonl | sandmill run redact.wasm --input - --input-format jsonl --output -")]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct RunArgs {
     /// A component (.wasm, .wat) or a plugin's folder that has been built
     pub(super) plugin: PathBuf,

@@ -15,7 +15,7 @@ const STORE: &str = ".sandmill";
 const BASE_URL: &str = "https://api.openai.com/v1";
 const KEY_ENV: &str = "OPENAI_API_KEY";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_mins(10);
 const CONCURRENCY: u32 = 32;
 const INSTANCES: u32 = 1_000;
 const ATTEMPTS: u32 = 3;
@@ -26,7 +26,7 @@ const MOCK_MODEL: &str = "mock-1";
 /// A provider to be built, and the model to ask for.
 pub(super) struct Model {
     pub(super) provider: provider::Settings,
-    pub(super) model: String,
+    pub(super) name: String,
     pub(super) timeout: Duration,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn model(args: &RunArgs, config: &Config) -> anyhow::Result<Option<Mo
     Ok(Some(match kind {
         ProviderKind::Mock => Model {
             provider: provider::Settings::Mock { faults: Faults::parse(faults.unwrap_or_default())?, seed: args.seed },
-            model: model.unwrap_or_else(|| MOCK_MODEL.into()),
+            name: model.unwrap_or_else(|| MOCK_MODEL.into()),
             timeout,
         },
         ProviderKind::Openai => {
@@ -61,7 +61,7 @@ pub(super) fn model(args: &RunArgs, config: &Config) -> anyhow::Result<Option<Mo
                     api_key,
                     connect_timeout: CONNECT_TIMEOUT,
                 },
-                model: model.context("--provider openai needs the name of a model: --model NAME")?,
+                name: model.context("--provider openai needs the name of a model: --model NAME")?,
                 timeout,
             }
         }

@@ -135,7 +135,7 @@ mod tests {
         let first = records[0].entry.as_ref().unwrap();
         assert_eq!(first.json, r#"{"id":"a","text":"x, \"y\"\nz","n":"1"}"#);
         assert_eq!(first.id.as_ref().unwrap().as_str(), "a");
-        assert_eq!((records.len(), records[1].line), (2, 4));
+        assert_eq!((records.len(), records[1].line), (2, 4), "{records:?}");
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::io::BufRead;
 
 /// Each line that is not blank is an item `{"text": …}`.
 pub(super) fn open(reader: Box<dyn BufRead + Send>, name: &str) -> Records {
-    Box::new(LineReader::new(reader, name).map(|line| line.map(|line| line.record(text_entry))))
+    Box::new(LineReader::new(reader, name).map(|line| line.map(|line| line.record(|text| Ok(text_entry(text))))))
 }
 
-fn text_entry(text: &str) -> Result<Entry, BadRecord> {
-    Ok(Entry { id: None, json: serde_json::json!({ "text": text }).to_string() })
+fn text_entry(text: &str) -> Entry {
+    Entry { id: None, json: serde_json::json!({ "text": text }).to_string() }
 }
 
 /// A line that is not blank, as it stood.

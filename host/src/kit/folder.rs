@@ -164,12 +164,7 @@ fn sources(folder: &Path, manifest: &FolderManifest) -> Result<Vec<PathBuf>, Fol
     let listed = if manifest.sources.is_empty() { vec![PathBuf::from(".")] } else { manifest.sources.clone() };
     let mut open: Vec<PathBuf> = listed.iter().map(|source| folder.join(source)).collect();
     while let Some(path) = open.pop() {
-        if !path.is_dir() {
-            if !path.exists() {
-                return Err(unreadable(&path, &std::io::Error::other(format!("{MANIFEST} names it as a source"))));
-            }
-            found.push(path);
-        } else {
+        if path.is_dir() {
             for entry in std::fs::read_dir(&path).map_err(|error| unreadable(&path, &error))? {
                 let entry = entry.map_err(|error| unreadable(&path, &error))?.path();
                 let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -177,6 +172,10 @@ fn sources(folder: &Path, manifest: &FolderManifest) -> Result<Vec<PathBuf>, Fol
                     open.push(entry);
                 }
             }
+        } else if path.exists() {
+            found.push(path);
+        } else {
+            return Err(unreadable(&path, &std::io::Error::other(format!("{MANIFEST} names it as a source"))));
         }
         if found.len() > SOURCES_MAX {
             let reason = format!("it has more than {SOURCES_MAX} files: list the sources in {MANIFEST}");

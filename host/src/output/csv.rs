@@ -137,10 +137,14 @@ mod tests {
 
     fn written(rows: &[Row<'_>]) -> Vec<Vec<String>> {
         let mut columns = Columns::default();
-        rows.iter().for_each(|row| columns.observe(row));
+        for row in rows {
+            columns.observe(row);
+        }
         let mut bytes = Vec::new();
         let mut writer = Csv::new(Box::new(&mut bytes), Path::new("test"), columns);
-        rows.iter().for_each(|row| writer.write(row).unwrap());
+        for row in rows {
+            writer.write(row).unwrap();
+        }
         writer.finish().unwrap();
         drop(writer);
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());

@@ -150,6 +150,7 @@ async fn the_log_has_a_line_for_a_request_before_it_is_answered() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "how long a real server takes to stop")]
 async fn a_server_that_is_to_stop_does_not_wait_for_who_hangs() {
     let started = tokio::time::Instant::now();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

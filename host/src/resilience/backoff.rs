@@ -22,8 +22,8 @@ impl Default for RetrySettings {
         Self {
             attempts_max: 5,
             wait_min: Duration::from_secs(1),
-            wait_max: Duration::from_secs(60),
-            retry_after_max: Duration::from_secs(600),
+            wait_max: Duration::from_mins(1),
+            retry_after_max: Duration::from_mins(10),
         }
     }
 }

@@ -61,7 +61,7 @@ impl ItemSession {
     }
 
     fn route(&self, request: &Request) -> Result<&Route, LlmError> {
-        if !self.start.roles.iter().any(|role| *role == request.role) {
+        if !self.start.roles.contains(&request.role) {
             return Err(denied(
                 "unknown_role",
                 format!("the plugin asks for the model role `{}`, which its manifest does not name", request.role),

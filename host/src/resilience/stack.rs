@@ -52,7 +52,6 @@ pub struct Stack {
 }
 
 impl Stack {
-    #[expect(clippy::too_many_arguments, reason = "wired in one place")]
     pub fn new(
         route: Option<Route>,
         settings: StackSettings,

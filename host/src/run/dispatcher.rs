@@ -142,7 +142,7 @@ impl Dispatcher {
             Some(Err(error)) if error.is_cancelled() => {}
             // A panic in a worker is our fault: the item stays pending, and the run must not claim to be well.
             Some(Err(error)) => {
-                self.shared.halt.throw(HaltReason::Store { message: format!("an item's task failed: {error}") })
+                self.shared.halt.throw(HaltReason::Store { message: format!("an item's task failed: {error}") });
             }
         }
     }

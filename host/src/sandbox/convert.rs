@@ -19,7 +19,7 @@ const NAME_BYTES_MAX: usize = 200;
 const MESSAGE_BYTES_MAX: usize = 4_000;
 const JSON_BYTES_MAX: usize = 1 << 20;
 /// A plugin's own wait before the next attempt is cut at this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// What is wrong with what a plugin returned.
 #[derive(Debug)]

@@ -43,7 +43,7 @@ impl Default for Limits {
             tables: 32,
             instances: 128,
             cpu_time: Duration::from_secs(10),
-            wall_time: Duration::from_secs(120),
+            wall_time: Duration::from_mins(2),
             output_bytes: 16 << 20,
             emissions: 10_000,
             output_depth: 100,

@@ -58,7 +58,7 @@ impl Store {
         };
         let (next_attempt, next_call) = (AtomicI64::new(next("attempt")?), AtomicI64::new(next("call")?));
         let reader = Reader::at(&path)?;
-        let writer = Arc::new(Writer::start(connection, path.clone(), lock)?);
+        let writer = Arc::new(Writer::start(connection, &path, lock)?);
         let inner = Arc::new(Inner { writer, reader, path, next_attempt, next_call });
         Ok((Self { inner }, Opened { created, warnings }))
     }

@@ -31,16 +31,21 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: PathBuf, lock: Lock) -> Result<Self, StoreError> {
+    pub(super) fn start(connection: Connection, path: &std::path::Path, lock: Lock) -> Result<Self, StoreError> {
         // Twice the places: a permit is given back when its work is taken up, and Close needs none.
         let (sender, receiver) = sync_channel(2 * QUEUE);
         let places = std::sync::Arc::new(Semaphore::new(QUEUE));
-        let state =
-            State { connection, path: path.clone(), places: std::sync::Arc::clone(&places), failed: None, _lock: lock };
+        let state = State {
+            connection,
+            path: path.to_path_buf(),
+            places: std::sync::Arc::clone(&places),
+            failed: None,
+            _lock: lock,
+        };
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || state.run(&receiver))
-            .map_err(|error| StoreError::io(&path, &error))?;
+            .map_err(|error| StoreError::io(path, &error))?;
         Ok(Self { sender, places, thread: std::sync::Mutex::new(Some(thread)) })
     }
 

@@ -7,6 +7,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The clocks, and four numbers that are random if the host gives randomness.
+#[expect(clippy::disallowed_methods, reason = "that is what it is for")]
 pub(crate) fn clock() -> Value {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let began = Instant::now();

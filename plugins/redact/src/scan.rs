@@ -28,6 +28,17 @@ enum Found {
     Card,
 }
 
+/// What stands at a place of the text.
+enum Here {
+    Found {
+        start: usize,
+        end: usize,
+        mask: &'static str,
+    },
+    /// Nothing; look on from here.
+    Nothing(usize),
+}
+
 /// The text without what was found; `None` if nothing was.
 pub fn redact(text: &str, kinds: Kinds, counts: &mut Counts) -> Option<String> {
     let bytes = text.as_bytes();
@@ -36,48 +47,44 @@ pub fn redact(text: &str, kinds: Kinds, counts: &mut Counts) -> Option<String> {
     let mut kept = 0;
     let mut at = 0;
     while at < bytes.len() {
-        let (start, end, mask) = match bytes[at] {
-            b'@' if kinds.email => match email(bytes, at, kept) {
-                Some((start, end)) => {
-                    counts.email += 1;
-                    (start, end, "[EMAIL]")
-                }
-                None => {
-                    at += 1;
-                    continue;
-                }
-            },
-            b'0'..=b'9' | b'+' | b'(' if (kinds.phone || kinds.card) && starts_number(bytes, at) => {
-                match number(bytes, at, kinds) {
-                    Ok((end, Found::Card)) => {
-                        counts.card += 1;
-                        (at, end, "[CARD]")
-                    }
-                    Ok((end, Found::Phone)) => {
-                        counts.phone += 1;
-                        (at, end, "[PHONE]")
-                    }
-                    Err(next) => {
-                        at = next;
-                        continue;
-                    }
-                }
+        match look(bytes, at, kept, kinds, counts) {
+            Here::Nothing(next) => at = next,
+            Here::Found { start, end, mask } => {
+                clean.push_str(&text[kept..start]);
+                clean.push_str(mask);
+                kept = end;
+                at = end;
             }
-            _ => {
-                at += 1;
-                continue;
-            }
-        };
-        clean.push_str(&text[kept..start]);
-        clean.push_str(mask);
-        kept = end;
-        at = end;
+        }
     }
     if kept == 0 {
         return None;
     }
     clean.push_str(&text[kept..]);
     Some(clean)
+}
+
+fn look(bytes: &[u8], at: usize, kept: usize, kinds: Kinds, counts: &mut Counts) -> Here {
+    match bytes[at] {
+        b'@' if kinds.email => email(bytes, at, kept).map_or(Here::Nothing(at + 1), |(start, end)| {
+            counts.email += 1;
+            Here::Found { start, end, mask: "[EMAIL]" }
+        }),
+        b'0'..=b'9' | b'+' | b'(' if (kinds.phone || kinds.card) && starts_number(bytes, at) => {
+            match number(bytes, at, kinds) {
+                Ok((end, Found::Card)) => {
+                    counts.card += 1;
+                    Here::Found { start: at, end, mask: "[CARD]" }
+                }
+                Ok((end, Found::Phone)) => {
+                    counts.phone += 1;
+                    Here::Found { start: at, end, mask: "[PHONE]" }
+                }
+                Err(next) => Here::Nothing(next),
+            }
+        }
+        _ => Here::Nothing(at + 1),
+    }
 }
 
 /// Around an `@`; not before `from`.

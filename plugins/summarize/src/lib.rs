@@ -49,6 +49,7 @@ pub struct Answer {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "what the output calls it")]
 pub struct Summary {
     summary: String,
     key_points: Vec<String>,
