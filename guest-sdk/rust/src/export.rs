@@ -18,6 +18,8 @@ use crate::{Context, Failure, Item, Manifest, Outcome};
 macro_rules! export {
     ($manifest:path, $process:path $(,)?) => {
         const _: () = {
+            // Natively nothing is exported: the names of a component's exports are none that a linker takes.
+            #[allow(dead_code, reason = "constructed by nobody; used by its exports")]
             struct Plugin;
 
             impl $crate::bindings::exports::sandmill::plugin::handler::Guest for Plugin {
@@ -36,6 +38,7 @@ macro_rules! export {
                 }
             }
 
+            #[cfg(target_family = "wasm")]
     $crate::bindings::export!(Plugin with_types_in $crate::bindings);
         };
     };

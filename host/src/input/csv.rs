@@ -6,10 +6,17 @@ use csv::{ByteRecord, ReaderBuilder};
 use std::collections::HashSet;
 use std::io::BufRead;
 
-pub(super) fn open(reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
+pub(super) fn open(mut reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
+    let start =
+        reader.fill_buf().map_err(|error| InputError::Unreadable { name: name.into(), reason: error.to_string() })?;
+    // The csv crate ends a record at CR and counts the line at the LF that follows, which then belongs to the next record.
+    let lines_late = match start.iter().position(|byte| *byte == b'\n') {
+        Some(at) if at > 0 && start[at - 1] == b'\r' => 1,
+        Some(_) | None => 0,
+    };
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(reader);
     let header = reader.byte_headers().map_err(|error| unreadable(name, &error))?;
-    let columns = Columns::new(header, options)?;
+    let columns = Columns { lines_late, ..Columns::new(header, options)? };
     let name = name.to_owned();
     let mut ended = false;
     Ok(Box::new(std::iter::from_fn(move || {
@@ -40,6 +47,8 @@ struct Columns {
     names: Vec<String>,
     id: Option<usize>,
     id_name: String,
+    /// How far behind the positions of records are.
+    lines_late: u64,
 }
 
 impl Columns {
@@ -77,11 +86,11 @@ impl Columns {
             )));
         }
         let names = names.into_iter().map(|name| serde_json::Value::from(name).to_string()).collect();
-        Ok(Self { names, id, id_name })
+        Ok(Self { names, id, id_name, lines_late: 0 })
     }
 
     fn record(&self, record: &ByteRecord) -> Record {
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, csv::Position::line) + self.lines_late;
         Record { line, entry: self.entry(record, line) }
     }
 
