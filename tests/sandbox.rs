@@ -23,7 +23,7 @@ fn fifty_of_a_hundred_items_misbehave_and_the_other_fifty_are_done() {
         "--max-consecutive-errors",
         "0",
         "--limit-cpu",
-        "300ms",
+        "2s",
         "--json",
         "--job",
         "j",

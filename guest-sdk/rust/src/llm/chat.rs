@@ -13,7 +13,7 @@ use crate::Blob;
 use crate::bindings::sandmill::plugin::llm::{JsonSchema as WitSchema, Request, ResponseFormat, Tool};
 use crate::bindings::sandmill::plugin::types::Pair;
 
-/// A request to a model: [`chat`](super::chat) or [`role`](super::role) begins it, [`text`](Self::text),
+/// A request to a model: [`chat`](super::chat()) or [`role`](super::role) begins it, [`text`](Self::text),
 /// [`json`](Self::json) or [`send`](Self::send) asks.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is asked before `.text()`, `.json()` or `.send()`"]
