@@ -38,6 +38,22 @@ macro_rules! export {
                 }
             }
 
+            #[cfg(not(target_family = "wasm"))]
+            #[used]
+            static KEPT: (
+                fn() -> $crate::bindings::sandmill::plugin::types::Manifest,
+                fn(
+                    $crate::bindings::sandmill::plugin::types::Item,
+                    $crate::bindings::sandmill::plugin::types::Context,
+                ) -> ::core::result::Result<
+                    $crate::bindings::sandmill::plugin::types::Outcome,
+                    $crate::bindings::sandmill::plugin::types::Failure,
+                >,
+            ) = (
+                <Plugin as $crate::bindings::exports::sandmill::plugin::handler::Guest>::describe,
+                <Plugin as $crate::bindings::exports::sandmill::plugin::handler::Guest>::process,
+            );
+
             #[cfg(target_family = "wasm")]
     $crate::bindings::export!(Plugin with_types_in $crate::bindings);
         };
