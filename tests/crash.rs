@@ -1,6 +1,6 @@
 //! `kill -9`, at any moment.
 
-use crate::support::{MockServer, Place, items, plugin, signal};
+use crate::support::{MockServer, Place, items, plugin, signal, until};
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use std::process::Stdio;
@@ -58,8 +58,13 @@ fn killed_at_random_moments_the_batch_ends_as_if_it_had_not_been() {
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     for _ in 0..kills() {
         let mut child = harmed.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // The moment is drawn, not waited for: any moment must do.
-        std::thread::sleep(Duration::from_millis(random.random_range(0..500)));
+        // Half of the kills hit the start, whenever that is; the other half a moment at which so many calls have arrived.
+        if random.random_bool(0.5) {
+            std::thread::sleep(Duration::from_millis(random.random_range(0..500)));
+        } else {
+            let more = server.requests() + random.random_range(1..=2 * ITEMS / kills());
+            until("calls or the end", || server.requests() >= more || child.try_wait().unwrap().is_some());
+        }
         signal(child.id(), "KILL");
         child.wait().unwrap();
     }
@@ -94,7 +99,7 @@ fn a_second_process_on_a_job_is_turned_away_and_the_first_goes_on() {
         "j",
     ];
     let mut first = place.command(&args).stderr(Stdio::null()).spawn().unwrap();
-    crate::support::until("the first call", || server.requests() > 0);
+    until("the first call", || server.requests() > 0);
     place.run(&args).expect_error(2, &["is being run by process", &first.id().to_string()]);
     assert_eq!(first.try_wait().unwrap(), None, "the first was not disturbed");
     signal(first.id(), "KILL");

@@ -114,7 +114,9 @@ impl Columns {
             if self.id == Some(index) {
                 id = Some(ItemId::new(text).map_err(|error| {
                     let id_name = shown(&self.id_name);
-                    wrong(format!("line {line}: the column `{id_name}` cannot be an id: {error}; name another with --id-field"))
+                    wrong(format!(
+                        "line {line}: the column `{id_name}` cannot be an id: {error}; name another with --id-field"
+                    ))
                 })?);
             }
             if let Some(key) = key {

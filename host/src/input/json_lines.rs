@@ -235,7 +235,7 @@ mod tests {
             for ((record, line), (id, _)) in records.into_iter().zip(lines).zip(rows) {
                 let entry = record.entry.unwrap();
                 prop_assert_eq!(entry.json, line);
-                prop_assert_eq!(entry.id.unwrap().as_str(), id);
+                prop_assert_eq!(entry.id.unwrap().to_string(), id);
             }
         }
 

@@ -1,6 +1,6 @@
 //! JSON objects as text: what holds for a line that is taken as one, and its fields without a tree of values.
 //!
-//! A text passes exactly if serde_json can make a value of it (a property test holds it to that), so that nobody
+//! A text passes exactly if `serde_json` can make a value of it (a property test holds it to that), so that nobody
 //! further on meets what cannot be parsed: nesting beyond 128 levels, half a surrogate pair, a number beyond all range.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};

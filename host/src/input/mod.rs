@@ -167,7 +167,7 @@ fn refuse_foreign(head: &[u8], format: Format) -> Result<(), InputError> {
         [0x1f, 0x8b, ..] => ("compressed with gzip", format!("decompress it first: {}", pipe("gzip -dc"))),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => ("compressed with zstd", format!("decompress it first: {}", pipe("zstd -dc"))),
         // A text may begin with the same letters; a Parquet file goes on with a byte that no text has.
-        [b'P', b'A', b'R', b'1', 0..=8, ..] | [b'P', b'A', b'R', b'1', 0x0e..=0x1f, ..] => {
+        [b'P', b'A', b'R', b'1', 0..=8 | 0x0e..=0x1f, ..] => {
             ("a Parquet file", "export it as JSON Lines or CSV first".into())
         }
         [b'P', b'K', 3, 4, ..] => ("a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV".into()),
@@ -258,7 +258,11 @@ pub(super) mod tests {
 
     #[test]
     fn a_file_of_another_kind_is_told_from_a_broken_one() {
-        check_refused(&[0x1f, 0x8b, 8, 0], Format::JsonLines, "gzip -dc FILE | sandmill run … --input - --input-format jsonl");
+        check_refused(
+            &[0x1f, 0x8b, 8, 0],
+            Format::JsonLines,
+            "gzip -dc FILE | sandmill run … --input - --input-format jsonl",
+        );
         check_refused(&[0x28, 0xb5, 0x2f, 0xfd], Format::Csv, "--input-format csv");
         check_refused(b"PAR1\x15\x04", Format::Csv, "Parquet");
         check_refused(b"\xff\xfei\0d\0", Format::Csv, "iconv -f UTF-16");
