@@ -1,163 +1,269 @@
 //! CSV (RFC 4180) with a header: each record an object of strings, in the order of the columns.
+//!
+//! `--map text=body` renames the column `body`; a column that is called `text` already gives way. The id is looked for
+//! under the names that hold after that.
 
-use super::{BadRecord, Entry, InputError, Options, Record, Records, bad};
+use super::csv_records::{CsvReader, CsvRecord, Step};
+use super::{BadRecord, Entry, InputError, LINE_BYTES_MAX, Options, Record, Records, bad, listing, shown, unreadable};
 use crate::domain::ItemId;
-use csv::{ByteRecord, ReaderBuilder};
 use std::collections::HashSet;
 use std::io::BufRead;
 
-pub(super) fn open(mut reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
-    let start =
-        reader.fill_buf().map_err(|error| InputError::Unreadable { name: name.into(), reason: error.to_string() })?;
-    // The csv crate ends a record at CR and counts the line at the LF that follows, which then belongs to the next record.
-    let lines_late = match start.iter().position(|byte| *byte == b'\n') {
-        Some(at) if at > 0 && start[at - 1] == b'\r' => 1,
-        Some(_) | None => 0,
+/// The most columns a file can have; what has more is no table.
+const COLUMNS_MAX: usize = 1 << 16;
+
+pub(super) fn open(reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
+    let mut reader = CsvReader::new(reader);
+    let mut record = CsvRecord::default();
+    let header = reader.read(&mut record, COLUMNS_MAX).map_err(|error| unreadable(name, &error))?;
+    let columns = match header {
+        Step::End => return Ok(Box::new(std::iter::empty())),
+        Step::OpenQuote(line) => return Err(open_quote(name, line)),
+        Step::Record => Columns::new(&record, options)?,
     };
-    let mut reader = ReaderBuilder::new().flexible(true).from_reader(reader);
-    let header = reader.byte_headers().map_err(|error| unreadable(name, &error))?;
-    let columns = Columns { lines_late, ..Columns::new(header, options)? };
     let name = name.to_owned();
     let mut ended = false;
     Ok(Box::new(std::iter::from_fn(move || {
-        let mut record = ByteRecord::new();
-        loop {
-            if ended {
-                return None;
-            }
-            match reader.read_byte_record(&mut record) {
-                Ok(true) if record.len() == 1 && record[0].is_empty() => {}
-                Ok(true) => return Some(Ok(columns.record(&record))),
-                Ok(false) => ended = true,
-                Err(error) => {
-                    ended = true;
-                    return Some(Err(unreadable(&name, &error)));
-                }
-            }
+        if ended {
+            return None;
+        }
+        let step = reader.read(&mut record, columns.keys.len());
+        ended = !matches!(step, Ok(Step::Record));
+        match step {
+            Ok(Step::Record) => Some(Ok(Record { line: record.line, entry: columns.entry(&record) })),
+            Ok(Step::End) => None,
+            Ok(Step::OpenQuote(line)) => Some(Err(open_quote(&name, line))),
+            Err(error) => Some(Err(unreadable(&name, &error))),
         }
     })))
 }
 
-fn unreadable(name: &str, error: &csv::Error) -> InputError {
-    InputError::Unreadable { name: name.into(), reason: error.to_string() }
+/// Not a bad record: all items behind the quote would be lost in it.
+fn open_quote(name: &str, line: u64) -> InputError {
+    InputError::Unreadable {
+        name: name.into(),
+        reason: format!(
+            "the quote that line {line} opens is never closed: close it, or put the field into quotes and double those that belong to its text"
+        ),
+    }
 }
 
 struct Columns {
-    /// As JSON strings.
-    names: Vec<String>,
+    /// As JSON strings; `None`: the column gave way to a mapped one.
+    keys: Vec<Option<String>>,
     id: Option<usize>,
     id_name: String,
-    /// How far behind the positions of records are.
-    lines_late: u64,
 }
 
 impl Columns {
-    fn new(header: &ByteRecord, options: &Options) -> Result<Self, InputError> {
-        let mut names = Vec::new();
-        for (index, field) in header.iter().enumerate() {
-            let name = std::str::from_utf8(field)
-                .map_err(|_| InputError::BadHeader(format!("the name of column {} is not UTF-8", index + 1)))?;
-            if name.trim().is_empty() && header.len() > 1 {
+    fn new(header: &CsvRecord, options: &Options) -> Result<Self, InputError> {
+        let names = names(header)?;
+        let listed = listing(names.iter().copied());
+        for (_, from) in &options.map {
+            if !names.contains(&from.as_str()) {
+                let from = shown(from);
                 return Err(InputError::BadHeader(format!(
-                    "column {} has no name: a CSV file starts with a line of column names",
-                    index + 1
+                    "there is no column `{from}`, which --map names; there is {listed}"
                 )));
             }
-            names.push(name.to_owned());
         }
-        let listing = names.join("`, `");
-        for (to, from) in &options.map {
-            let Some(index) = names.iter().position(|name| name == from) else {
-                return Err(InputError::BadHeader(format!(
-                    "there is no column `{from}`, which --map names; there is `{listing}`"
-                )));
-            };
-            names[index].clone_from(to);
-        }
-        let mut seen = HashSet::new();
-        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(InputError::BadHeader(format!("the column `{twice}` comes twice: rename one of them")));
-        }
+        let renamed = |name: &str| match options.map.iter().find(|(_, from)| from == name) {
+            Some((to, _)) => Some(to.clone()),
+            None if options.map.iter().any(|(to, _)| to == name) => None,
+            None => Some(name.to_owned()),
+        };
+        let names: Vec<Option<String>> = names.into_iter().map(renamed).collect();
         let id_name = options.id_field.clone().unwrap_or_else(|| "id".into());
-        let id = names.iter().position(|name| *name == id_name);
+        let id = names.iter().position(|name| name.as_deref() == Some(id_name.as_str()));
         if id.is_none() && options.id_field.is_some() {
+            let listed = listing(names.iter().flatten().map(String::as_str));
+            let id_name = shown(&id_name);
             return Err(InputError::BadHeader(format!(
-                "there is no column `{id_name}`, which --id-field names; there is `{listing}`"
+                "there is no column `{id_name}`, which --id-field names; there is {listed}"
             )));
         }
-        let names = names.into_iter().map(|name| serde_json::Value::from(name).to_string()).collect();
-        Ok(Self { names, id, id_name, lines_late: 0 })
+        let keys = names.into_iter().map(|name| name.map(json_string)).collect();
+        Ok(Self { keys, id, id_name })
     }
 
-    fn record(&self, record: &ByteRecord) -> Record {
-        let line = record.position().map_or(0, csv::Position::line) + self.lines_late;
-        Record { line, entry: self.entry(record, line) }
-    }
-
-    fn entry(&self, record: &ByteRecord, line: u64) -> Result<Entry, BadRecord> {
-        let wrong = |message: String| bad(&record.iter().collect::<Vec<_>>().join(&b','), message);
-        if record.len() != self.names.len() {
+    fn entry(&self, record: &CsvRecord) -> Result<Entry, BadRecord> {
+        let line = record.line;
+        let wrong = |message: String| bad(&record.raw, message);
+        if record.is_too_long() {
             return Err(wrong(format!(
-                "the record in line {line} has {} fields, and the header has {}: a comma or a quote is missing or too many",
-                record.len(),
-                self.names.len()
+                "the record that starts in line {line} has {} bytes, and at most {LINE_BYTES_MAX} are read: split it, or look for a quote that is missing or too many",
+                record.length
             )));
         }
-        let mut json = String::from("{");
-        for (index, (name, field)) in self.names.iter().zip(record).enumerate() {
+        if record.fields_count != self.keys.len() {
+            return Err(wrong(format!(
+                "the record that starts in line {line} has {} fields, and the header has {}: a comma or a quote is missing or too many",
+                record.fields_count,
+                self.keys.len()
+            )));
+        }
+        let mut json = String::with_capacity(record.length + 16 * self.keys.len());
+        let mut id = None;
+        for (index, (key, field)) in self.keys.iter().zip(record.fields()).enumerate() {
             let text = std::str::from_utf8(field).map_err(|_| {
-                wrong(format!("column {name} of line {line} is not UTF-8: convert the file, for example with iconv"))
+                let column = index + 1;
+                wrong(format!(
+                    "column {column} of the record that starts in line {line} is not UTF-8: convert the file, for example with iconv"
+                ))
             })?;
-            if index > 0 {
-                json.push(',');
+            if self.id == Some(index) {
+                id = Some(ItemId::new(text).map_err(|error| {
+                    let id_name = shown(&self.id_name);
+                    wrong(format!(
+                        "line {line}: the column `{id_name}` cannot be an id: {error}; name another with --id-field"
+                    ))
+                })?);
             }
-            json.push_str(name);
-            json.push(':');
-            json.push_str(&serde_json::Value::from(text).to_string());
+            if let Some(key) = key {
+                json.push(if json.is_empty() { '{' } else { ',' });
+                json.push_str(key);
+                json.push(':');
+                json.push_str(&json_string(text));
+            }
         }
         json.push('}');
-        let id = match self.id {
-            None => None,
-            Some(index) => {
-                let text = String::from_utf8_lossy(&record[index]);
-                Some(ItemId::new(&text).map_err(|error| {
-                    wrong(format!(
-                        "line {line}: the column `{}` cannot be an id: {error}; name another with --id-field",
-                        self.id_name
-                    ))
-                })?)
-            }
-        };
         Ok(Entry { id, json })
     }
+}
+
+fn json_string(text: impl Into<String>) -> String {
+    serde_json::Value::String(text.into()).to_string()
+}
+
+/// The names of the columns, each of its own.
+fn names(header: &CsvRecord) -> Result<Vec<&str>, InputError> {
+    if header.is_too_long() || header.fields_count > COLUMNS_MAX {
+        return Err(InputError::BadHeader(format!(
+            "the first line has {} bytes and {} columns, and is no header: a CSV file starts with a line of column names",
+            header.length, header.fields_count
+        )));
+    }
+    let mut names = Vec::new();
+    let mut seen = HashSet::new();
+    for (index, field) in header.fields().enumerate() {
+        let column = index + 1;
+        let name = std::str::from_utf8(field).map_err(|_| {
+            InputError::BadHeader(format!(
+                "the name of column {column} is not UTF-8: convert the file, for example with iconv"
+            ))
+        })?;
+        if name.trim().is_empty() {
+            return Err(InputError::BadHeader(format!(
+                "column {column} has no name: a CSV file starts with a line of column names"
+            )));
+        }
+        if !seen.insert(name) {
+            let name = shown(name);
+            return Err(InputError::BadHeader(format!("the column `{name}` comes twice: rename one of them")));
+        }
+        names.push(name);
+    }
+    if let [only] = names[..]
+        && let Some(separator) = [(';', "semicolons"), ('\t', "tabs")].iter().find(|(c, _)| only.contains(*c))
+    {
+        let (name, separator) = (shown(only), separator.1);
+        return Err(InputError::BadHeader(format!(
+            "the header is one column, `{name}`: the file seems to be separated by {separator}; save it with commas"
+        )));
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
 mod tests {
     use crate::input::tests::{options, read};
-    use crate::input::{Format, InputError, Options};
+    use crate::input::{Format, InputError, LINE_BYTES_MAX, Options, Record};
+
+    fn records(text: &str) -> Vec<Record> {
+        read(text.as_bytes(), &options(Format::Csv)).unwrap()
+    }
 
     #[test]
     fn records_become_objects_of_strings_in_the_order_of_the_columns() {
-        let text = "\u{feff}id,text,n\r\na,\"x, \"\"y\"\"\nz\",1\r\nb,,\r\n";
-        let records = read(text.as_bytes(), &options(Format::Csv)).unwrap();
+        let records = records("\u{feff}id,text,n\r\na,\"x, \"\"y\"\"\nz\",1\r\nb,,\r\n");
         let first = records[0].entry.as_ref().unwrap();
         assert_eq!(first.json, r#"{"id":"a","text":"x, \"y\"\nz","n":"1"}"#);
         assert_eq!(first.id.as_ref().unwrap().as_str(), "a");
-        assert_eq!((records.len(), records[1].line), (2, 4), "{records:?}");
+        assert_eq!((records.len(), records[0].line, records[1].line), (2, 2, 4), "{records:?}");
     }
 
     #[test]
-    fn a_record_of_another_width_is_no_item_and_the_others_go_on() {
-        let records = read(b"id,t\na,1,2\nb,3\n", &options(Format::Csv)).unwrap();
-        assert!(records[0].entry.as_ref().unwrap_err().message.contains("3 fields, and the header has 2"));
-        assert!(records[1].entry.is_ok());
+    fn an_empty_file_and_a_header_alone_have_no_items() {
+        assert!(records("").is_empty());
+        assert!(records("\n\n").is_empty());
+        assert!(records("id,text").is_empty());
     }
 
-    fn check_header(text: &str, change: impl FnOnce(&mut Options), part: &str) {
+    #[test]
+    fn an_empty_text_in_quotes_is_an_item_and_a_blank_line_is_none() {
+        let texts: Vec<String> = records("t\n\n\"\"\nx\n").into_iter().map(|r| r.entry.unwrap().json).collect();
+        assert_eq!(texts, [r#"{"t":""}"#, r#"{"t":"x"}"#]);
+    }
+
+    fn check_bad(record: &Record, raw: &str, part: &str) {
+        let bad = record.entry.as_ref().unwrap_err();
+        assert_eq!(bad.raw, raw);
+        assert!(bad.message.contains(part), "{}", bad.message);
+    }
+
+    #[test]
+    fn a_record_that_is_no_item_is_kept_as_it_stood_and_the_others_go_on() {
+        let text = b"id,t\na,\"1,2\",2\nb,3\n,4\nc,\xff\nd,5\n";
+        let records = read(text, &options(Format::Csv)).unwrap();
+        check_bad(&records[0], "a,\"1,2\",2", "line 2 has 3 fields, and the header has 2");
+        assert!(records[1].entry.is_ok());
+        check_bad(&records[2], ",4", "line 4: the column `id` cannot be an id: the id is empty");
+        check_bad(&records[3], "c,\u{fffd}", "column 2 of the record that starts in line 5 is not UTF-8");
+        assert!(records[4].entry.is_ok());
+    }
+
+    #[test]
+    fn a_record_beyond_all_bounds_is_no_item_and_the_next_one_is() {
+        let text = format!("id,t\na,\"\n{}\"\nb,2\n", "x".repeat(LINE_BYTES_MAX));
+        let records = records(&text);
+        let message = &records[0].entry.as_ref().unwrap_err().message;
+        assert!(message.contains("starts in line 2 has") && message.contains("split it"), "{message}");
+        assert!(records[1].entry.is_ok() && records[1].line == 4);
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_ends_the_job_rather_than_swallow_the_items_behind_it() {
+        match read(b"id,t\na,\"1\nb,2\nc,3\n", &options(Format::Csv)) {
+            Err(InputError::Unreadable { reason, .. }) => assert!(reason.contains("line 2 opens"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn check_mapped(header: &str, map: &[(&str, &str)], expected: &str) {
+        let map = map.iter().map(|(to, from)| ((*to).into(), (*from).into())).collect();
+        let records = read(header.as_bytes(), &Options { map, ..options(Format::Csv) }).unwrap();
+        assert_eq!(records[0].entry.as_ref().unwrap().json, expected);
+    }
+
+    #[test]
+    fn mapping_renames_a_column_and_one_of_the_new_name_gives_way() {
+        check_mapped("a,body\n1,2\n", &[("text", "body")], r#"{"a":"1","text":"2"}"#);
+        check_mapped("text,body\n1,2\n", &[("text", "body")], r#"{"text":"2"}"#);
+        check_mapped("a,b\n1,2\n", &[("a", "b"), ("b", "a")], r#"{"b":"1","a":"2"}"#);
+        check_mapped("a,b\n1,2\n", &[("a", "a")], r#"{"a":"1","b":"2"}"#);
+    }
+
+    #[test]
+    fn an_id_is_found_under_its_new_name() {
+        let options = Options { map: vec![("id".into(), "key".into())], ..options(Format::Csv) };
+        let records = read(b"key\nk\n", &options).unwrap();
+        assert_eq!(records[0].entry.as_ref().unwrap().id.as_ref().unwrap().as_str(), "k");
+    }
+
+    fn check_header(text: &[u8], change: impl FnOnce(&mut Options), part: &str) {
         let mut options = options(Format::Csv);
         change(&mut options);
-        match read(text.as_bytes(), &options) {
+        match read(text, &options) {
             Err(InputError::BadHeader(message)) => assert!(message.contains(part), "{message}"),
             other => panic!("{other:?}"),
         }
@@ -165,9 +271,13 @@ mod tests {
 
     #[test]
     fn a_header_that_cannot_serve_names_the_column() {
-        check_header("a,a\n1,2\n", |_| {}, "`a` comes twice");
-        check_header("a,\n1,2\n", |_| {}, "column 2 has no name");
-        check_header("a,b\n", |o| o.map = vec![("text".into(), "body".into())], "there is `a`, `b`");
-        check_header("a,b\n", |o| o.id_field = Some("key".into()), "--id-field");
+        check_header(b"a,a\n1,2\n", |_| {}, "`a` comes twice");
+        check_header(b"a,\n1,2\n", |_| {}, "column 2 has no name");
+        check_header(b"\"\"\nx\n", |_| {}, "column 1 has no name");
+        check_header(b"a,\xff\n1,2\n", |_| {}, "column 2 is not UTF-8");
+        check_header(b"id;text\n1;2\n", |_| {}, "separated by semicolons");
+        check_header(b"id\ttext\n1\t2\n", |_| {}, "separated by tabs");
+        check_header(b"a,b\n", |o| o.map = vec![("text".into(), "body".into())], "there is `a`, `b`");
+        check_header(b"a,b\n", |o| o.id_field = Some("key".into()), "--id-field names; there is `a`, `b`");
     }
 }

@@ -1,24 +1,22 @@
 //! JSON Lines: one object a line, kept as it stood.
+//!
+//! `--map text=body` renames the field `body` where it stands; a field that is called `text` already gives way. The id
+//! is looked for under the names that hold after that; of a name that comes twice the last one counts.
 
+use super::json_object::{check, each_field};
 use super::lines::LineReader;
-use super::{BadRecord, Entry, InputError, Options, Records, bad};
+use super::{BadRecord, Entry, InputError, Options, Records, bad, shown};
 use crate::domain::ItemId;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::io::BufRead;
 
-pub(super) fn open(mut reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
-    let start =
-        reader.fill_buf().map_err(|error| InputError::Unreadable { name: name.into(), reason: error.to_string() })?;
-    if start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        return Err(InputError::WrongFormat {
-            what: "one JSON array, not JSON Lines",
-            way_out: "put each element into a line of its own: jq -c '.[]' FILE > items.jsonl",
-        });
+pub(super) fn open(reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
+    let mut lines = LineReader::new(reader, name).peekable();
+    if let Some(Ok(line)) = lines.peek() {
+        refuse_document(line.bytes())?;
     }
     let options = options.clone();
-    Ok(Box::new(LineReader::new(reader, name).map(move |line| {
+    Ok(Box::new(lines.map(move |line| {
         line.map(|line| {
             let number = line.number;
             line.record(|text| entry(text, number, &options))
@@ -26,28 +24,48 @@ pub(super) fn open(mut reader: Box<dyn BufRead + Send>, name: &str, options: &Op
     })))
 }
 
+/// One JSON text over the whole file would be one bad record a line.
+fn refuse_document(first: &[u8]) -> Result<(), InputError> {
+    let (what, way_out) = match first.trim_ascii() {
+        [b'[', ..] => ("one JSON array, not JSON Lines", "jq -c '.[]' FILE > items.jsonl"),
+        b"{" => ("JSON over several lines, not JSON Lines", "jq -c . FILE > items.jsonl"),
+        _ => return Ok(()),
+    };
+    Err(InputError::WrongFormat { what, way_out: format!("put each item into a line of its own: {way_out}") })
+}
+
 fn entry(text: &str, number: u64, options: &Options) -> Result<Entry, BadRecord> {
     let wrong = |message: String| bad(text.as_bytes(), message);
+    let not_json = |error: serde_json::Error| wrong(format!("line {number} is not JSON: {}", place(&error)));
+    check(text).map_err(not_json)?;
+    let text = text.trim_ascii();
+    if let Some(kind) = kind_unless_object(text) {
+        return Err(wrong(format!("line {number} is {kind}, and no object: each line must be {{…}}")));
+    }
+    let json = if options.map.is_empty() {
+        text.to_owned()
+    } else {
+        renamed(text, &options.map).map_err(not_json)?.map_err(|from| {
+            wrong(format!("line {number} has no field `{}`, which --map names: add it, or drop --map", shown(from)))
+        })?
+    };
     let id_field = options.id_field.as_deref().unwrap_or("id");
-    let json = if options.map.is_empty() { text.trim().to_owned() } else { renamed(text, number, options)? };
-    let mut deserializer = serde_json::Deserializer::from_str(&json);
-    let found = serde::de::DeserializeSeed::deserialize(FindField(id_field), &mut deserializer)
-        .and_then(|found| deserializer.end().map(|()| found))
-        .map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => {
-                wrong(format!("line {number} is JSON, but no object: each line must be {{…}}"))
-            }
-            _ => wrong(format!("line {number} is not JSON: {}", place(&error))),
-        })?;
+    let mut found = None;
+    each_field(&json, |name, value| {
+        if name == id_field {
+            found = Some(value);
+        }
+    })
+    .map_err(not_json)?;
     let id = match found {
         None if options.id_field.is_some() => {
-            return Err(wrong(format!("line {number} has no field `{id_field}`, which --id-field names")));
+            let field = shown(id_field);
+            return Err(wrong(format!("line {number} has no field `{field}`, which --id-field names")));
         }
         None => None,
-        Some(value) => Some(id(&value).map_err(|reason| {
-            wrong(format!(
-                "line {number}: the field `{id_field}` cannot be an id: {reason}; name another with --id-field"
-            ))
+        Some(value) => Some(id(value).map_err(|reason| {
+            let field = shown(id_field);
+            wrong(format!("line {number}: the field `{field}` cannot be an id: {reason}; name another with --id-field"))
         })?),
     };
     Ok(Entry { id, json })
@@ -58,8 +76,20 @@ fn place(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
 }
 
+fn kind_unless_object(json: &str) -> Option<&'static str> {
+    match json.as_bytes().first() {
+        Some(b'{') => None,
+        Some(b'[') => Some("an array"),
+        Some(b'"') => Some("a string"),
+        Some(b't' | b'f') => Some("a boolean"),
+        Some(b'n') => Some("null"),
+        Some(_) | None => Some("a number"),
+    }
+}
+
 /// A string, or a number as it was written.
-pub(super) fn id(value: &str) -> Result<ItemId, String> {
+fn id(value: &RawValue) -> Result<ItemId, String> {
+    let value = value.get();
     let text = match value.as_bytes().first() {
         Some(b'"') => serde_json::from_str::<String>(value).map_err(|error| error.to_string())?,
         Some(b'0'..=b'9' | b'-') => value.to_owned(),
@@ -68,102 +98,47 @@ pub(super) fn id(value: &str) -> Result<ItemId, String> {
     ItemId::new(&text).map_err(|error| error.to_string())
 }
 
-/// Finds one field of an object, and checks the rest without keeping it.
-struct FindField<'a>(&'a str);
-
-impl<'de> serde::de::DeserializeSeed<'de> for FindField<'_> {
-    type Value = Option<String>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for FindField<'_> {
-    type Value = Option<String>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(key) = map.next_key::<Key<'de>>()? {
-            if key.0 == self.0 {
-                found = Some(map.next_value::<&RawValue>()?.get().to_owned());
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// A key, borrowed where it holds no escapes.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
-
-/// With fields renamed as `--map` says, in their old places.
-fn renamed(text: &str, number: u64, options: &Options) -> Result<String, BadRecord> {
-    let wrong = |message: String| bad(text.as_bytes(), message);
-    let fields: Fields<'_> = serde_json::from_str(text)
-        .map_err(|error| wrong(format!("line {number} is not a JSON object: {}", place(&error))))?;
-    for (_, from) in &options.map {
-        if !fields.0.iter().any(|(name, _)| name == from) {
-            return Err(wrong(format!("line {number} has no field `{from}`, which --map names")));
-        }
-    }
+/// With fields renamed, all at once; the inner error is a field that is not there.
+fn renamed<'a>(text: &str, map: &'a [(String, String)]) -> serde_json::Result<Result<String, &'a str>> {
     let mut json = String::with_capacity(text.len() + 16);
-    let targets: Vec<&str> = options.map.iter().map(|(to, _)| to.as_str()).collect();
-    for (name, value) in &fields.0 {
-        let renamed = options.map.iter().find(|(_, from)| from == name).map(|(to, _)| to.as_str());
-        if renamed.is_none() && targets.contains(&name.as_ref()) {
-            // The mapped field takes the place of one of the same name.
-            continue;
-        }
+    let mut seen = vec![false; map.len()];
+    each_field(text, |name, value| {
+        let mapped = map.iter().position(|(_, from)| from == name);
+        let name = match mapped {
+            Some(index) => {
+                seen[index] = true;
+                map[index].0.as_str()
+            }
+            None if map.iter().any(|(to, _)| to == name) => return,
+            None => name,
+        };
         json.push(if json.is_empty() { '{' } else { ',' });
-        json.push_str(&serde_json::Value::from(renamed.unwrap_or(name)).to_string());
+        json.push_str(&serde_json::Value::from(name).to_string());
         json.push(':');
         json.push_str(value.get());
-    }
+    })?;
     json.push('}');
-    Ok(json)
-}
-
-struct Fields<'a>(Vec<(std::borrow::Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(key) = map.next_key::<Key<'de>>()? {
-                    fields.push((key.0, map.next_value::<&RawValue>()?));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(All)
-    }
+    Ok(match map.iter().zip(seen).find(|(_, seen)| !seen) {
+        Some(((_, from), _)) => Err(from),
+        None => Ok(json),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::domain::ItemId;
     use crate::input::tests::{options, read};
-    use crate::input::{Format, Options};
+    use crate::input::{Format, InputError, Options};
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
 
-    fn check(line: &str, options: &Options, expected: Result<(Option<&str>, &str), &str>) {
+    type Expected<'a> = Result<(Option<&'a str>, &'a str), &'a str>;
+
+    fn check(line: &str, options: &Options, expected: Expected<'_>) {
         let record = read(line.as_bytes(), options).unwrap().remove(0);
         match (record.entry, expected) {
             (Ok(entry), Ok((id, json))) => {
-                assert_eq!(entry.id.as_ref().map(crate::domain::ItemId::as_str), id);
+                assert_eq!(entry.id.as_ref().map(ItemId::as_str), id);
                 assert_eq!(entry.json, json);
             }
             (Err(bad), Err(part)) => assert!(bad.message.contains(part), "{}", bad.message),
@@ -175,20 +150,20 @@ mod tests {
     fn an_object_is_kept_as_it_stood_with_its_id() {
         let plain = options(Format::JsonLines);
         check(r#" {"id":"a", "n": 1.0e2} "#, &plain, Ok((Some("a"), r#"{"id":"a", "n": 1.0e2}"#)));
-        check(
-            r#"{"id":12345678901234567890123}"#,
-            &plain,
-            Ok((Some("12345678901234567890123"), r#"{"id":12345678901234567890123}"#)),
-        );
+        let long = r#"{"id":12345678901234567890123}"#;
+        check(long, &plain, Ok((Some("12345678901234567890123"), long)));
         check(r#"{"x":1}"#, &plain, Ok((None, r#"{"x":1}"#)));
         check(r#"{"\u0069d":"e\u0301"}"#, &plain, Ok((Some("e\u{301}"), r#"{"\u0069d":"e\u0301"}"#)));
+        check(r#"{"id":null,"id":"b"}"#, &plain, Ok((Some("b"), r#"{"id":null,"id":"b"}"#)));
     }
 
     #[test]
     fn a_line_that_is_no_item_says_why_and_the_way_out() {
         let plain = options(Format::JsonLines);
         check(r#"{"id":"a""#, &plain, Err("line 1 is not JSON: EOF while parsing an object at column 9"));
-        check("17", &plain, Err("no object"));
+        check("  {\"id\":}", &plain, Err("at column 9"));
+        check("17", &plain, Err("line 1 is a number, and no object"));
+        check("\"x\"", &plain, Err("line 1 is a string, and no object"));
         check(r#"{"id":null}"#, &plain, Err("--id-field"));
         check(r#"{"id":""}"#, &plain, Err("empty"));
         check(r#"{"a":1} x"#, &plain, Err("not JSON"));
@@ -197,15 +172,80 @@ mod tests {
     }
 
     #[test]
-    fn mapping_renames_and_a_missing_field_is_told() {
-        let mapped = Options { map: vec![("text".into(), "body".into())], ..options(Format::JsonLines) };
-        check(r#"{"id":1,"body":"b","text":"old"}"#, &mapped, Ok((Some("1"), r#"{"id":1,"text":"b"}"#)));
-        check(r#"{"id":1}"#, &mapped, Err("no field `body`"));
+    fn what_nobody_further_on_could_parse_is_no_item() {
+        let plain = options(Format::JsonLines);
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        check(&deep, &plain, Err("recursion limit exceeded"));
+        check(r#"{"a":"\ud800"}"#, &plain, Err("line 1 is not JSON"));
+        check(r#"{"a":1e999}"#, &plain, Err("number out of range"));
+        check("\u{a0}{}", &plain, Err("line 1 is not JSON"));
     }
 
     #[test]
-    fn an_array_instead_of_lines_names_the_way_out() {
-        let Err(error) = read(b"\n [{\"id\":1}]", &options(Format::JsonLines)) else { panic!("accepted") };
-        assert!(error.to_string().contains("jq -c"));
+    fn mapping_renames_all_at_once_and_a_missing_field_is_told() {
+        let map = |pairs: &[(&str, &str)]| Options {
+            map: pairs.iter().map(|(to, from)| ((*to).into(), (*from).into())).collect(),
+            ..options(Format::JsonLines)
+        };
+        let body = map(&[("text", "body")]);
+        check(r#"{"id":1,"body":"b","text":"old"}"#, &body, Ok((Some("1"), r#"{"id":1,"text":"b"}"#)));
+        check(r#"{"id":1}"#, &body, Err("no field `body`"));
+        check(r#"{"a":1, "b":2}"#, &map(&[("a", "b"), ("b", "a")]), Ok((None, r#"{"b":1,"a":2}"#)));
+        check(r#"{"key":"k"}"#, &map(&[("id", "key")]), Ok((Some("k"), r#"{"id":"k"}"#)));
+    }
+
+    fn check_document(text: &str, part: &str) {
+        match read(text.as_bytes(), &options(Format::JsonLines)) {
+            Err(error @ InputError::WrongFormat { .. }) => assert!(error.to_string().contains(part), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_document_instead_of_lines_names_the_way_out() {
+        check_document("\n [{\"id\":1}]", "jq -c '.[]' FILE");
+        check_document(&format!("{}[", " \n".repeat(500_000)), "jq -c '.[]' FILE");
+        check_document("{\n  \"id\": 1\n}\n", "jq -c . FILE");
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<Option<bool>>().prop_map(|b| json!(b)),
+            any::<i64>().prop_map(|n| json!(n)),
+            any::<f64>().prop_map(|n| json!(n)),
+            any::<String>().prop_map(|s| json!(s)),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|v| json!(v)),
+                prop::collection::hash_map(any::<String>(), inner, 0..4).prop_map(|m| json!(m)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn ids_and_texts_come_back_as_they_were_written(
+            rows in prop::collection::vec(("\\PC{1,20}", value()), 1..5),
+            crlf: bool,
+        ) {
+            let lines: Vec<String> = rows.iter().map(|(id, v)| json!({"v": v, "id": id}).to_string()).collect();
+            let records = read(lines.join(if crlf { "\r\n" } else { "\n" }).as_bytes(), &options(Format::JsonLines)).unwrap();
+            prop_assert_eq!(records.len(), rows.len());
+            for ((record, line), (id, _)) in records.into_iter().zip(lines).zip(rows) {
+                let entry = record.entry.unwrap();
+                prop_assert_eq!(entry.json, line);
+                prop_assert_eq!(entry.id.unwrap().to_string(), id);
+            }
+        }
+
+        #[test]
+        fn a_line_is_an_item_exactly_if_serde_json_makes_an_object_of_it(
+            inner in "[\\[\\]{}:,\"\\\\ude8019.\\-ntfalsr ]{0,24}",
+        ) {
+            let line = format!("{{\"a\":{inner}}}");
+            let record = read(line.as_bytes(), &options(Format::JsonLines)).unwrap().remove(0);
+            prop_assert_eq!(record.entry.is_ok(), serde_json::from_str::<Map<String, Value>>(&line).is_ok());
+        }
     }
 }

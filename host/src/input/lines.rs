@@ -1,7 +1,7 @@
 //! Plain lines, and the bounded reading of lines that JSON Lines shares.
 
-use super::{BadRecord, Entry, InputError, LINE_BYTES_MAX, RAW_BYTES_MAX, Record, Records, bad};
-use std::io::BufRead;
+use super::{BadRecord, Entry, InputError, LINE_BYTES_MAX, RAW_BYTES_MAX, Record, Records, bad, unreadable};
+use std::io::{BufRead, ErrorKind};
 
 /// Each line that is not blank is an item `{"text": …}`.
 pub(super) fn open(reader: Box<dyn BufRead + Send>, name: &str) -> Records {
@@ -21,12 +21,19 @@ pub(super) struct Line {
 }
 
 impl Line {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(super) fn record(self, entry: impl FnOnce(&str) -> Result<Entry, BadRecord>) -> Record {
         let number = self.number;
         let entry = if self.length > LINE_BYTES_MAX {
             Err(bad(
                 &self.bytes,
-                format!("line {number} has {} bytes, and a line may have {LINE_BYTES_MAX}", self.length),
+                format!(
+                    "line {number} has {} bytes, and at most {LINE_BYTES_MAX} are read: split it, or leave it out",
+                    self.length
+                ),
             ))
         } else {
             match std::str::from_utf8(&self.bytes) {
@@ -61,7 +68,11 @@ impl LineReader {
     fn read_line(&mut self) -> std::io::Result<Option<Line>> {
         let (mut bytes, mut length) = (Vec::new(), 0);
         loop {
-            let buffer = self.reader.fill_buf()?;
+            let buffer = match self.reader.fill_buf() {
+                Ok(buffer) => buffer,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
             if buffer.is_empty() {
                 break;
             }
@@ -105,7 +116,7 @@ impl Iterator for LineReader {
                 Ok(None) => self.ended = true,
                 Err(error) => {
                     self.ended = true;
-                    return Some(Err(InputError::Unreadable { name: self.name.clone(), reason: error.to_string() }));
+                    return Some(Err(unreadable(&self.name, &error)));
                 }
             }
         }

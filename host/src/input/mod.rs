@@ -4,12 +4,15 @@
 //! stores, plugins.
 
 mod csv;
+mod csv_records;
 mod json_lines;
+mod json_object;
 mod lines;
 mod source;
 
-use crate::domain::ItemId;
-use std::io::BufRead;
+use crate::domain::{ItemId, sanitize_text};
+use std::collections::HashSet;
+use std::io::{BufRead, Cursor, Read};
 use std::path::Path;
 
 pub use source::{open_source, spool};
@@ -18,6 +21,11 @@ pub use source::{open_source, spool};
 const LINE_BYTES_MAX: usize = 64 << 20;
 /// What is kept of a line that is no item, in bytes.
 const RAW_BYTES_MAX: usize = 64 << 10;
+/// What is shown of a name in a message, in bytes, and how many names.
+const NAME_BYTES_MAX: usize = 100;
+const NAMES_MAX: usize = 20;
+/// What is looked at to tell what a file is, in bytes.
+const HEAD_BYTES: u64 = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -64,7 +72,8 @@ pub struct Options {
     pub format: Format,
     /// The field that holds the id; `None`: `id`, where a record has one.
     pub id_field: Option<String>,
-    /// (field of the item, field of the record): the record's field is renamed.
+    /// (field of the item, field of the record): the record's field is renamed, all at once, and one that has the new
+    /// name already gives way. `id_field` is a name that holds after that.
     pub map: Vec<(String, String)>,
 }
 
@@ -100,8 +109,11 @@ pub enum InputError {
     Unreadable { name: String, reason: String },
     #[error("{0}")]
     BadHeader(String),
+    /// The options contradict themselves, whatever the input.
+    #[error("{0}")]
+    BadOptions(String),
     #[error("the input is {what}: {way_out}")]
-    WrongFormat { what: &'static str, way_out: &'static str },
+    WrongFormat { what: &'static str, way_out: String },
 }
 
 /// Records, in the order of the input.
@@ -109,39 +121,86 @@ pub type Records = Box<dyn Iterator<Item = Result<Record, InputError>> + Send>;
 
 /// Reads `reader`, called `name` in messages.
 pub fn open(mut reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
-    let unreadable = |error: std::io::Error| InputError::Unreadable { name: name.into(), reason: error.to_string() };
-    let start = reader.fill_buf().map_err(unreadable)?;
-    refuse_compressed(start)?;
-    if start.starts_with(b"\xef\xbb\xbf") {
-        reader.consume(3);
+    check_map(&options.map)?;
+    let mut head = Vec::new();
+    reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| unreadable(name, &error))?;
+    refuse_foreign(&head, options.format)?;
+    if head.starts_with(b"\xef\xbb\xbf") {
+        head.drain(..3);
     }
+    let reader = Box::new(Cursor::new(head).chain(reader));
     match options.format {
         Format::JsonLines => json_lines::open(reader, name, options),
         Format::Csv => csv::open(reader, name, options),
-        Format::Lines => Ok(lines::open(reader, name)),
+        Format::Lines if options.map.is_empty() && options.id_field.is_none() => Ok(lines::open(reader, name)),
+        Format::Lines => Err(InputError::BadOptions(
+            "plain lines have no fields for --map and --id-field: leave them out, or convert the input to jsonl or csv"
+                .into(),
+        )),
     }
 }
 
-fn refuse_compressed(start: &[u8]) -> Result<(), InputError> {
-    let (what, way_out) = match start {
-        [0x1f, 0x8b, ..] => (
-            "compressed with gzip",
-            "decompress it first: gzip -dc FILE | sandmill run … --input - --input-format jsonl",
-        ),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => (
-            "compressed with zstd",
-            "decompress it first: zstd -dc FILE | sandmill run … --input - --input-format jsonl",
-        ),
-        [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "export it as JSON Lines or CSV first"),
-        [b'P', b'K', 3, 4, ..] => ("a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
+fn check_map(map: &[(String, String)]) -> Result<(), InputError> {
+    let (mut targets, mut sources) = (HashSet::new(), HashSet::new());
+    for (to, from) in map {
+        let problem = if to.is_empty() || from.is_empty() {
+            "has a side without a name: write --map FIELD=COLUMN"
+        } else if !targets.insert(to) {
+            "fills a field that another one fills: leave one of them out"
+        } else if !sources.insert(from) {
+            "takes a column that another one takes, and a column can have one new name: leave one of them out"
+        } else {
+            continue;
+        };
+        return Err(InputError::BadOptions(format!("--map {}={} {problem}", shown(to), shown(from))));
+    }
+    Ok(())
+}
+
+/// What would be a bad record a line, or one for the whole file, is told from broken input.
+fn refuse_foreign(head: &[u8], format: Format) -> Result<(), InputError> {
+    let pipe = |command: &str| {
+        let format = format.name();
+        format!("{command} FILE | sandmill run … --input - --input-format {format}")
+    };
+    let (what, way_out) = match head {
+        [0x1f, 0x8b, ..] => ("compressed with gzip", format!("decompress it first: {}", pipe("gzip -dc"))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("compressed with zstd", format!("decompress it first: {}", pipe("zstd -dc"))),
+        // A text may begin with the same letters; a Parquet file goes on with a byte that no text has.
+        [b'P', b'A', b'R', b'1', 0..=8 | 0x0e..=0x1f, ..] => {
+            ("a Parquet file", "export it as JSON Lines or CSV first".into())
+        }
+        [b'P', b'K', 3, 4, ..] => ("a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV".into()),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            ("UTF-16", format!("convert it first: {}", pipe("iconv -f UTF-16 -t UTF-8")))
+        }
         _ => return Ok(()),
     };
     Err(InputError::WrongFormat { what, way_out })
 }
 
+fn unreadable(name: &str, error: &std::io::Error) -> InputError {
+    InputError::Unreadable { name: name.into(), reason: error.to_string() }
+}
+
 fn bad(raw: &[u8], message: String) -> BadRecord {
-    let kept = &raw[..raw.len().min(RAW_BYTES_MAX)];
-    BadRecord { raw: String::from_utf8_lossy(kept).into_owned(), message }
+    let mut kept = String::from_utf8_lossy(&raw[..raw.len().min(RAW_BYTES_MAX)]).into_owned();
+    // A byte that is not UTF-8 became three.
+    kept.truncate(kept.floor_char_boundary(RAW_BYTES_MAX));
+    BadRecord { raw: kept, message }
+}
+
+/// A name from the input, fit for a message.
+fn shown(name: &str) -> String {
+    sanitize_text(name, NAME_BYTES_MAX).replace(['\n', '\t'], " ")
+}
+
+fn listing<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut listed: Vec<String> = names.take(NAMES_MAX + 1).map(|name| format!("`{}`", shown(name))).collect();
+    if listed.len() > NAMES_MAX {
+        listed[NAMES_MAX] = "…".into();
+    }
+    listed.join(", ")
 }
 
 #[cfg(test)]
@@ -158,23 +217,119 @@ pub(super) mod tests {
         Options { format, id_field: None, map: Vec::new() }
     }
 
-    proptest! {
-        #[test]
-        fn no_bytes_make_a_reader_panic(bytes: Vec<u8>, kind in 0_usize..3) {
-            let format = [Format::JsonLines, Format::Csv, Format::Lines][kind];
-            if let Ok(records) = read(&bytes, &options(format)) {
-                for record in records {
-                    if let Ok(entry) = record.entry {
-                        prop_assert!(serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&entry.json).is_ok());
-                    }
+    fn check_bytes(bytes: &[u8], options: &Options) {
+        for record in read(bytes, options).into_iter().flatten() {
+            match record.entry {
+                Ok(entry) => {
+                    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&entry.json).unwrap();
                 }
+                Err(bad) => assert!(bad.raw.len() <= RAW_BYTES_MAX && !bad.message.is_empty()),
             }
         }
     }
 
+    fn any_options() -> impl Strategy<Value = Options> {
+        let format = prop::sample::select(vec![Format::JsonLines, Format::Csv, Format::Lines]);
+        let map = prop::collection::vec(("[ab]", "[ab]"), 0..2);
+        (format, prop::option::of("[ab]"), map).prop_map(|(format, id_field, map)| Options { format, id_field, map })
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_reader_panic_and_every_item_is_an_object(bytes: Vec<u8>, options in any_options()) {
+            check_bytes(&bytes, &options);
+        }
+
+        #[test]
+        fn nor_do_bytes_that_look_like_the_formats(
+            text in "[ab\"\\{}:,\\[\\]\\\\u0d\\r\\n\u{feff}\u{0}]{0,60}",
+            options in any_options(),
+        ) {
+            check_bytes(text.as_bytes(), &options);
+        }
+    }
+
+    fn check_refused(bytes: &[u8], format: Format, part: &str) {
+        match read(bytes, &options(format)) {
+            Err(error @ InputError::WrongFormat { .. }) => assert!(error.to_string().contains(part), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn a_compressed_file_is_told_from_a_broken_one() {
-        let Err(error) = read(&[0x1f, 0x8b, 8, 0], &options(Format::JsonLines)) else { panic!("accepted") };
-        assert!(error.to_string().contains("gzip -dc"));
+    fn a_file_of_another_kind_is_told_from_a_broken_one() {
+        check_refused(
+            &[0x1f, 0x8b, 8, 0],
+            Format::JsonLines,
+            "gzip -dc FILE | sandmill run … --input - --input-format jsonl",
+        );
+        check_refused(&[0x28, 0xb5, 0x2f, 0xfd], Format::Csv, "--input-format csv");
+        check_refused(b"PAR1\x15\x04", Format::Csv, "Parquet");
+        check_refused(b"\xff\xfei\0d\0", Format::Csv, "iconv -f UTF-16");
+        assert_eq!(read(b"PAR1 lamp\n", &options(Format::Lines)).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_however_few_bytes_come_at_once() {
+        let trickle = std::io::BufReader::with_capacity(1, Cursor::new("\u{feff}{\"id\":1}".as_bytes()));
+        let mut records = open(Box::new(trickle), "test", &options(Format::JsonLines)).unwrap();
+        assert_eq!(records.next().unwrap().unwrap().entry.unwrap().json, "{\"id\":1}");
+    }
+
+    #[test]
+    fn nothing_in_nothing_out() {
+        for format in [Format::JsonLines, Format::Csv, Format::Lines] {
+            assert!(read(b"", &options(format)).unwrap().is_empty());
+            assert!(read("\u{feff}\r\n\n".as_bytes(), &options(format)).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_bad_record_keeps_a_bounded_start() {
+        let records = read(&vec![0xc0; 2 * RAW_BYTES_MAX], &options(Format::Lines)).unwrap();
+        let raw = &records[0].entry.as_ref().unwrap_err().raw;
+        assert!(raw.len() <= RAW_BYTES_MAX && raw.len() > RAW_BYTES_MAX - 4);
+    }
+
+    fn check_map_refused(map: &[(&str, &str)], part: &str) {
+        let map = map.iter().map(|(to, from)| ((*to).into(), (*from).into())).collect();
+        match read(b"{}", &Options { map, ..options(Format::JsonLines) }) {
+            Err(InputError::BadOptions(message)) => assert!(message.contains(part), "{message}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_map_that_contradicts_itself_is_refused() {
+        check_map_refused(&[("a", "x"), ("a", "y")], "--map a=y fills a field that another one fills");
+        check_map_refused(&[("a", "x"), ("b", "x")], "one new name");
+        check_map_refused(&[("a", "")], "--map FIELD=COLUMN");
+    }
+
+    /// Gives some bytes, then an error.
+    struct Broken(Option<&'static [u8]>);
+
+    impl Read for Broken {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let Some(bytes) = self.0.take() else { return Err(std::io::Error::other("the disk is gone")) };
+            buffer[..bytes.len()].copy_from_slice(bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_gives_what_came_then_one_error_then_nothing() {
+        for (format, bytes) in [
+            (Format::JsonLines, &b"{\"a\":\"long enough\"}\n{\"b"[..]),
+            (Format::Csv, b"a,long\n1,2\n3"),
+            (Format::Lines, b"a long line\nb"),
+        ] {
+            let reader = Box::new(std::io::BufReader::new(Broken(Some(bytes))));
+            let mut records = open(reader, "in.x", &options(format)).unwrap();
+            assert!(records.next().unwrap().unwrap().entry.is_ok());
+            let error = records.next().unwrap().unwrap_err();
+            assert_eq!(error.to_string(), "cannot read in.x: the disk is gone");
+            assert!(records.next().is_none());
+        }
     }
 }

@@ -17,6 +17,16 @@ pub enum Format {
 }
 
 impl Format {
+    pub const NAMES: [&str; 2] = ["jsonl", "csv"];
+
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "jsonl" => Some(Self::JsonLines),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+
     pub fn from_extension(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "jsonl" | "ndjson" | "json" => Some(Self::JsonLines),
@@ -56,12 +66,15 @@ impl OutputError {
     fn at(path: &Path, error: &std::io::Error) -> Self {
         let reason = match error.kind() {
             std::io::ErrorKind::BrokenPipe => return Self::Gone,
-            std::io::ErrorKind::StorageFull => {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 "the disk is full: free some space and run the same command again".into()
+            }
+            std::io::ErrorKind::NotADirectory => {
+                "a file stands where its folder should be: choose another --output".into()
             }
             std::io::ErrorKind::NotFound => "its folder does not exist: make it, or choose another --output".into(),
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                format!("{error}: make it writable, or choose another --output")
+                format!("{error}: make it and its folder writable, or choose another --output")
             }
             std::io::ErrorKind::IsADirectory => "it is a folder: name a file".into(),
             _ => error.to_string(),
@@ -82,5 +95,51 @@ pub fn open<'a>(format: Format, sink: Box<dyn Write + 'a>, name: &Path, columns:
     match format {
         Format::JsonLines => Box::new(json_lines::JsonLines::new(sink, name)),
         Format::Csv => Box::new(csv::Csv::new(sink, name, columns)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Error, ErrorKind};
+
+    struct Failing(ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(Error::from(self.0))
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Of every format, be the value so small that it is written at the end, or so large that it is at once.
+    fn check(kind: ErrorKind, expected: &str) {
+        for (format, size) in
+            [(Format::JsonLines, 1), (Format::JsonLines, 1 << 20), (Format::Csv, 1), (Format::Csv, 1 << 20)]
+        {
+            let value = format!("\"{}\"", "x".repeat(size));
+            let row = Row { id: "a", part: None, value: &value };
+            let mut columns = Columns::default();
+            columns.observe(&row);
+            let mut writer = open(format, Box::new(Failing(kind)), Path::new("out.x"), columns);
+            let error = writer.write(&row).and_then(|()| writer.finish()).unwrap_err();
+            assert_eq!(error.to_string(), expected, "{format:?}, {size} bytes");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_the_way_out_and_a_reader_that_left_is_told_apart() {
+        check(
+            ErrorKind::StorageFull,
+            "cannot write out.x: the disk is full: free some space and run the same command again",
+        );
+        check(
+            ErrorKind::ReadOnlyFilesystem,
+            "cannot write out.x: read-only filesystem or storage medium: make it and its folder writable, or choose another --output",
+        );
+        check(ErrorKind::BrokenPipe, "the reader of the output has gone");
     }
 }
