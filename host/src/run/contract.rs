@@ -3,7 +3,8 @@
 use crate::domain::{Emission, Failure, FailureClass, Item};
 use crate::sandbox::Manifest;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Messages of a schema's violations in one failure.
@@ -46,12 +47,10 @@ impl Contract {
         if self.required_fields.is_empty() {
             return Ok(());
         }
-        let fields: BTreeSet<String> = match serde_json::from_str::<Value>(&item.json) {
-            Ok(Value::Object(map)) => map.into_iter().map(|(name, _)| name).collect(),
-            Ok(_) | Err(_) => BTreeSet::new(),
-        };
+        // What was registered is an object.
+        let fields = serde_json::from_str::<BTreeMap<String, &RawValue>>(&item.json).unwrap_or_default();
         let missing: Vec<&str> =
-            self.required_fields.iter().map(String::as_str).filter(|name| !fields.contains(*name)).collect();
+            self.required_fields.iter().map(String::as_str).filter(|name| !fields.contains_key(*name)).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -60,7 +59,7 @@ impl Contract {
             format!(
                 "the item has no field `{}`, which the plugin needs; it has: {}. Name the column that holds it: --map {}=COLUMN",
                 missing.join("`, `"),
-                fields.into_iter().take(20).collect::<Vec<_>>().join(", "),
+                fields.into_keys().take(20).collect::<Vec<_>>().join(", "),
                 missing[0],
             ),
         );

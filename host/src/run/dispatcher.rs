@@ -8,17 +8,21 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Items that are read from the store at once.
 const PAGE: usize = 1_000;
+/// Items whose outcome is on its way to the disk, beyond those in flight: a commit takes as long as some hundred short
+/// items, and nobody should wait for it. What they bring is bounded in bytes by the store.
+const SETTLING_MAX: usize = 4_096;
 /// How long calls under way may take to reach the journal once guests were interrupted.
 const INTERRUPTED_CALLS_GRACE: Duration = Duration::from_secs(2);
 
 /// How a run works through its items.
 #[derive(Debug, Clone)]
 pub struct RunSettings {
-    /// Items in flight.
+    /// Items in flight. One that has succeeded, and only waits for its outcome to be durable, is not.
     pub concurrency: usize,
     /// 0: never stop.
     pub consecutive_errors_max: u32,
@@ -41,6 +45,8 @@ pub struct Dispatcher {
     settings: RunSettings,
     guests: Handle,
     shutdown: Shutdown,
+    /// One permit an item that may be in flight.
+    places: Arc<Semaphore>,
     queue: VecDeque<PendingItem>,
     cursor: Option<Cursor>,
     exhausted: bool,
@@ -51,11 +57,13 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// `guests`: the runtime that guests run on, apart from the network's.
     pub fn new(shared: Arc<Shared>, settings: RunSettings, guests: Handle, shutdown: Shutdown) -> Self {
+        let places = Arc::new(Semaphore::new(settings.concurrency));
         Self {
             shared,
             settings,
             guests,
             shutdown,
+            places,
             queue: VecDeque::new(),
             cursor: None,
             exhausted: false,
@@ -86,8 +94,12 @@ impl Dispatcher {
             let phase = self.shutdown.phase();
             tokio::select! {
                 joined = flight.join_next() => self.account(joined),
+                () = place_is_free(&self.places), if self.wants_more(&flight) => {}
                 () = self.shared.halt.thrown() => {}
                 () = self.shutdown.changed_from(phase) => {}
+            }
+            while let Some(joined) = flight.try_join_next() {
+                self.account(Some(joined));
             }
         };
         self.drain(&mut flight, stopped_by.is_some()).await;
@@ -108,12 +120,18 @@ impl Dispatcher {
     }
 
     async fn fill(&mut self, flight: &mut JoinSet<ItemReport>) -> Result<(), StoreError> {
-        while flight.len() < self.settings.concurrency {
+        while self.wants_more(flight) {
+            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Ok(()) };
             let Some(pending) = self.next().await? else { return Ok(()) };
             let shared = Arc::clone(&self.shared);
-            flight.spawn_on(async move { run_item(&shared, pending).await }, &self.guests);
+            flight.spawn_on(async move { run_item(&shared, pending, place).await }, &self.guests);
         }
         Ok(())
+    }
+
+    fn wants_more(&self, flight: &JoinSet<ItemReport>) -> bool {
+        let has_more = !self.queue.is_empty() || !self.exhausted;
+        has_more && flight.len() < self.settings.concurrency + SETTLING_MAX
     }
 
     async fn next(&mut self) -> Result<Option<PendingItem>, StoreError> {
@@ -184,4 +202,9 @@ impl Dispatcher {
             None => self.must_stop().unwrap_or(Ending::Finished),
         }
     }
+}
+
+async fn place_is_free(places: &Semaphore) {
+    // Never closed; the permit is given back at once, and `fill` takes it.
+    let _ = places.acquire().await;
 }

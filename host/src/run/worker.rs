@@ -11,7 +11,7 @@ use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingI
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What all workers share.
 pub struct Shared {
@@ -52,8 +52,11 @@ pub(super) struct ItemReport {
 }
 
 /// Runs an item until it is done, failed, or the run stops.
-pub(super) async fn run_item(shared: &Shared, pending: PendingItem) -> ItemReport {
-    let mut worker = Worker { shared, item: pending.item, attempts: 0, answers_not_reused: 0 };
+///
+/// `place` is given back when the item has succeeded, before that is durable; one that fails keeps it until then, so that a
+/// stop after so many errors in a row comes before many more.
+pub(super) async fn run_item(shared: &Shared, pending: PendingItem, place: OwnedSemaphorePermit) -> ItemReport {
+    let mut worker = Worker { shared, item: pending.item, place: Some(place), attempts: 0, answers_not_reused: 0 };
     let ended = match worker.run(pending.has_history).await {
         Ok(ended) => ended,
         Err(error) => {
@@ -67,6 +70,7 @@ pub(super) async fn run_item(shared: &Shared, pending: PendingItem) -> ItemRepor
 struct Worker<'a> {
     shared: &'a Shared,
     item: Item,
+    place: Option<OwnedSemaphorePermit>,
     attempts: u64,
     answers_not_reused: u64,
 }
@@ -203,7 +207,7 @@ impl Worker<'_> {
     }
 
     async fn finish(
-        &self,
+        &mut self,
         attempt: AttemptId,
         start: &Start,
         outcome: Outcome,
@@ -217,7 +221,10 @@ impl Worker<'_> {
             Outcome::Done(emissions) => store::ItemOutcome::Done(emissions),
             Outcome::Skipped { reason } => store::ItemOutcome::Skipped { reason },
         };
-        self.store_end(attempt, start, end, logs).await?;
+        let durable = self.store_end(attempt, start, end, logs).await?;
+        self.place = None;
+        self.item.json = "".into();
+        durable.wait().await?;
         self.shared.events.emit(event);
         Ok(ItemEnded::Done)
     }
@@ -235,7 +242,7 @@ impl Worker<'_> {
             code: failure.code.clone(),
             message: failure.message.clone(),
         };
-        self.store_end(attempt, start, store::ItemOutcome::Failed(failure), logs).await?;
+        self.store_end(attempt, start, store::ItemOutcome::Failed(failure), logs).await?.wait().await?;
         self.shared.events.emit(event);
         Ok(ItemEnded::Failed)
     }
@@ -246,7 +253,7 @@ impl Worker<'_> {
         start: &Start,
         end: store::ItemOutcome,
         logs: Vec<store::GuestLogLine>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<store::Durable, StoreError> {
         let executions = u32::try_from(self.attempts).unwrap_or(u32::MAX);
         self.shared
             .store

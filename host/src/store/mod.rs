@@ -24,3 +24,4 @@ pub use types::{
     RegistrationReport, RunEnd, RunId, RunRow, UsageTotals,
 };
 pub use write::{Opened, Store};
+pub use writer::Durable;

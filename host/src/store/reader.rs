@@ -10,6 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// What a page of items may hold, in bytes of JSON; at least one item, however large.
+const PAGE_BYTES: usize = 16 << 20;
+
 /// A connection that reads; calls block.
 #[derive(Clone)]
 pub struct Reader {
@@ -207,7 +210,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A page of what is left to do, in the order of the input. Failed items are among it if `retry_failed`, and if they failed
+    /// A page of what is left to do, in the order of the input: at most `limit` items, and fewer where they are large. Failed items are among it if `retry_failed`, and if they failed
     /// before the run `run`; lines that are no items never.
     pub(super) fn pending(
         &self,
@@ -217,25 +220,28 @@ impl Reader {
         run: RunId,
     ) -> Result<Page, StoreError> {
         let after = after.map_or(-1, |cursor| cursor.0);
-        let mut last = None;
-        let items: Vec<PendingItem> = self.query(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
+        self.query(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
                      FROM item i LEFT JOIN outcome o ON o.item = i.seq
                      WHERE i.position > ?1 AND i.problem IS NULL
                        AND (o.item IS NULL OR (?3 AND o.state = 'failed' AND o.run < ?4))
                      ORDER BY i.position LIMIT ?2",
-                )?
-                .query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX), retry_failed, run.0], |row| {
-                    let position: i64 = row.get(2)?;
-                    last = Some(Cursor(position));
-                    pending_item(row, position)
-                })?
-                .collect()
-        })?;
-        let next = if items.len() < limit { None } else { last };
-        Ok(Page { items, next })
+            )?;
+            let limit_row = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![after, limit_row, retry_failed, run.0])?;
+            let (mut items, mut bytes) = (Vec::new(), 0);
+            while let Some(row) = rows.next()? {
+                let position: i64 = row.get(2)?;
+                let item = pending_item(row, position)?;
+                bytes += item.item.json.len();
+                items.push(item);
+                if items.len() >= limit || bytes >= PAGE_BYTES {
+                    return Ok(Page { items, next: Some(Cursor(position)) });
+                }
+            }
+            Ok(Page { items, next: None })
+        })
     }
 
     pub(super) fn history(&self, item: ItemSeq) -> Result<ItemHistory, StoreError> {

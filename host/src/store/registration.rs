@@ -7,8 +7,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-/// Rows in one transaction: enough that its commit costs nothing beside them.
+/// Rows in one transaction, or bytes: enough that its commit costs nothing beside them.
 const CHUNK: usize = 5_000;
+const CHUNK_BYTES: usize = 16 << 20;
 
 /// One pass over the input.
 pub struct Registration {
@@ -16,6 +17,7 @@ pub struct Registration {
     pub(super) pass: i64,
     pub(super) now_ms: i64,
     buffer: Vec<NewItem>,
+    buffer_bytes: usize,
     results: std::collections::VecDeque<Added>,
     report: RegistrationReport,
 }
@@ -27,6 +29,7 @@ impl Registration {
             pass,
             now_ms,
             buffer: Vec::with_capacity(CHUNK),
+            buffer_bytes: 0,
             results: std::collections::VecDeque::new(),
             report: RegistrationReport::default(),
         }
@@ -34,8 +37,9 @@ impl Registration {
 
     /// Takes an item; what became of it is told by [`Self::settled`], in the order in which items were taken.
     pub fn add(&mut self, item: NewItem) -> Result<(), StoreError> {
+        self.buffer_bytes += item.input.len();
         self.buffer.push(item);
-        if self.buffer.len() >= CHUNK { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= CHUNK || self.buffer_bytes >= CHUNK_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// The next result that is known, if one is.
@@ -49,6 +53,7 @@ impl Registration {
             return Ok(());
         }
         let items = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
+        self.buffer_bytes = 0;
         let (pass, now_ms) = (self.pass, self.now_ms);
         let (sender, receiver) = sync_channel(1);
         self.writer.write_blocking(Box::new(move |connection| {

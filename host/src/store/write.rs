@@ -7,7 +7,7 @@ use super::types::{
     AttemptId, CallId, CallOutcome, Cursor, Generation, GenerationId, ItemEnd, ItemHistory, ItemOutcome, NewAttempt,
     NewCall, NewJob, Page, RunEnd, RunId,
 };
-use super::writer::Writer;
+use super::writer::{Durable, Writer};
 use super::{Reader, StoreError, open};
 use crate::domain::{ItemSeq, Retryable};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -132,12 +132,13 @@ impl Store {
             let _ = sender.send((RunId(connection.last_insert_rowid()), GenerationId(generation), unknown as u64));
             Ok(())
         };
-        self.inner.writer.write(Box::new(begin)).await?;
+        self.inner.writer.write(Box::new(begin), 0).await?;
         receiver.await.map_err(|_| StoreError::Closed)
     }
 
     /// Durable on return.
     pub async fn end_run(&self, run: RunId, end: RunEnd) -> Result<(), StoreError> {
+        let bytes = end.summary.len();
         self.inner
             .writer
             .write(Box::new(move |connection| {
@@ -147,7 +148,7 @@ impl Store {
                         params![run.0, end.ended_ms.cast_signed(), end.state, end.reason, end.exit_code, end.summary],
                     )
                     .map(|_| ())
-            }))
+            }), bytes)
             .await
     }
 
@@ -207,7 +208,7 @@ impl Store {
                 ])
                 .map(|_| ())
         };
-        self.inner.writer.write(Box::new(insert)).await?;
+        self.inner.writer.write(Box::new(insert), 0).await?;
         Ok(CallId(id))
     }
 
@@ -217,6 +218,7 @@ impl Store {
         match outcome {
             CallOutcome::Answered { completion, request_id } => {
                 let answer = codec::encode_completion(&completion)?;
+                let bytes = answer.len();
                 let usage = completion.usage;
                 let insert = move |connection: &Connection| {
                     connection
@@ -238,9 +240,10 @@ impl Store {
                         ])
                         .map(|_| ())
                 };
-                self.inner.writer.write(Box::new(insert)).await
+                self.inner.writer.write(Box::new(insert), bytes).await
             }
             CallOutcome::Failed { class, code, message, status, request_id, body } => {
+                let bytes = message.len() + body.len();
                 let insert = move |connection: &Connection| {
                     connection
                         .prepare_cached(
@@ -250,7 +253,7 @@ impl Store {
                         .execute(params![call.0, ended, status, class.name(), code, message, request_id, body])
                         .map(|_| ())
                 };
-                self.inner.writer.write(Box::new(insert)).await
+                self.inner.writer.write(Box::new(insert), bytes).await
             }
         }
     }
@@ -258,6 +261,7 @@ impl Store {
     /// The plugin rejected this attempt: its answers are spent. Durable on return.
     pub async fn attempt_retry(&self, attempt: AttemptId, ended_ms: u64, why: &Retryable) -> Result<(), StoreError> {
         let (code, message, detail) = (why.code.clone(), why.message.clone(), why.detail.clone());
+        let bytes = message.len() + detail.as_ref().map_or(0, String::len);
         self.inner
             .writer
             .write(Box::new(move |connection| {
@@ -267,19 +271,21 @@ impl Store {
                     )?
                     .execute(params![attempt.0, ended_ms.cast_signed(), code, message, detail])
                     .map(|_| ())
-            }))
+            }), bytes)
             .await
     }
 
-    /// The item's outcome and its log are durable on return.
-    pub async fn item_end(&self, end: ItemEnd) -> Result<(), StoreError> {
+    /// The item's outcome and its log are in the queue on return, and durable after [`Durable::wait`].
+    pub async fn item_end(&self, end: ItemEnd) -> Result<Durable, StoreError> {
         let emissions = match &end.end {
             ItemOutcome::Done(emissions) => Some(codec::encode_emissions(emissions)?),
             ItemOutcome::Skipped { .. } | ItemOutcome::Failed(_) => None,
         };
+        let bytes =
+            emissions.as_ref().map_or(0, String::len) + end.logs.iter().map(|line| line.message.len()).sum::<usize>();
         self.inner
             .writer
-            .write(Box::new(move |connection| write_item_end(connection, &end, emissions.as_deref())))
+            .hand_over(Box::new(move |connection| write_item_end(connection, &end, emissions.as_deref())), bytes)
             .await
     }
 }

@@ -4,12 +4,15 @@ use super::StoreError;
 use super::files::Lock;
 use rusqlite::Connection;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Writes that may be queued; who comes then waits.
-const QUEUE: usize = 4_096;
+/// What may be queued, in units; who comes then waits.
+const UNITS: u32 = 64 << 10;
+/// Each write weighs one unit, and one more for each so many bytes that it brings: the queue holds at most 64 MiB, and
+/// one write that is larger than that.
+const UNIT_BYTES: usize = 1 << 10;
 /// Writes in one transaction.
 const BATCH: usize = 2_048;
 
@@ -18,27 +21,26 @@ pub(super) type Work = Box<dyn FnOnce(&Connection) -> rusqlite::Result<()> + Sen
 type Ack = oneshot::Sender<Result<(), StoreError>>;
 
 enum Message {
-    Write(Work, Option<Ack>),
+    Write { work: Work, units: u32, ack: Option<Ack> },
     Close,
 }
 
 /// The handle to the writer's thread.
 pub(super) struct Writer {
-    sender: SyncSender<Message>,
-    /// One permit a place in the queue, so that nobody blocks a thread to get in.
-    places: std::sync::Arc<Semaphore>,
+    sender: Sender<Message>,
+    /// One permit a unit that may be queued, so that nobody blocks a thread to get in.
+    room: std::sync::Arc<Semaphore>,
     thread: std::sync::Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, path: &std::path::Path, lock: Lock) -> Result<Self, StoreError> {
-        // Twice the places: a permit is given back when its work is taken up, and Close needs none.
-        let (sender, receiver) = sync_channel(2 * QUEUE);
-        let places = std::sync::Arc::new(Semaphore::new(QUEUE));
+        let (sender, receiver) = channel();
+        let room = std::sync::Arc::new(Semaphore::new(UNITS as usize));
         let state = State {
             connection,
             path: path.to_path_buf(),
-            places: std::sync::Arc::clone(&places),
+            room: std::sync::Arc::clone(&room),
             failed: None,
             _lock: lock,
         };
@@ -46,37 +48,37 @@ impl Writer {
             .name("store".into())
             .spawn(move || state.run(&receiver))
             .map_err(|error| StoreError::io(path, &error))?;
-        Ok(Self { sender, places, thread: std::sync::Mutex::new(Some(thread)) })
+        Ok(Self { sender, room, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
     /// Returns once the work stands in the queue: it will be durable no later than anything handed over after it.
     pub(super) async fn enqueue(&self, work: Work) -> Result<(), StoreError> {
-        self.send(work, None).await
+        self.send(work, 0, None).await
     }
 
-    /// Returns once the work is durable.
-    pub(super) async fn write(&self, work: Work) -> Result<(), StoreError> {
+    /// Returns once the work, which brings so many `bytes`, is durable.
+    pub(super) async fn write(&self, work: Work, bytes: usize) -> Result<(), StoreError> {
+        self.hand_over(work, bytes).await?.wait().await
+    }
+
+    /// Returns once the work stands in the queue; what is returned tells when it is durable.
+    pub(super) async fn hand_over(&self, work: Work, bytes: usize) -> Result<Durable, StoreError> {
         let (ack, done) = oneshot::channel();
-        self.send(work, Some(ack)).await?;
-        done.await.unwrap_or(Err(StoreError::Closed))
+        self.send(work, bytes, Some(ack)).await?;
+        Ok(Durable(done))
     }
 
-    async fn send(&self, work: Work, ack: Option<Ack>) -> Result<(), StoreError> {
-        self.places.acquire().await.map_err(|_| StoreError::Closed)?.forget();
-        self.sender.send(Message::Write(work, ack)).map_err(|_| StoreError::Closed)
+    async fn send(&self, work: Work, bytes: usize, ack: Option<Ack>) -> Result<(), StoreError> {
+        let units = units(bytes);
+        self.room.acquire_many(units).await.map_err(|_| StoreError::Closed)?.forget();
+        self.sender.send(Message::Write { work, units, ack }).map_err(|_| StoreError::Closed)
     }
 
     /// For a blocking thread.
     pub(super) fn write_blocking(&self, work: Work) -> Result<(), StoreError> {
         let (ack, done) = oneshot::channel();
-        loop {
-            if let Ok(place) = self.places.try_acquire() {
-                place.forget();
-                break;
-            }
-            std::thread::yield_now();
-        }
-        self.sender.send(Message::Write(work, Some(ack))).map_err(|_| StoreError::Closed)?;
+        // Outside the room: such a caller waits for each of its writes, and has no more than one.
+        self.sender.send(Message::Write { work, units: 0, ack: Some(ack) }).map_err(|_| StoreError::Closed)?;
         done.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }
 
@@ -95,10 +97,40 @@ impl Drop for Writer {
     }
 }
 
+/// Something that is on its way to the disk.
+#[must_use = "it is not durable yet"]
+pub struct Durable(oneshot::Receiver<Result<(), StoreError>>);
+
+impl Durable {
+    pub async fn wait(self) -> Result<(), StoreError> {
+        self.0.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// What goes into one transaction.
+#[derive(Default)]
+struct Batch {
+    works: Vec<Work>,
+    acks: Vec<Ack>,
+    units: usize,
+}
+
+impl Batch {
+    fn push(&mut self, work: Work, units: u32, ack: Option<Ack>) {
+        self.works.push(work);
+        self.acks.extend(ack);
+        self.units += units as usize;
+    }
+}
+
+fn units(bytes: usize) -> u32 {
+    u32::try_from(1 + bytes / UNIT_BYTES).unwrap_or(UNITS).min(UNITS)
+}
+
 struct State {
     connection: Connection,
     path: PathBuf,
-    places: std::sync::Arc<Semaphore>,
+    room: std::sync::Arc<Semaphore>,
     /// After a failed commit nothing is taken any more: what follows may build on what was lost.
     failed: Option<StoreError>,
     /// Freed when the thread ends.
@@ -110,21 +142,21 @@ impl State {
         let mut open = true;
         while open {
             let Ok(first) = receiver.recv() else { break };
-            let mut batch = Vec::new();
+            let mut batch = Batch::default();
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
-                    Message::Write(work, ack) => batch.push((work, ack)),
+                    Message::Write { work, units, ack } => batch.push(work, units, ack),
                     Message::Close => {
                         open = false;
                         break;
                     }
                 }
-                next = if batch.len() < BATCH { receiver.try_recv().ok() } else { None };
+                next = if batch.works.len() < BATCH { receiver.try_recv().ok() } else { None };
             }
             self.commit(batch);
         }
-        self.places.close();
+        self.room.close();
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -132,9 +164,8 @@ impl State {
         folded.map_err(|error| StoreError::sqlite(&self.path, &error))
     }
 
-    fn commit(&mut self, batch: Vec<(Work, Option<Ack>)>) {
-        self.places.add_permits(batch.len());
-        let (works, acks): (Vec<Work>, Vec<Option<Ack>>) = batch.into_iter().unzip();
+    fn commit(&mut self, batch: Batch) {
+        let Batch { works, acks, units } = batch;
         let result = match &self.failed {
             Some(error) => Err(error.clone()),
             None => self.transact(works).map_err(|error| StoreError::sqlite(&self.path, &error)),
@@ -142,7 +173,8 @@ impl State {
         if let Err(error) = &result {
             self.failed.get_or_insert_with(|| error.clone());
         }
-        for ack in acks.into_iter().flatten() {
+        self.room.add_permits(units);
+        for ack in acks {
             // Who does not wait any more has no use for the answer.
             let _ = ack.send(result.clone());
         }

@@ -47,6 +47,7 @@ CREATE TABLE item (
   pass INTEGER NOT NULL               -- the registration that saw it last
 ) STRICT;
 CREATE UNIQUE INDEX item_id ON item (id);
+CREATE INDEX item_position ON item (position);
 
 -- One row each time an item was begun.
 CREATE TABLE attempt (
