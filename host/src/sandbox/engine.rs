@@ -26,6 +26,11 @@ const CORE_INSTANCES_PER_COMPONENT: u32 = 128;
 /// only together with `pagemap_scan`, which tells the pages that were written.
 const KEEP_RESIDENT_BYTES: usize = 2 << 20;
 
+const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
+
+/// How many slots are given back to the system at once: each time, all processors are interrupted to forget the pages.
+const DECOMMIT_BATCH: usize = 32;
+
 /// The compiler and the pool, with the thread that advances the epoch.
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
@@ -119,6 +124,8 @@ fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
+        .decommit_batch_size(DECOMMIT_BATCH)
         .pagemap_scan(Enabled::Auto);
     pool
 }
