@@ -148,3 +148,65 @@ fn an_unknown_setting_is_told_with_those_there_are() {
     place.write("sandmill.toml", "[retry]\nattemps = 3\n");
     place.run(&["run", &plugin("redact"), "--input", "in.jsonl"]).expect_error(2, &["attemps", "attempts"]);
 }
+
+/// With a store, or an output, on a disk of its own of `size`.
+fn check_on_small_disk(args: &str, size: &str, code: i32, parts: &[&str]) {
+    let place = Place::new();
+    place.write("in.jsonl", items(2_000, |index| json!({"id": index, "text": "jo@example.org ".repeat(20)})));
+    let run = format!("$S run {} --input in.jsonl --job j {args}", plugin("redact"));
+    let script = format!(
+        "mkdir small; mount -t tmpfs -o size={size} none small; code=0; {run} || code=$?; echo $code >&2; \
+         mount -o remount,size=64m small; {run}; test $code = {code}"
+    );
+    let Some(ran) = place.run_with_mounts(&script) else { return };
+    let ran = ran.expect(0);
+    for part in parts {
+        assert!(ran.stderr.contains(part), "`{part}` is not said in:\n{}", ran.stderr);
+    }
+    assert!(ran.stderr.contains("2000 done"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_full_disk_ends_the_run_and_with_room_the_same_command_goes_on() {
+    let full = ["is full: free some space and run the same command again", "nothing that was acknowledged is lost"];
+    check_on_small_disk("--store small", "64k", 2, &full);
+    check_on_small_disk("--store small", "600k", 2, &full);
+    check_on_small_disk("--store small", "2m", 5, &full);
+    check_on_small_disk("--output small/out.jsonl", "100k", 5, &full[..1]);
+}
+
+#[test]
+fn a_store_or_an_output_that_cannot_be_written_is_told_before_anything_runs() {
+    let place = with_items();
+    let run = format!("$S run {} --input in.jsonl", plugin("redact"));
+    let check = |args: &str, part: &str| {
+        let script = format!("mkdir -p fixed; mount -t tmpfs -o ro none fixed; {run} {args}");
+        if let Some(ran) = place.run_with_mounts(&script) {
+            ran.expect_error(2, &[part]);
+        }
+    };
+    check("--store fixed", "make it writable, or choose another --store");
+    check("--store fixed/new", "make it writable, or choose another --store");
+    check("--output fixed/out.jsonl", "writable, or choose another --output");
+    place
+        .run(&["run", &plugin("redact"), "--input", "in.jsonl", "--output", "in.jsonl"])
+        .expect_error(2, &["replace the input"]);
+}
+
+#[test]
+fn a_job_whose_first_process_died_at_once_starts_as_if_it_had_not_been() {
+    let place = with_items();
+    let args = ["run", &plugin("redact"), "--input", "in.jsonl", "--job", "j"];
+    place.run(&args).expect(0);
+    // One page without a table, as SQLite leaves it when it is told to keep a log.
+    let mut page = std::fs::read(place.path(".sandmill/j.db")).unwrap()[..4096].to_vec();
+    page[28..32].copy_from_slice(&1_u32.to_be_bytes());
+    page[68..72].fill(0);
+    page[100..4096].fill(0);
+    page[100] = 0x0d;
+    page[105..107].copy_from_slice(&4096_u16.to_be_bytes());
+    page[60..64].fill(0);
+    place.write(".sandmill/j.db", page);
+    place.run(&["status", "j"]).expect_error(2, &["holds nothing yet"]);
+    place.run(&args).expect(0);
+}

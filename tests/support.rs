@@ -99,6 +99,24 @@ impl Place {
         finish(self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), b"")
     }
 
+    /// Runs a shell's script with `$S` for the program in namespaces of its own, where it may mount; `None` where the
+    /// machine forbids that.
+    #[expect(clippy::print_stderr, reason = "a test that did not take place must be told")]
+    pub(crate) fn run_with_mounts(&self, script: &str) -> Option<Ran> {
+        let unshare = |script: &str| {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "--mount", "sh", "-ec", script]).env("S", SANDMILL);
+            command.current_dir(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().ok()
+        };
+        let probe = unshare("mkdir -p probe && mount -t tmpfs none probe")?;
+        if finish(probe, b"").code != 0 {
+            eprintln!("not tested: this machine lets nobody mount");
+            return None;
+        }
+        Some(finish(unshare(script).unwrap(), b""))
+    }
+
     pub(crate) fn run_with_stdin(&self, args: &[&str], stdin: &[u8]) -> Ran {
         let mut command = self.command(args);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -79,15 +79,18 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
         Shutdown::on_signals(exit_at_once).context("cannot listen for signals").map_err(Failure::internal)?
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    // Before minutes are spent on compiling.
+    Store::check_free(store_dir, job)?;
     let prepared = prepare(args, config, &runtime)?;
     let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
     let session =
         Session { args, config, job, store: &store, prepared: &prepared, runtime: &runtime, console: &console, clock };
     let result = session.run(shutdown);
-    let closed = store.close();
-    let exit = result?;
-    closed.map_err(Failure::internal)?;
-    Ok(exit)
+    match (result, store.close()) {
+        (Ok(Exit::Done), Err(error)) => Err(Failure::internal(error)),
+        // What kept the store from closing well has ended the run before, and was said.
+        (result, Ok(()) | Err(_)) => result,
+    }
 }
 
 /// The third signal. Nothing is lost by it: what was acknowledged is on disk.
@@ -102,9 +105,8 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
             "--json and --output - both want stdout: write the output into a file, or the summary with --summary FILE"
         );
     }
-    let output = args.output.as_deref().map(output_format).transpose()?;
+    let output = args.output.as_deref().map(|path| check_output(path, &args.input)).transpose()?;
     if args.input != Path::new("-") {
-        // Before minutes are spent on compiling.
         input::open_source(&args.input)?;
         input_format(args)?;
     }
@@ -135,16 +137,18 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
     Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, route, output })
 }
 
-fn output_format(path: &Path) -> anyhow::Result<output::Format> {
+/// That the output can be written is found out before anything is paid for.
+fn check_output(path: &Path, input: &Path) -> anyhow::Result<output::Format> {
     if path == Path::new("-") {
         return Ok(output::Format::JsonLines);
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        bail!("the folder {} does not exist: make it, or choose another --output", folder.display());
+    let format = output::Format::from_extension(path)
+        .with_context(|| format!("{}: name the output .jsonl or .csv, which tells its format", path.display()))?;
+    if path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|input| input == path)) {
+        bail!("--output {} would replace the input: choose another file", path.display());
     }
-    output::Format::from_extension(path)
-        .with_context(|| format!("{}: name the output .jsonl or .csv, which tells its format", path.display()))
+    output::AtomicFile::create(path)?;
+    Ok(format)
 }
 
 fn input_format(args: &RunArgs) -> anyhow::Result<Format> {
@@ -413,8 +417,9 @@ impl Session<'_> {
             self.args.work.allow_failed.is_some_and(|share| is_within(counts.failed, counts.total, share));
         let written = self.write_output(counts);
         let mut exit = Exit::of_run(ending, counts.failed, failed_is_fine);
-        if written.is_err() && exit == Exit::Done {
-            exit = Exit::Internal;
+        if written.is_err() && matches!(exit, Exit::Done | Exit::ItemsFailed) {
+            // The items are safe; what is missing is room for their output, or the right to write it.
+            exit = Exit::Parked;
         }
         let mut failures = BTreeMap::new();
         for (class, _, count, _) in &groups {
@@ -452,11 +457,13 @@ impl Session<'_> {
         if self.args.json {
             print_json(&summary)?;
         }
-        // A store that broke has said so already.
-        if !matches!(ending, Ending::Broken { .. }) {
-            stored.map_err(Failure::internal)?;
+        match stored {
+            Err(error) if exit == Exit::Done => return Err(Failure::internal(error)),
+            // The reason of the run's end, if it is that, has been said.
+            Err(error) if error.to_string() != ending.reason() => self.console.say(&format!("warning: {error}")),
+            Ok(()) | Err(_) => {}
         }
-        written.map_err(Failure::internal)?;
+        written.map_err(|error| Failure { error: error.into(), exit })?;
         Ok(exit)
     }
 

@@ -1,12 +1,13 @@
 //! The one switch that stops the run from within: once thrown, no further call leaves and no further item starts.
 
+use crate::store::StoreError;
 use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// Why a run cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HaltReason {
-    /// The provider refuses the job as a whole; a person is needed.
+    /// The provider refuses the job as a whole, or the disk is full; a person is needed.
     Parked { code: String, message: String },
     /// The provider says when to come back.
     ParkedUntil { unix_ms: u64, message: String },
@@ -16,6 +17,28 @@ pub enum HaltReason {
     Store { message: String },
     /// Guests were dropped by a signal or after the grace period; the run knows why.
     Interrupted,
+}
+
+impl From<&StoreError> for HaltReason {
+    fn from(error: &StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::DiskFull { .. } => Self::Parked { code: "disk_full".into(), message },
+            StoreError::ReadOnly { .. } => Self::Parked { code: "store_read_only".into(), message },
+            StoreError::Locked { .. }
+            | StoreError::NotFound { .. }
+            | StoreError::NotAStore { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Blank { .. }
+            | StoreError::NetworkFilesystem { .. }
+            | StoreError::BadJobName { .. }
+            | StoreError::Io { .. }
+            | StoreError::Sqlite { .. }
+            | StoreError::Format(_)
+            | StoreError::Closed => Self::Store { message },
+        }
+    }
 }
 
 /// Thrown at most once: the first reason stays.

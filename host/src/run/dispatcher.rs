@@ -76,7 +76,7 @@ impl Dispatcher {
     pub async fn run(mut self) -> (Ending, RunTotals) {
         let ending = match self.work().await {
             Ok(ending) => ending,
-            Err(error) => Ending::Broken { message: error.to_string() },
+            Err(error) => HaltReason::from(&error).into(),
         };
         (ending, self.totals)
     }

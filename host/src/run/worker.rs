@@ -60,7 +60,7 @@ pub(super) async fn run_item(shared: &Shared, pending: PendingItem, place: Owned
     let ended = match worker.run(pending.has_history).await {
         Ok(ended) => ended,
         Err(error) => {
-            shared.halt.throw(HaltReason::Store { message: error.to_string() });
+            shared.halt.throw(HaltReason::from(&error));
             ItemEnded::Suspended
         }
     };

@@ -16,6 +16,8 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("{path} is damaged ({detail}), and is left as it is: restore it from a backup, or start over with --fresh or another --job", path = path.display())]
     Corrupt { path: PathBuf, detail: String },
+    #[error("{path} holds nothing yet: its first run ended before it began; run it again", path = path.display())]
+    Blank { path: PathBuf },
     #[error("cannot write {path} ({detail}): make it writable, or choose another --store", path = path.display())]
     ReadOnly { path: PathBuf, detail: String },
     #[error("the disk that holds {path} is full: free some space and run the same command again; nothing that was acknowledged is lost", path = path.display())]

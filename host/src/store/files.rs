@@ -6,6 +6,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// The type of a page of SQLite's that is the only one of its table.
+const TABLE_LEAF: u8 = 0x0D;
+
 /// "SMIL", in the header of every store.
 pub(super) const APPLICATION_ID: i64 = 0x534D_494C;
 
@@ -38,6 +41,10 @@ impl std::fmt::Display for JobName {
 
 pub(super) fn database(dir: &Path, job: &JobName) -> PathBuf {
     dir.join(format!("{job}.db"))
+}
+
+pub(super) fn lock(dir: &Path, job: &JobName) -> PathBuf {
+    dir.join(format!("{job}.lock"))
 }
 
 /// The jobs of a folder, by name.
@@ -74,7 +81,7 @@ pub(super) struct Lock {
 
 impl Lock {
     pub(super) fn take(dir: &Path, job: &JobName) -> Result<Self, StoreError> {
-        let path = dir.join(format!("{job}.lock"));
+        let path = lock(dir, job);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -113,7 +120,7 @@ pub(super) fn inspect(path: &Path) -> Result<Option<()>, StoreError> {
         // SQLite itself leaves an empty file when a process dies before its first commit.
         return Ok(None);
     }
-    let mut header = [0; 100];
+    let mut header = [0; 105];
     if file.read_exact(&mut header).is_err() || &header[..16] != b"SQLite format 3\0" {
         return Err(StoreError::NotAStore { path: path.to_path_buf() });
     }
@@ -122,10 +129,10 @@ pub(super) fn inspect(path: &Path) -> Result<Option<()>, StoreError> {
         1 => 65_536,
         size => size,
     };
-    // A store whose first commit is still in the log has no id in its header yet; its log does.
-    let log = path.with_extension("db-wal");
-    let fresh = id == 0 && length <= page && log.metadata().is_ok_and(|meta| meta.len() > 0);
-    if id != APPLICATION_ID && !fresh {
+    // A process that died before its first commit, or whose first commit is still in the log, leaves one page without an
+    // id and without a table (its cells are counted in the two bytes behind the type of the page and its first free block).
+    let is_blank = id == 0 && length <= page && header[100] == TABLE_LEAF && header[103..105] == [0, 0];
+    if id != APPLICATION_ID && !is_blank {
         return Err(StoreError::NotAStore { path: path.to_path_buf() });
     }
     Ok(Some(()))

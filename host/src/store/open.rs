@@ -24,7 +24,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     files::create_private(path)?;
     let error = |error: rusqlite::Error| StoreError::sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    if existed {
+    if existed && !is_blank(&connection, path)? {
         check_format(&connection, path)?;
         check_pages(&connection, path)?;
     }
@@ -47,6 +47,9 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
         Err(_) => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
     };
     connection.pragma_update(None, "query_only", true).map_err(|error| StoreError::sqlite(path, &error))?;
+    if is_blank(&connection, path)? {
+        return Err(StoreError::Blank { path: path.to_path_buf() });
+    }
     check_format(&connection, path)?;
     Ok(connection)
 }
@@ -61,6 +64,14 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 
 fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|error| StoreError::sqlite(path, &error))
+}
+
+/// What a process leaves that dies before its first commit.
+fn is_blank(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        .map(|tables| tables == 0)
+        .map_err(|error| StoreError::sqlite(path, &error))
 }
 
 fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> {

@@ -63,6 +63,11 @@ impl Store {
         Ok((Self { inner }, Opened { created, warnings }))
     }
 
+    /// That no process runs the job, as of now; the lock is taken by [`Self::create_or_open`]. Blocks.
+    pub fn check_free(dir: &Path, job: &JobName) -> Result<(), StoreError> {
+        if files::lock(dir, job).exists() { Lock::take(dir, job).map(|_| ()) } else { Ok(()) }
+    }
+
     /// Removes a job, if there is one that is not being run. A file that is not ours is left alone. Blocks.
     pub fn delete(dir: &Path, job: &JobName) -> Result<(), StoreError> {
         if !dir.exists() {
