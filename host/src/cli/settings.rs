@@ -2,7 +2,7 @@
 
 use super::run_args::{ProviderKind, RunArgs};
 use crate::config::Config;
-use crate::provider::{self, ApiKey, Faults};
+use crate::provider::{self, Faults, HttpSettings, KeySource, Protocol};
 use crate::resilience::RetrySettings;
 use crate::run::RunSettings;
 use crate::sandbox::Limits;
@@ -54,13 +54,18 @@ pub(super) fn model(args: &RunArgs, config: &Config) -> anyhow::Result<Option<Mo
                 bail!("--faults are the mock provider's: use --provider mock, or give them to `sandmill mock-server`");
             }
             let base_url = args.base_url.clone().or_else(|| config.base_url.clone());
-            let api_key = key(args.api_key_env.as_deref().or(config.api_key_env.as_deref()))?;
+            let key = key(args.api_key_env.as_deref().or(config.api_key_env.as_deref()))?;
             Model {
-                provider: provider::Settings::OpenAi {
+                provider: provider::Settings::Http(HttpSettings {
+                    name: "openai".into(),
+                    protocol: Protocol::OpenAi,
                     base_url: base_url.unwrap_or_else(|| BASE_URL.into()),
-                    api_key,
+                    key,
+                    headers: Vec::new(),
+                    proxy: None,
+                    ca_file: None,
                     connect_timeout: CONNECT_TIMEOUT,
-                },
+                }),
                 name: model.context("--provider openai needs the name of a model: --model NAME")?,
                 timeout,
             }
@@ -69,11 +74,11 @@ pub(super) fn model(args: &RunArgs, config: &Config) -> anyhow::Result<Option<Mo
 }
 
 /// A variable that was named must be there; the default one need not, since local servers want no key.
-fn key(named: Option<&str>) -> anyhow::Result<Option<ApiKey>> {
-    match (std::env::var(named.unwrap_or(KEY_ENV)), named) {
-        (Ok(key), _) => Ok(Some(ApiKey::new(key))),
-        (Err(_), Some(name)) => bail!("the environment variable `{name}` is not set, which --api-key-env names"),
-        (Err(_), None) => Ok(None),
+fn key(named: Option<&str>) -> anyhow::Result<KeySource> {
+    match (std::env::var_os(named.unwrap_or(KEY_ENV)).is_some(), named) {
+        (true, named) => Ok(KeySource::Env(named.unwrap_or(KEY_ENV).to_owned())),
+        (false, Some(name)) => bail!("the environment variable `{name}` is not set, which --api-key-env names"),
+        (false, None) => Ok(KeySource::None),
     }
 }
 

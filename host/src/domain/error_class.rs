@@ -21,6 +21,10 @@ pub enum ErrorClass {
     Garbage,
     /// The request does not fit the model's context.
     ContextOverflow,
+    /// More output was asked for than the model, or what is left of its context, allows.
+    MaxOutputTooLarge,
+    /// The request alone is larger than a whole minute's allowance, or than the provider takes at all.
+    RequestTooLarge,
     /// The provider calls the request wrong.
     BadRequest,
     /// The provider, or the model, refuses the content.
@@ -49,7 +53,7 @@ pub enum Action {
 }
 
 impl ErrorClass {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::RateLimited,
         Self::Overloaded,
         Self::Timeout,
@@ -57,6 +61,8 @@ impl ErrorClass {
         Self::ServerError,
         Self::Garbage,
         Self::ContextOverflow,
+        Self::MaxOutputTooLarge,
+        Self::RequestTooLarge,
         Self::BadRequest,
         Self::Refused,
         Self::Authentication,
@@ -73,8 +79,8 @@ impl ErrorClass {
             | Self::Connection
             | Self::ServerError
             | Self::Garbage => Action::Retry,
-            Self::ContextOverflow => Action::FixRequest,
-            Self::BadRequest | Self::Refused => Action::FailItem,
+            Self::ContextOverflow | Self::MaxOutputTooLarge => Action::FixRequest,
+            Self::RequestTooLarge | Self::BadRequest | Self::Refused => Action::FailItem,
             Self::Authentication | Self::Permission | Self::QuotaExhausted | Self::ModelUnknown => Action::ParkJob,
         }
     }
@@ -89,6 +95,8 @@ impl ErrorClass {
             Self::ServerError => "server_error",
             Self::Garbage => "garbage",
             Self::ContextOverflow => "context_overflow",
+            Self::MaxOutputTooLarge => "max_output_too_large",
+            Self::RequestTooLarge => "request_too_large",
             Self::BadRequest => "bad_request",
             Self::Refused => "refused",
             Self::Authentication => "authentication",

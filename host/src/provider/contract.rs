@@ -28,7 +28,7 @@ fn call(text: &str) -> Call {
         on_overflow: None,
         extra: vec![],
     };
-    Call { model: "m".to_owned(), request: Arc::new(request) }
+    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]) }
 }
 
 fn client(address: &str, key: Option<&str>) -> OpenAi {

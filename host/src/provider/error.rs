@@ -1,5 +1,6 @@
 //! What a provider call ends in when it ends in no answer.
 
+use super::{Overflow, RateLimits};
 use crate::domain::ErrorClass;
 use std::time::Duration;
 
@@ -15,6 +16,12 @@ pub struct ProviderError {
     pub status: Option<u16>,
     /// How long the provider asks to wait.
     pub retry_after: Option<Duration>,
+    /// What the provider says of trying again, against what the class would say.
+    pub should_retry: Option<bool>,
+    /// What the provider's headers tell of its limits.
+    pub limits: Box<RateLimits>,
+    /// The numbers of an overflow, as the provider gives them.
+    pub overflow: Overflow,
     pub request_id: Option<String>,
     /// The start of the body as it came (bounded), for the books.
     pub body: String,
@@ -28,6 +35,9 @@ impl ProviderError {
             message: message.into(),
             status: None,
             retry_after: None,
+            should_retry: None,
+            limits: Box::default(),
+            overflow: Overflow::default(),
             request_id: None,
             body: String::new(),
         }

@@ -7,20 +7,23 @@ mod base64;
 mod contract;
 mod error;
 mod json;
+mod limits;
 mod mock;
 mod openai;
 mod retry_after;
 pub mod server;
+mod settings;
 
 use crate::clock::SystemClock;
-use crate::domain::{Completion, Request};
+use crate::domain::{Completion, Pair, Request};
 use async_trait::async_trait;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use error::ProviderError;
+pub use limits::{Allowance, ModelFacts, Overflow, RateLimits};
 pub use mock::{BadFaults, FaultHelp, Faults, MockProvider};
 pub use openai::OpenAi;
+pub use settings::{HttpSettings, KeySource, Protocol, Settings};
 
 /// What a provider is asked: the plugin's request and what the operator resolved around it.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct Call {
     /// The model's name as the provider knows it.
     pub model: String,
     pub request: Arc<Request>,
+    /// Fields of the body that the operator set for the route; they win over the plugin's.
+    pub parameters: Arc<[Pair]>,
 }
 
 /// What came back.
@@ -38,6 +43,7 @@ pub struct Answer {
     pub request_id: Option<String>,
     /// The body as it came, for the books; empty if the provider has no wire.
     pub body: String,
+    pub limits: RateLimits,
 }
 
 /// Sends one request, once.
@@ -46,24 +52,11 @@ pub trait Provider: Send + Sync {
     /// Cancel-safe in so far as dropping the future drops the connection; what the provider did by then is unknown.
     async fn complete(&self, call: &Call) -> Result<Answer, ProviderError>;
 
+    /// What the provider tells of a model; nothing where it has no such list, or does not name the model.
+    async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError>;
+
     /// For messages: what is being talked to, such as `openai at http://127.0.0.1:8080/v1`.
     fn describe(&self) -> String;
-}
-
-/// How to reach a provider.
-#[derive(Debug, Clone)]
-pub enum Settings {
-    OpenAi {
-        /// Up to and including the version, such as `https://api.openai.com/v1`.
-        base_url: String,
-        /// None: no `Authorization` header is sent.
-        api_key: Option<ApiKey>,
-        connect_timeout: Duration,
-    },
-    Mock {
-        faults: Faults,
-        seed: u64,
-    },
 }
 
 /// A secret that shows itself to nobody but the wire.
@@ -89,8 +82,9 @@ impl std::fmt::Debug for ApiKey {
 /// Makes a provider from its settings. The error is one of the settings, for the operator.
 pub fn build(settings: Settings) -> Result<Arc<dyn Provider>, ProviderSettingsError> {
     Ok(match settings {
-        Settings::OpenAi { base_url, api_key, connect_timeout } => {
-            Arc::new(OpenAi::new(&base_url, api_key, connect_timeout, Arc::new(SystemClock::new()))?)
+        Settings::Http(http) => {
+            let key = http.key.read()?;
+            Arc::new(OpenAi::new(&http.base_url, key, http.connect_timeout, Arc::new(SystemClock::new()))?)
         }
         Settings::Mock { faults, seed } => Arc::new(MockProvider::new(faults, seed)),
     })
@@ -107,6 +101,8 @@ pub enum ProviderSettingsError {
     BadApiKey,
     #[error("the API key is empty")]
     EmptyApiKey,
+    #[error("there is no API key: {0}")]
+    NoApiKey(String),
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
 }

@@ -175,7 +175,9 @@ fn for_plugin(error: ProviderError) -> LlmError {
         | ErrorClass::Connection
         | ErrorClass::ServerError
         | ErrorClass::Garbage => LlmErrorKind::Transient,
-        ErrorClass::ContextOverflow => LlmErrorKind::TooLarge,
+        ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge | ErrorClass::RequestTooLarge => {
+            LlmErrorKind::TooLarge
+        }
         ErrorClass::BadRequest => LlmErrorKind::Rejected,
         ErrorClass::Refused => LlmErrorKind::Refused,
         ErrorClass::Authentication | ErrorClass::Permission | ErrorClass::QuotaExhausted | ErrorClass::ModelUnknown => {

@@ -93,7 +93,7 @@ impl Stack {
         key: CallKey,
         request: Arc<Request>,
     ) -> Retried<Completion> {
-        let call = Call { model: route.model.clone(), request };
+        let call = Call { model: route.model.clone(), request, parameters: Arc::new([]) };
         retry::run(self, item, &Admitted(Ledger { stack: self, route, item, key, call: &call })).await
     }
 

@@ -11,7 +11,7 @@ mod reply;
 mod schema;
 
 use super::openai::{Exchange, LimitField, connection_broken, encode, read};
-use super::{Answer, Call, Provider, ProviderError};
+use super::{Answer, Call, ModelFacts, Provider, ProviderError};
 use async_trait::async_trait;
 
 pub(super) use self::core::{Caller, Core};
@@ -50,6 +50,10 @@ impl Provider for MockProvider {
             }),
             End::Broken(_) => Err(connection_broken(reply.status)),
         }
+    }
+
+    async fn model(&self, _name: &str) -> Result<ModelFacts, ProviderError> {
+        Ok(ModelFacts::default())
     }
 
     fn describe(&self) -> String {

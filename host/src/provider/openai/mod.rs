@@ -15,7 +15,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use super::{Answer, ApiKey, Call, Provider, ProviderError, ProviderSettingsError};
+use super::{Answer, ApiKey, Call, ModelFacts, Provider, ProviderError, ProviderSettingsError};
 use crate::clock::Clock;
 use crate::domain::ErrorClass;
 use async_trait::async_trait;
@@ -124,6 +124,10 @@ impl Provider for OpenAi {
             // The status of a failure says more than that its body broke off.
             Ok(()) | Err(_) => self.read(status, &headers, &body, &call.model),
         }
+    }
+
+    async fn model(&self, _name: &str) -> Result<ModelFacts, ProviderError> {
+        Ok(ModelFacts::default())
     }
 
     fn describe(&self) -> String {

@@ -40,7 +40,12 @@ pub(crate) fn read(exchange: &Exchange<'_>) -> Result<Answer, ProviderError> {
         return Err(failure(exchange, Facts::of_json(error)));
     }
     match completion(&value, exchange.model) {
-        Ok(completion) => Ok(Answer { completion, request_id: request_id(exchange.headers), body: body.to_owned() }),
+        Ok(completion) => Ok(Answer {
+            completion,
+            request_id: request_id(exchange.headers),
+            body: body.to_owned(),
+            limits: crate::provider::RateLimits::default(),
+        }),
         Err(defect) => Err(garbage(exchange, defect.code, defect.message)),
     }
 }
@@ -94,6 +99,8 @@ fn way_out(class: ErrorClass, exchange: &Exchange<'_>) -> Option<String> {
         | ErrorClass::Garbage
         | ErrorClass::ContextOverflow
         | ErrorClass::BadRequest
+        | ErrorClass::MaxOutputTooLarge
+        | ErrorClass::RequestTooLarge
         | ErrorClass::Refused => None,
     }
 }

@@ -47,7 +47,7 @@ fn request(messages: Vec<Message>) -> Request {
 }
 
 fn call(request: Request) -> Call {
-    Call { model: "m".to_owned(), request: Arc::new(request) }
+    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]) }
 }
 
 fn encoded(request: Request) -> Value {
