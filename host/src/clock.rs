@@ -84,3 +84,34 @@ impl Clock for SimulatedClock {
         tokio::task::yield_now().await;
     }
 }
+
+/// Tokio's clock, which tests can pause: then it moves only when everybody sleeps.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct PausedClock {
+    start: tokio::time::Instant,
+}
+
+#[cfg(test)]
+impl PausedClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub(crate) fn new() -> Self {
+        Self { start: tokio::time::Instant::now() }
+    }
+}
+
+#[cfg(test)]
+#[async_trait]
+impl Clock for PausedClock {
+    fn unix_ms(&self) -> u64 {
+        u64::try_from(self.monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    async fn sleep(&self, wait: Duration) {
+        tokio::time::sleep(wait).await;
+    }
+}

@@ -7,6 +7,7 @@ mod log;
 mod mock_server;
 mod plugin;
 mod resume;
+mod routes;
 mod run;
 mod run_args;
 mod settings;

@@ -1,5 +1,6 @@
 //! `run`: the wiring. Everything that can be wrong is found before the first item runs.
 
+use super::routes::{self, Planned};
 use super::run_args::{OnChange, OnDuplicate, RunArgs};
 use super::{CliResult, Exit, Failure, print_json, runtime, settings};
 use crate::clock::{Clock, SystemClock};
@@ -9,9 +10,8 @@ use crate::input::{self, Format};
 use crate::kit;
 use crate::output;
 use crate::progress::{Console, Verbosity};
-use crate::provider;
 use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
-use crate::resilience::{Halt, Route, Stack, StackSettings};
+use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
 use crate::results::{self, ExportError};
 use crate::run::{
     Contract, Dispatcher, DuplicatePolicy, Ending, RunTotals, Shared, Shutdown, Tally, TallySnapshot, register,
@@ -61,7 +61,7 @@ struct Prepared {
     plugin: Arc<Plugin>,
     contract: Contract,
     plugin_config: String,
-    route: Option<Route>,
+    routes: Planned,
     output: Option<output::Format>,
 }
 
@@ -117,24 +117,14 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
         .block_on(Plugin::load(engine, &component.bytes, component.is_text))
         .with_context(|| format!("{} cannot be used", component.path.display()))?;
     let contract = Contract::new(plugin.manifest(), &plugin_config)?;
-    let model = settings::model(args, config)?;
-    if model.is_none() && plugin.manifest().needs_model() {
+    let routes = routes::plan(args, config, plugin.manifest())?;
+    if !routes.is_bound() && plugin.manifest().needs_model() {
         bail!(
             "the plugin `{}` asks a model, and no provider was named: add --provider openai --model NAME (with the key in OPENAI_API_KEY), or --provider mock for a dry run",
             plugin.manifest().name
         );
     }
-    let route = match model {
-        None => None,
-        Some(model) => Some(Route {
-            name: "default".into(),
-            model: model.name,
-            provider: provider::build(model.provider)?,
-            timeout: model.timeout,
-            window: None,
-        }),
-    };
-    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, route, output })
+    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, routes, output })
 }
 
 /// That the output can be written is found out before anything is paid for.
@@ -202,8 +192,10 @@ impl Session<'_> {
         let before = self.store.reader().counts().map_err(Failure::internal)?;
         self.greet(before);
         let started_ms = self.clock.unix_ms();
-        let (run, generation, unknown) =
-            self.runtime.block_on(self.store.begin_run(digest, generation, started_ms)).map_err(Failure::internal)?;
+        let (run, generation, unknown) = self
+            .runtime
+            .block_on(self.store.begin_run(digest, generation, started_ms, "{}".into()))
+            .map_err(Failure::internal)?;
         let began = self.clock.monotonic();
         let (ending, totals, tally) = self.work(run, generation, shutdown, before)?;
         self.console.finish();
@@ -219,7 +211,7 @@ impl Session<'_> {
             plugin_version: manifest.version.clone(),
             plugin_digest: self.prepared.plugin.digest().to_owned(),
             config: self.prepared.plugin_config.clone(),
-            model: self.prepared.route.as_ref().map(|route| route.model.clone()).unwrap_or_default(),
+            model: self.prepared.routes.models(),
         };
         let mut hasher = Sha256::new();
         for part in [&generation.plugin_digest, &generation.config, &generation.model] {
@@ -365,18 +357,27 @@ impl Session<'_> {
         let halt = Arc::new(Halt::default());
         let events = Arc::clone(tally) as Arc<dyn EventSink>;
         let created_unix_ms = self.store.reader().job()?.map_or(0, |job| job.created_ms);
+        let used = self.store.reader().usage()?;
         let stack = Stack::new(
-            self.prepared.route.clone(),
+            self.prepared.routes.with_prices(self.store)?,
             StackSettings {
                 retry: settings::retry(self.args, self.config)?,
                 calls_max: self.args.provider.max_calls,
+                spending: Spending {
+                    micro_dollars_max: self.args.provider.max_cost,
+                    tokens_max: self.args.provider.max_tokens,
+                },
+                spent: Amount { micro_dollars: used.cost, tokens: used.input_tokens + used.output_tokens },
                 seed: self.args.provider.seed,
             },
-            Arc::clone(&halt),
-            Arc::clone(&self.clock),
-            Arc::clone(&events),
-            self.store.clone(),
-            self.runtime.handle().clone(),
+            StackAround {
+                halt: Arc::clone(&halt),
+                clock: Arc::clone(&self.clock),
+                events: Arc::clone(&events),
+                store: self.store.clone(),
+                run,
+                runtime: self.runtime.handle().clone(),
+            },
         );
         let roles = plugin.manifest().model_roles.iter().map(|role| role.name.clone()).collect();
         let live = Semaphore::new(settings::instances(self.args, self.config).min(plugin.live_max()) as usize);

@@ -4,15 +4,6 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum ProviderKind {
-    /// `OpenAI` chat completions, and all that speak it (vLLM, llama.cpp, Ollama, …)
-    Openai,
-    /// In process, deterministic: for dry runs and tests
-    Mock,
-}
-
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum OnDuplicate {
@@ -113,9 +104,14 @@ pub(super) struct RunArgs {
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Provider")]
 pub(super) struct ProviderArgs {
-    /// Whom to ask; without it plugins that need a model do not run
-    #[arg(long, value_enum)]
-    pub(super) provider: Option<ProviderKind>,
+    /// Whom to ask: openai (and all that speak it: vLLM, llama.cpp, Ollama, …), mock (in process, deterministic), or a
+    /// [provider.NAME] of sandmill.toml
+    #[arg(long, value_name = "NAME")]
+    pub(super) provider: Option<String>,
+    /// The [route.NAME] of sandmill.toml that is asked; ROLE=NAME binds one of the plugin's model roles
+    #[arg(long, value_name = "[ROLE=]NAME")]
+    #[serde(default)]
+    pub(super) route: Vec<String>,
     /// The model, as the provider calls it
     #[arg(long, value_name = "NAME")]
     pub(super) model: Option<String>,
@@ -149,6 +145,30 @@ pub(super) struct ProviderArgs {
     /// Provider calls of this run, retries among them
     #[arg(long, value_name = "N")]
     pub(super) max_calls: Option<u64>,
+    /// What the job may cost, in dollars; the routes need prices
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+    #[serde(default)]
+    pub(super) max_cost: Option<u64>,
+    /// Tokens that the job may read and write
+    #[arg(long, value_name = "N")]
+    #[serde(default)]
+    pub(super) max_tokens: Option<u64>,
+    /// Prices of the route, in dollars for a million tokens: input=0.15,output=0.6[,cache-read=…][,cache-write=…]
+    #[arg(long, value_name = "PRICES")]
+    #[serde(default)]
+    pub(super) prices: Option<String>,
+    /// Calls at once, fixed [default: found out, up to 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[serde(default)]
+    pub(super) call_concurrency: Option<u32>,
+    /// How long an open circuit breaker lets nothing through [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[serde(default)]
+    pub(super) breaker_pause: Option<String>,
+    /// How long the provider may be away before the job is parked [default: 6h]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[serde(default)]
+    pub(super) max_outage: Option<String>,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -193,6 +213,15 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err(format!("`{text}` is not of the form NAME=VALUE")),
+    }
+}
+
+/// Dollars, as millionths.
+fn dollars(text: &str) -> Result<u64, String> {
+    match text.trim_start_matches('$').parse::<f64>() {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
+        Ok(value) if (0.0..1e9).contains(&value) => Ok((value * 1e6).round() as u64),
+        Ok(_) | Err(_) => Err(format!("`{text}` is no amount of dollars: write 0.50")),
     }
 }
 

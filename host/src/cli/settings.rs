@@ -1,8 +1,7 @@
 //! From flags and sandmill.toml, flags first, to the settings of each module.
 
-use super::run_args::{ProviderKind, RunArgs};
+use super::run_args::RunArgs;
 use crate::config::Config;
-use crate::provider::{self, Faults, HttpSettings, KeySource, Protocol};
 use crate::resilience::RetrySettings;
 use crate::run::RunSettings;
 use crate::sandbox::Limits;
@@ -12,77 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const STORE: &str = ".sandmill";
-const BASE_URL: &str = "https://api.openai.com/v1";
-const KEY_ENV: &str = "OPENAI_API_KEY";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const TIMEOUT: Duration = Duration::from_mins(10);
 const CONCURRENCY: u32 = 32;
 const INSTANCES: u32 = 1_000;
 const ATTEMPTS: u32 = 3;
 const CONSECUTIVE_ERRORS: u32 = 10;
-/// What the mock provider is asked for if nobody names a model.
-const MOCK_MODEL: &str = "mock-1";
-
-/// A provider to be built, and the model to ask for.
-pub(super) struct Model {
-    pub(super) provider: provider::Settings,
-    pub(super) name: String,
-    pub(super) timeout: Duration,
-}
-
-/// `None`: no provider was named.
-pub(super) fn model(args: &RunArgs, config: &Config) -> anyhow::Result<Option<Model>> {
-    let (args, config) = (&args.provider, &config.provider);
-    let kind = match (args.provider, config.kind.as_deref()) {
-        (Some(kind), _) => kind,
-        (None, Some("openai")) => ProviderKind::Openai,
-        (None, Some("mock")) => ProviderKind::Mock,
-        (None, Some(other)) => bail!("provider.kind `{other}` is not known: openai or mock"),
-        (None, None) => return Ok(None),
-    };
-    let timeout = time(args.timeout.as_deref(), config.timeout)?.unwrap_or(TIMEOUT);
-    let model = args.model.clone().or_else(|| config.model.clone());
-    let faults = args.faults.as_deref().or(config.faults.as_deref());
-    Ok(Some(match kind {
-        ProviderKind::Mock => Model {
-            provider: provider::Settings::Mock { faults: Faults::parse(faults.unwrap_or_default())?, seed: args.seed },
-            name: model.unwrap_or_else(|| MOCK_MODEL.into()),
-            timeout,
-        },
-        ProviderKind::Openai => {
-            if faults.is_some() {
-                bail!("--faults are the mock provider's: use --provider mock, or give them to `sandmill mock-server`");
-            }
-            let base_url = args.base_url.clone().or_else(|| config.base_url.clone());
-            let key = key(args.api_key_env.as_deref().or(config.api_key_env.as_deref()))?;
-            Model {
-                provider: provider::Settings::Http(HttpSettings {
-                    name: "openai".into(),
-                    protocol: Protocol::OpenAi,
-                    base_url: base_url.unwrap_or_else(|| BASE_URL.into()),
-                    key,
-                    headers: Vec::new(),
-                    proxy: None,
-                    ca_file: None,
-                    connect_timeout: CONNECT_TIMEOUT,
-                }),
-                name: model.context("--provider openai needs the name of a model: --model NAME")?,
-                timeout,
-            }
-        }
-    }))
-}
-
-/// A variable that was named must be there; the default one need not, since local servers want no key.
-fn key(named: Option<&str>) -> anyhow::Result<KeySource> {
-    match (std::env::var_os(named.unwrap_or(KEY_ENV)).is_some(), named) {
-        (true, named) => Ok(KeySource::Env(named.unwrap_or(KEY_ENV).to_owned())),
-        (false, Some(name)) => bail!("the environment variable `{name}` is not set, which --api-key-env names"),
-        (false, None) => Ok(KeySource::None),
-    }
-}
-
-fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Result<Option<Duration>> {
+pub(super) fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Result<Option<Duration>> {
     match flag {
         Some(text) => Ok(Some(humantime::parse_duration(text)?)),
         None => Ok(config),

@@ -2,9 +2,14 @@
 //!
 //! Read from the working directory or `--config`, never from a plugin's folder. An unknown key is an error that lists the known ones.
 
+mod routes;
+
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices};
 
 /// The file in the working directory.
 pub const DEFAULT_FILE: &str = "sandmill.toml";
@@ -13,27 +18,12 @@ pub const DEFAULT_FILE: &str = "sandmill.toml";
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    pub provider: Provider,
+    pub provider: BTreeMap<String, Provider>,
+    pub route: BTreeMap<String, Route>,
     pub run: Run,
     pub retry: Retry,
+    pub breaker: Breaker,
     pub limits: Limits,
-}
-
-/// `[provider]`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Provider {
-    /// `openai` or `mock`.
-    pub kind: Option<String>,
-    pub base_url: Option<String>,
-    pub model: Option<String>,
-    /// The environment variable that holds the key.
-    pub api_key_env: Option<String>,
-    /// How long one exchange may take.
-    #[serde(deserialize_with = "duration")]
-    pub timeout: Option<Duration>,
-    /// The mock provider's.
-    pub faults: Option<String>,
 }
 
 /// `[run]`.
@@ -41,6 +31,8 @@ pub struct Provider {
 #[serde(deny_unknown_fields, default)]
 pub struct Run {
     pub store: Option<PathBuf>,
+    /// The route that is asked if no flag says otherwise.
+    pub route: Option<String>,
     pub concurrency: Option<usize>,
     pub max_attempts: Option<u32>,
     pub max_consecutive_errors: Option<u32>,
@@ -98,6 +90,16 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
     humantime::parse_duration(&text)
         .map(Some)
         .map_err(|error| serde::de::Error::custom(format!("`{text}` is no duration ({error}): write 500ms, 30s or 5m")))
+}
+
+/// `50%` or 0.5, as a text.
+fn fraction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let (number, scale) = text.strip_suffix('%').map_or((text.as_str(), 1.0), |number| (number, 100.0));
+    match number.trim().parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&(value / scale)) => Ok(Some(value / scale)),
+        Ok(_) | Err(_) => Err(serde::de::Error::custom(format!("`{text}` is no share: write \"50%\""))),
+    }
 }
 
 fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {

@@ -22,6 +22,14 @@ pub enum Event {
         item: ItemId,
         input_tokens: u64,
         output_tokens: u64,
+        /// In millionths of a dollar; `None`: the route has no prices.
+        cost: Option<u64>,
+    },
+    /// A request was shortened so that it fits the model's context.
+    RequestCut {
+        item: ItemId,
+        tokens_before: u64,
+        tokens_after: u64,
     },
     /// A call was answered from the journal.
     CallReused {
@@ -31,6 +39,33 @@ pub enum Event {
     CallFailed {
         item: ItemId,
         class: ErrorClass,
+        /// What it may have cost all the same.
+        cost: Option<u64>,
+    },
+    /// A route's circuit breaker changed its state; `pause`: how long nothing is let through.
+    BreakerChanged {
+        route: String,
+        from: &'static str,
+        to: &'static str,
+        reason: String,
+        pause: Option<Duration>,
+    },
+    /// So many calls of a route may be under way at once from now on.
+    ConcurrencyChanged {
+        route: String,
+        limit: u32,
+    },
+    /// A provider told its limits by the minute, or others than before.
+    PaceLearned {
+        route: String,
+        requests: Option<u64>,
+        tokens: Option<u64>,
+    },
+    /// A call goes to another route; `reason`: open, quota, context.
+    FellBack {
+        from: String,
+        to: String,
+        reason: &'static str,
     },
     /// The plugin rejected an answer; the item is begun anew.
     ItemRetry {

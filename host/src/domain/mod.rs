@@ -8,6 +8,7 @@ mod event;
 mod item;
 mod llm;
 mod outcome;
+mod price;
 
 pub use error_class::{Action, ErrorClass};
 pub use event::{Event, EventSink, NoEvents};
@@ -17,3 +18,4 @@ pub use llm::{
     Part, Request, ResponseFormat, Speaker, Suspended, TokenCount, Tool, ToolCall, ToolChoice, ToolResult, Usage,
 };
 pub use outcome::{AttemptNumber, Budget, Emission, Failure, FailureClass, Outcome, Retryable, Verdict, sanitize_text};
+pub use price::Prices;

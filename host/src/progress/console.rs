@@ -103,6 +103,10 @@ fn details(counts: &TallySnapshot) -> String {
 
 impl EventSink for Console {
     fn emit(&self, event: Event) {
+        if let Event::BreakerChanged { route, to, reason, pause, .. } = &event {
+            let pause = pause.map_or(String::new(), |pause| format!(", for {:.1} s", pause.as_secs_f64()));
+            self.say(&format!("route {route}: circuit breaker {to}: {}{pause}", sanitize_text(reason, 300)));
+        }
         if self.verbosity < Verbosity::Verbose {
             return;
         }
@@ -124,7 +128,23 @@ impl EventSink for Console {
             }
             Event::GuestLog { item, level, message } => self.line(&format!("{item}: {level}: {}", short(&message))),
             Event::ItemSkipped { item, reason } => self.line(&format!("{item}: skipped: {}", short(&reason))),
+            Event::RequestCut { item, tokens_before, tokens_after } => {
+                self.line(&format!(
+                    "{item}: cut from {tokens_before} to {tokens_after} tokens to fit the model's context"
+                ));
+            }
+            Event::FellBack { from, to, reason } => self.line(&format!("route {from}: {reason}, {to} steps in")),
+            Event::PaceLearned { route, requests, tokens } => {
+                let per_minute = |limit: Option<u64>| limit.map_or("?".into(), |limit| limit.to_string());
+                self.line(&format!(
+                    "route {route}: the provider takes {} requests and {} tokens a minute",
+                    per_minute(requests),
+                    per_minute(tokens)
+                ));
+            }
+            Event::ConcurrencyChanged { route, limit } => self.line(&format!("route {route}: {limit} calls at once")),
             Event::CallRetry { .. }
+            | Event::BreakerChanged { .. }
             | Event::CallAnswered { .. }
             | Event::CallReused { .. }
             | Event::CallFailed { .. }

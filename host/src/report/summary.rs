@@ -54,7 +54,14 @@ pub struct RunSummary {
     pub unknown_calls: u64,
     /// Paid answers that the plugin did not ask for again.
     pub answers_not_reused: u64,
+    /// Requests that were shortened to fit the model's context.
     pub truncated: u64,
+    /// Calls that another route stepped in for.
+    pub fallbacks: u64,
+    /// Times that a route's circuit breaker opened.
+    pub breaker_openings: u64,
+    /// 0 where routes have no prices; calls without an answer counted with what they may have cost.
+    pub cost_dollars: f64,
     pub input_tokens: u64,
     pub output_tokens: u64,
     pub duration_seconds: f64,
@@ -112,7 +119,10 @@ impl RunSummary {
             reused_calls: tally.reused_calls,
             unknown_calls,
             answers_not_reused: totals.answers_not_reused,
-            truncated: 0,
+            truncated: tally.truncated,
+            fallbacks: tally.fallbacks,
+            breaker_openings: tally.breaker_openings,
+            cost_dollars: as_float(tally.cost) / 1e6,
             input_tokens: tally.input_tokens,
             output_tokens: tally.output_tokens,
             duration_seconds,

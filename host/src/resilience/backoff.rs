@@ -45,8 +45,19 @@ impl RetrySettings {
     /// so that callers who failed together do not come back together.
     pub(super) fn wait(&self, attempt: u32, random: &mut impl rand::Rng) -> Option<Duration> {
         let ceiling = self.ceilings().nth(attempt.checked_sub(1)? as usize)?;
+        Some(self.draw(ceiling, random))
+    }
+
+    /// The same for what may be tried as often as it takes: from some time on, the waits are those of the last attempt.
+    pub(super) fn wait_unlimited(&self, attempt: u32, random: &mut impl rand::Rng) -> Duration {
+        let last = self.ceilings().last().unwrap_or(self.wait_min);
+        let ceiling = self.ceilings().nth(attempt.saturating_sub(1) as usize).unwrap_or(last);
+        self.draw(ceiling, random)
+    }
+
+    fn draw(&self, ceiling: Duration, random: &mut impl rand::Rng) -> Duration {
         let most = (ceiling * 2).min(self.wait_max).max(self.wait_min);
-        Some(random.random_range(self.wait_min..=most))
+        random.random_range(self.wait_min..=most)
     }
 }
 

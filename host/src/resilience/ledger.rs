@@ -2,8 +2,10 @@
 //!
 //! It stands innermost, after every wait, so that a call without an end is one that really was on its way.
 
+use super::exchange::{Billed, billed};
+use super::purse::Amount;
 use super::{HaltReason, Route, Stack, structure};
-use crate::domain::{Completion, ErrorClass, Event, ItemId, ItemSeq};
+use crate::domain::{ErrorClass, Event, ItemId, ItemSeq, Usage};
 use crate::provider::{Answer, Call, ProviderError};
 use crate::store::{self, AttemptId, CallId};
 
@@ -16,12 +18,19 @@ pub(super) struct CallKey {
     pub(super) occurrence: u32,
 }
 
+/// What came of one HTTP attempt; it is on disk.
+pub(super) struct Exchanged {
+    pub(super) result: Result<Answer, NoAnswer>,
+    /// What it cost, or may have cost.
+    pub(super) used: Amount,
+}
+
 /// Why there is no answer.
-#[derive(Debug)]
-pub(super) enum Failed {
-    Provider(ProviderError),
-    /// The run stops.
-    Halted,
+pub(super) struct NoAnswer {
+    pub(super) error: ProviderError,
+    /// There was one, and it was not what had been asked for.
+    pub(super) wrong: Option<structure::Wrong>,
+    usage: Option<Usage>,
 }
 
 pub(super) struct Ledger<'a> {
@@ -33,33 +42,47 @@ pub(super) struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
-    /// Intent, exchange, end. When this returns an answer, it is on disk.
-    pub(super) async fn exchange(&self, try_number: u32) -> Result<Completion, Failed> {
-        let id = self.intend(try_number).await?;
-        let outcome = self.ask().await;
-        self.close(id, &outcome).await?;
-        match outcome {
-            Ok(answer) => {
-                self.stack.events.emit(Event::CallAnswered {
-                    item: self.item.clone(),
-                    input_tokens: answer.completion.usage.input_tokens,
-                    output_tokens: answer.completion.usage.output_tokens,
-                });
-                Ok(answer.completion)
-            }
-            Err(error) => {
-                self.stack.events.emit(Event::CallFailed { item: self.item.clone(), class: error.class });
-                Err(Failed::Provider(error))
+    /// Intent, exchange, end. `None`: the store no longer takes anything, and the run has been halted.
+    pub(super) async fn exchange(&self, try_number: u32, reserved: Amount) -> Option<Exchanged> {
+        let id = self.intend(try_number, reserved.micro_dollars).await?;
+        let result = self.ask().await;
+        let used = self.used(&result, reserved);
+        self.close(id, &result, used).await?;
+        self.tell(&result, used);
+        Some(Exchanged { result, used })
+    }
+
+    async fn ask(&self) -> Result<Answer, NoAnswer> {
+        let plain = |error: ProviderError| NoAnswer { error, wrong: None, usage: None };
+        let answer = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call))
+            .await
+            .unwrap_or_else(|_| Err(self.timed_out()))
+            .map_err(plain)?;
+        match structure::check(&self.call.request, &answer.completion) {
+            Ok(()) => Ok(answer),
+            Err((error, wrong)) => {
+                Err(NoAnswer { error: *error, wrong: Some(wrong), usage: Some(answer.completion.usage) })
             }
         }
     }
 
-    async fn ask(&self) -> Result<Answer, ProviderError> {
-        let answer = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call))
-            .await
-            .unwrap_or_else(|_| Err(self.timed_out()))?;
-        structure::check(&self.call.request, &answer.completion)?;
-        Ok(answer)
+    fn used(&self, result: &Result<Answer, NoAnswer>, reserved: Amount) -> Amount {
+        let of_usage = |usage: &Usage| Amount {
+            micro_dollars: self.route.prices.map_or(0, |(prices, _)| prices.of(usage)),
+            tokens: usage.input_tokens.saturating_add(usage.output_tokens),
+        };
+        match result {
+            Ok(answer) => of_usage(&answer.completion.usage),
+            Err(failure) => match (billed(&failure.error, failure.usage.as_ref()), &failure.usage) {
+                (Billed::AsUsed, Some(usage)) => of_usage(usage),
+                (Billed::Unknown, _) => reserved,
+                (Billed::Nothing | Billed::AsUsed, _) => Amount::default(),
+            },
+        }
+    }
+
+    fn cost(&self, used: Amount) -> Option<u64> {
+        self.route.prices.map(|_| used.micro_dollars)
     }
 
     fn timed_out(&self) -> ProviderError {
@@ -69,44 +92,60 @@ impl Ledger<'_> {
         )
     }
 
-    async fn intend(&self, try_number: u32) -> Result<CallId, Failed> {
+    async fn intend(&self, try_number: u32, reserved: u64) -> Option<CallId> {
         let CallKey { item, attempt, hash, occurrence } = self.key;
-        self.stack
-            .store
-            .call_intent(store::NewCall {
-                item,
-                attempt,
-                hash,
-                occurrence,
-                try_number,
-                route: self.route.name.clone(),
-                intent_ms: self.stack.clock.unix_ms(),
-            })
-            .await
-            .map_err(|error| self.store_failed(&error))
+        let intent = self.stack.store.call_intent(store::NewCall {
+            item,
+            attempt,
+            hash,
+            occurrence,
+            try_number,
+            route: self.route.name.clone(),
+            model: self.route.model.clone(),
+            price: self.route.prices.map(|(_, id)| id),
+            reserved,
+            intent_ms: self.stack.clock.unix_ms(),
+        });
+        self.or_halt(intent.await)
     }
 
-    async fn close(&self, id: CallId, outcome: &Result<Answer, ProviderError>) -> Result<(), Failed> {
-        let end = match outcome {
+    async fn close(&self, id: CallId, result: &Result<Answer, NoAnswer>, used: Amount) -> Option<()> {
+        let cost = self.cost(used);
+        let end = match result {
             Ok(answer) => store::CallOutcome::Answered {
                 completion: answer.completion.clone(),
                 request_id: answer.request_id.clone(),
+                cost,
             },
-            Err(error) => store::CallOutcome::Failed {
+            Err(NoAnswer { error, usage, .. }) => store::CallOutcome::Failed {
                 class: error.class,
                 code: error.code.clone(),
                 message: error.message.clone(),
                 status: error.status,
                 request_id: error.request_id.clone(),
                 body: error.body.clone(),
+                usage: usage.clone(),
+                cost,
             },
         };
         let ended_ms = self.stack.clock.unix_ms();
-        self.stack.store.call_end(id, ended_ms, end).await.map_err(|error| self.store_failed(&error))
+        self.or_halt(self.stack.store.call_end(id, ended_ms, end).await)
     }
 
-    fn store_failed(&self, error: &store::StoreError) -> Failed {
-        self.stack.halt.throw(HaltReason::Store { message: error.to_string() });
-        Failed::Halted
+    fn tell(&self, result: &Result<Answer, NoAnswer>, used: Amount) {
+        let (item, cost) = (self.item.clone(), self.cost(used));
+        self.stack.events.emit(match result {
+            Ok(answer) => Event::CallAnswered {
+                item,
+                input_tokens: answer.completion.usage.input_tokens,
+                output_tokens: answer.completion.usage.output_tokens,
+                cost,
+            },
+            Err(failure) => Event::CallFailed { item, class: failure.error.class, cost },
+        });
+    }
+
+    fn or_halt<T>(&self, result: Result<T, store::StoreError>) -> Option<T> {
+        result.map_err(|error| self.stack.halt.throw(HaltReason::from(&error))).ok()
     }
 }

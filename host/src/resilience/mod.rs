@@ -1,19 +1,30 @@
-//! Everything between a plugin's request and a provider's answer: the journal, retries, the ledger.
+//! Everything between a plugin's request and a provider's answer: the journal, routes, retries, limits, budgets, the ledger.
 //!
 //! Always holds: retries have one owner, and it stands here; an answer is committed before a plugin sees it; once the run is
 //! [halted](Halt) no further call leaves. `stack` alone knows the order of the layers.
 
 mod backoff;
+mod exchange;
+mod gate;
 mod halt;
 mod hash;
 mod ledger;
+mod purse;
 mod retry;
+mod retry_budget;
+mod route;
 mod session;
 mod stack;
 mod structure;
 mod tokens;
 
 pub use backoff::RetrySettings;
+pub use gate::{BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, LimiterSettings};
 pub use halt::{Halt, HaltReason};
+pub use purse::{Amount, Spending, dollars};
+pub use route::{Fallback, Route, Routes};
 pub use session::{ItemSession, SessionStart};
-pub use stack::{Route, Stack, StackSettings};
+pub use stack::{Stack, StackAround, StackSettings};
+
+/// The output that is reckoned with where a request does not say how much it wants, in tokens.
+const OUTPUT_TOKENS_ASSUMED: u32 = 2_000;

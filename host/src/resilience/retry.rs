@@ -1,52 +1,61 @@
 //! The only owner of retries: decides by class, waits, tries again.
 
-use super::ledger::Failed;
-use super::{Halt, HaltReason, RetrySettings, Stack};
+use super::retry_budget::RetryBudget;
+use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
-use crate::domain::{Action, Event, EventSink, ItemId};
+use crate::domain::{Action, ErrorClass, Event, EventSink, ItemId};
 use crate::provider::ProviderError;
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How a call ended after all its attempts.
+/// How a call ended after all its tries.
 #[derive(Debug)]
 pub(super) enum Retried<T> {
     Answered(T),
-    /// Final for this attempt of the item.
+    /// Final for this attempt of the item, or for this route.
     Failed(ProviderError),
+    /// The route's breaker is open, and another route may step in.
+    Open,
     /// The run stops; the item stays pending.
     Halted,
 }
 
+/// Why a try gave no answer.
+#[derive(Debug)]
+pub(super) enum Failed {
+    Provider {
+        error: ProviderError,
+        /// The try stood in for all others that wait for the route.
+        was_probe: bool,
+    },
+    Open,
+    Halted,
+}
+
 /// One HTTP attempt, to be made as often as it takes.
-pub(super) trait Exchange: Sync {
+pub(super) trait Try: Sync {
     type Answer: Send;
 
     /// `try_number` counts from 1.
-    fn exchange(&self, try_number: u32) -> impl Future<Output = Result<Self::Answer, Failed>> + Send;
+    fn attempt(&self, try_number: u32) -> impl Future<Output = Result<Self::Answer, Failed>> + Send;
 }
 
-/// Tries until there is an answer, an error that no retry mends, no attempt left, or the run is halted.
-pub(super) async fn run<E: Exchange>(stack: &Stack, item: &ItemId, exchange: &E) -> Retried<E::Answer> {
-    let retry = Retry {
-        settings: &stack.settings.retry,
-        seed: stack.settings.seed,
-        halt: &stack.halt,
-        clock: stack.clock.as_ref(),
-        events: stack.events.as_ref(),
-        item,
-    };
-    retry.run(exchange).await
-}
+/// 429s that one call takes while others are answered: with so many it is not the pace that is wrong.
+const RATE_LIMITED_MAX: u32 = 60;
 
-struct Retry<'a> {
-    settings: &'a RetrySettings,
-    seed: u64,
-    halt: &'a Halt,
-    clock: &'a dyn Clock,
-    events: &'a dyn EventSink,
-    item: &'a ItemId,
+/// Who decides about the next try, and what it needs for that.
+pub(super) struct Retry<'a> {
+    pub(super) settings: &'a RetrySettings,
+    pub(super) seed: u64,
+    pub(super) halt: &'a Halt,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) events: &'a dyn EventSink,
+    pub(super) budget: &'a Mutex<RetryBudget>,
+    pub(super) item: &'a ItemId,
+    /// Another route steps in when this one's quota is used up: the job need not stop.
+    pub(super) has_quota_fallback: bool,
 }
 
 /// What follows a failure.
@@ -56,56 +65,91 @@ enum Next {
     Halt(HaltReason),
 }
 
+/// What a call has used up.
+#[derive(Default)]
+struct Spent {
+    /// Tries that count.
+    attempts: u32,
+    rate_limited: u32,
+}
+
 impl Retry<'_> {
-    async fn run<E: Exchange>(&self, exchange: &E) -> Retried<E::Answer> {
+    /// Tries until there is an answer, an error that no retry mends, no attempt left, or the run is halted.
+    ///
+    /// A 429 costs no attempt, nor does a try that was a probe: neither says anything about this call.
+    pub(super) async fn run<T: Try>(&self, call: &T) -> Retried<T::Answer> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed ^ fold(self.item.as_str()));
-        let mut attempt = 1;
+        let mut spent = Spent::default();
+        let mut try_number = 1;
         loop {
             if self.halt.is_thrown() {
                 return Retried::Halted;
             }
-            let error = match exchange.exchange(attempt).await {
+            let (error, was_probe) = match call.attempt(try_number).await {
                 Ok(answer) => return Retried::Answered(answer),
                 Err(Failed::Halted) => return Retried::Halted,
-                Err(Failed::Provider(error)) => error,
+                Err(Failed::Open) => return Retried::Open,
+                Err(Failed::Provider { error, was_probe }) => (error, was_probe),
             };
-            match self.next(&error, attempt, &mut random) {
+            match self.next(&error, was_probe, &mut spent, &mut random) {
                 Next::GiveUp => return Retried::Failed(error),
                 Next::Halt(reason) => {
                     self.halt.throw(reason);
                     return Retried::Halted;
                 }
                 Next::Wait(wait) => {
-                    self.announce(&error, attempt, wait);
+                    self.announce(&error, spent.attempts, wait);
                     tokio::select! {
                         () = self.clock.sleep(wait) => {}
                         () = self.halt.thrown() => return Retried::Halted,
                     }
                 }
             }
-            attempt += 1;
+            try_number += 1;
         }
     }
 
-    fn next(&self, error: &ProviderError, attempt: u32, random: &mut ChaCha8Rng) -> Next {
-        match error.class.action() {
-            Action::ParkJob => {
+    fn next(&self, error: &ProviderError, was_probe: bool, spent: &mut Spent, random: &mut ChaCha8Rng) -> Next {
+        match (error.class.action(), error.should_retry) {
+            (Action::ParkJob, _) if error.class == ErrorClass::QuotaExhausted && self.has_quota_fallback => {
+                Next::GiveUp
+            }
+            (Action::ParkJob, _) => {
                 Next::Halt(HaltReason::Parked { code: error.code.clone(), message: error.message.clone() })
             }
-            Action::FailItem | Action::FixRequest => Next::GiveUp,
-            Action::Retry => {
-                if let Some(asked) = error.retry_after
-                    && asked > self.settings.retry_after_max
-                {
-                    return Next::Halt(self.park_until(asked, error));
-                }
-                match self.settings.wait(attempt, random) {
-                    None => Next::GiveUp,
-                    // Callers who were told the same moment come back spread out after it.
-                    Some(wait) => Next::Wait(error.retry_after.map_or(wait, |asked| wait.max(asked + wait / 10))),
-                }
+            (Action::FailItem | Action::FixRequest, None | Some(false)) => Next::GiveUp,
+            // A provider that calls a failure final knows better; a 429 it cannot mean so.
+            (Action::Retry, Some(false)) if error.class != ErrorClass::RateLimited => Next::GiveUp,
+            (Action::Retry, _) | (Action::FailItem | Action::FixRequest, Some(true)) => {
+                self.again(error, was_probe, spent, random)
             }
         }
+    }
+
+    fn again(&self, error: &ProviderError, was_probe: bool, spent: &mut Spent, random: &mut ChaCha8Rng) -> Next {
+        if let Some(asked) = error.retry_after
+            && asked > self.settings.retry_after_max
+        {
+            return Next::Halt(self.park_until(asked, error));
+        }
+        let now = self.clock.monotonic();
+        if error.class == ErrorClass::RateLimited {
+            spent.rate_limited += 1;
+            if spent.rate_limited > RATE_LIMITED_MAX {
+                return Next::GiveUp;
+            }
+            let wait = self.settings.wait_unlimited(spent.rate_limited, random);
+            return Next::Wait(error.retry_after.map_or(wait, |asked| spread(asked, random)));
+        }
+        if was_probe {
+            // The gate lets it wait.
+            return Next::Wait(Duration::ZERO);
+        }
+        spent.attempts += 1;
+        let Some(wait) = self.settings.wait(spent.attempts, random) else { return Next::GiveUp };
+        let wait = error.retry_after.map_or(wait, |asked| wait.max(spread(asked, random)));
+        let hold = self.budget.lock().unwrap_or_else(PoisonError::into_inner).take(error.class, now);
+        Next::Wait(wait.max(hold))
     }
 
     fn park_until(&self, asked: Duration, error: &ProviderError) -> HaltReason {
@@ -113,7 +157,7 @@ impl Retry<'_> {
         HaltReason::ParkedUntil {
             unix_ms: self.clock.unix_ms().saturating_add(asked_ms),
             message: format!(
-                "the provider asks to wait {}: {}",
+                "the provider asks to wait {}, longer than --retry-after-max: {}",
                 humantime::format_duration(Duration::from_secs(asked.as_secs())),
                 error.message
             ),
@@ -133,6 +177,11 @@ impl Retry<'_> {
     }
 }
 
+/// Callers who were told the same moment come back after it, spread over a tenth of the wait.
+fn spread(asked: Duration, random: &mut ChaCha8Rng) -> Duration {
+    asked + asked.mul_f64(random.random_range(0.0..=0.1))
+}
+
 /// Spreads the items' jitter.
 fn fold(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -142,12 +191,12 @@ fn fold(text: &str) -> u64 {
 mod tests {
     use super::*;
     use crate::clock::SimulatedClock;
-    use crate::domain::{ErrorClass, NoEvents};
+    use crate::domain::NoEvents;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     struct Run {
         result: Retried<u32>,
-        exchanges: u32,
+        tries: u32,
         sleeps: Vec<Duration>,
         halt: Option<HaltReason>,
     }
@@ -155,24 +204,29 @@ mod tests {
     /// Fails with each of the errors in turn, then answers.
     struct Script {
         errors: Vec<ProviderError>,
-        exchanges: AtomicU32,
+        was_probe: bool,
+        tries: AtomicU32,
     }
 
-    impl Exchange for Script {
+    impl Try for Script {
         type Answer = u32;
 
-        async fn exchange(&self, try_number: u32) -> Result<u32, Failed> {
-            self.exchanges.fetch_add(1, Ordering::Relaxed);
+        async fn attempt(&self, try_number: u32) -> Result<u32, Failed> {
+            self.tries.fetch_add(1, Ordering::Relaxed);
             match self.errors.get(try_number as usize - 1) {
-                Some(error) => Err(Failed::Provider(error.clone())),
+                Some(error) => Err(Failed::Provider { error: error.clone(), was_probe: self.was_probe }),
                 None => Ok(try_number),
             }
         }
     }
 
     async fn run(errors: Vec<ProviderError>) -> Run {
-        let (clock, halt, script) =
-            (SimulatedClock::default(), Halt::default(), Script { errors, exchanges: AtomicU32::new(0) });
+        run_with(errors, false, false).await
+    }
+
+    async fn run_with(errors: Vec<ProviderError>, was_probe: bool, has_quota_fallback: bool) -> Run {
+        let (clock, halt) = (SimulatedClock::default(), Halt::default());
+        let script = Script { errors, was_probe, tries: AtomicU32::new(0) };
         let item = ItemId::new("a").unwrap();
         let retry = Retry {
             settings: &RetrySettings::default(),
@@ -180,10 +234,12 @@ mod tests {
             halt: &halt,
             clock: &clock,
             events: &NoEvents,
+            budget: &Mutex::default(),
             item: &item,
+            has_quota_fallback,
         };
         let result = retry.run(&script).await;
-        Run { result, exchanges: script.exchanges.into_inner(), sleeps: clock.sleeps(), halt: halt.reason() }
+        Run { result, tries: script.tries.into_inner(), sleeps: clock.sleeps(), halt: halt.reason() }
     }
 
     fn error(class: ErrorClass, retry_after: Option<u64>) -> ProviderError {
@@ -201,15 +257,40 @@ mod tests {
     async fn five_attempts_and_no_more() {
         let run = run(vec![error(ErrorClass::Garbage, None); 9]).await;
         assert!(matches!(run.result, Retried::Failed(_)));
-        assert_eq!((run.exchanges, run.sleeps.len()), (5, 4));
+        assert_eq!((run.tries, run.sleeps.len()), (5, 4));
+    }
+
+    #[tokio::test]
+    async fn neither_a_429_nor_a_probe_costs_an_attempt() {
+        let limited = run(vec![error(ErrorClass::RateLimited, None); 30]).await;
+        assert!(matches!(limited.result, Retried::Answered(31)));
+        let probes = run_with(vec![error(ErrorClass::Connection, None); 30], true, false).await;
+        assert!(matches!(probes.result, Retried::Answered(31)));
+    }
+
+    #[tokio::test]
+    async fn a_429_that_never_ends_is_not_repeated_for_ever() {
+        let run = run(vec![error(ErrorClass::RateLimited, Some(1)); 1_000]).await;
+        assert!(matches!(run.result, Retried::Failed(_)));
+        assert_eq!(run.tries, RATE_LIMITED_MAX + 1);
+    }
+
+    #[tokio::test]
+    async fn what_the_provider_says_of_trying_again_counts() {
+        let with = |class, should_retry| ProviderError { should_retry: Some(should_retry), ..error(class, None) };
+        assert_eq!(run(vec![with(ErrorClass::ServerError, false); 9]).await.tries, 1);
+        assert_eq!(run(vec![with(ErrorClass::BadRequest, true)]).await.tries, 2);
+        assert_eq!(run(vec![with(ErrorClass::RateLimited, false)]).await.tries, 2);
     }
 
     #[tokio::test]
     async fn what_no_retry_mends_fails_at_once_and_does_not_stop_the_others() {
-        for class in [ErrorClass::BadRequest, ErrorClass::Refused, ErrorClass::ContextOverflow] {
+        for class in
+            [ErrorClass::BadRequest, ErrorClass::Refused, ErrorClass::ContextOverflow, ErrorClass::RequestTooLarge]
+        {
             let run = run(vec![error(class, Some(1)); 9]).await;
             assert!(matches!(run.result, Retried::Failed(_)));
-            assert_eq!((run.exchanges, run.halt), (1, None));
+            assert_eq!((run.tries, run.halt), (1, None));
         }
     }
 
@@ -221,14 +302,21 @@ mod tests {
             let run = run(vec![error(class, Some(1)); 9]).await;
             assert!(matches!(run.result, Retried::Halted));
             assert!(matches!(run.halt, Some(HaltReason::Parked { .. })));
-            assert_eq!(run.exchanges, 1);
+            assert_eq!(run.tries, 1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_used_up_quota_does_not_stop_a_job_that_has_another_route() {
+        let run = run_with(vec![error(ErrorClass::QuotaExhausted, None)], false, true).await;
+        assert!(matches!(run.result, Retried::Failed(_)));
+        assert_eq!(run.halt, None);
     }
 
     #[tokio::test]
     async fn the_providers_wait_is_obeyed_and_a_day_parks_instead() {
         let short = run(vec![error(ErrorClass::RateLimited, Some(100))]).await;
-        assert!(short.sleeps[0] >= Duration::from_secs(100) && short.sleeps[0] < Duration::from_secs(110));
+        assert!(short.sleeps[0] >= Duration::from_secs(100) && short.sleeps[0] <= Duration::from_secs(110));
         let long = run(vec![error(ErrorClass::RateLimited, Some(86_400))]).await;
         assert!(long.sleeps.is_empty());
         assert!(matches!(long.halt, Some(HaltReason::ParkedUntil { unix_ms: 86_400_000, .. })));

@@ -3,7 +3,8 @@
 
 use super::ledger::CallKey;
 use super::retry::Retried;
-use super::stack::{Route, Stack};
+use super::route::LiveRoute;
+use super::stack::Stack;
 use super::{hash, tokens};
 use crate::domain::{
     CallEnd, Completion, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request, TokenCount,
@@ -60,27 +61,32 @@ impl ItemSession {
         (self.start.answers.len() as u64).saturating_sub(reused)
     }
 
-    fn route(&self, request: &Request) -> Result<&Route, LlmError> {
+    fn route(&self, request: &Request) -> Result<&Arc<LiveRoute>, LlmError> {
         if !self.start.roles.contains(&request.role) {
             return Err(denied(
                 "unknown_role",
                 format!("the plugin asks for the model role `{}`, which its manifest does not name", request.role),
             ));
         }
-        if let Some(field) = request.extra.first() {
+        let live = self.stack.routes.of_role(&request.role).ok_or_else(|| {
+            denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
+        })?;
+        if let Some(field) = request.extra.iter().find(|field| !live.route.allows(&field.name)) {
             return Err(denied(
                 "field_not_allowed",
-                format!("the provider's own field `{}` is not allowed by the operator", field.name),
+                format!(
+                    "the provider's own field `{}` is not allowed by the operator (extra_allow of route `{}`)",
+                    field.name, live.route.name
+                ),
             ));
         }
-        self.stack.route.as_ref().ok_or_else(|| {
-            denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
-        })
+        Ok(live)
     }
 
     /// Gives a question its occurrence, in the order in which they are asked.
-    fn question(&self, route: &Route, request: Request) -> Result<Question, LlmError> {
-        let hash = hash::request_hash(&route.model, &request);
+    fn question(&self, request: Request) -> Result<Question, LlmError> {
+        let model = self.stack.routes.model_of_role(&request.role).unwrap_or_default();
+        let hash = hash::request_hash(model, &request);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.asked >= self.start.calls_max {
             return Err(LlmError {
@@ -97,7 +103,7 @@ impl ItemSession {
         Ok(Question { request: Arc::new(request), hash, occurrence })
     }
 
-    async fn answer(&self, route: &Route, question: Question) -> Result<Completion, CallEnd> {
+    async fn answer(&self, route: &Arc<LiveRoute>, question: Question) -> Result<Completion, CallEnd> {
         if let Some(completion) = self.start.answers.get(&(question.hash, question.occurrence)) {
             self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
             self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
@@ -106,16 +112,18 @@ impl ItemSession {
         if self.stack.halt.is_thrown() {
             return Err(CallEnd::Suspended);
         }
-        match self.dispatch(route.clone(), question).await {
+        match self.dispatch(Arc::clone(route), question).await {
             Some(Retried::Answered(completion)) => Ok(completion),
             Some(Retried::Failed(error)) => Err(CallEnd::Error(for_plugin(error))),
             // A task that was aborted, like a run that was halted, leaves the item pending.
             Some(Retried::Halted) | None => Err(CallEnd::Suspended),
+            // The last route in a row of fallbacks waits for its breaker.
+            Some(Retried::Open) => Err(denied("no_route", "no route is left to ask".to_owned()).into()),
         }
     }
 
     /// As a task of its own, so that a guest's end does not end a call under way.
-    async fn dispatch(&self, route: Route, question: Question) -> Option<Retried<Completion>> {
+    async fn dispatch(&self, route: Arc<LiveRoute>, question: Question) -> Option<Retried<Completion>> {
         let key = CallKey {
             item: self.start.seq,
             attempt: self.start.attempt,
@@ -123,7 +131,7 @@ impl ItemSession {
             occurrence: question.occurrence,
         };
         let (stack, item) = (Arc::clone(&self.stack), self.start.item.clone());
-        let call = async move { stack.call(&route, &item, key, question.request).await };
+        let call = async move { stack.call(route, &item, key, question.request).await };
         self.stack.tasks.spawn_on(call, &self.stack.runtime).await.ok()
     }
 }
@@ -132,7 +140,7 @@ impl ItemSession {
 impl Llm for ItemSession {
     async fn complete(&self, request: Request) -> Result<Completion, CallEnd> {
         let route = self.route(&request)?;
-        let question = self.question(route, request)?;
+        let question = self.question(request)?;
         self.answer(route, question).await
     }
 
@@ -141,7 +149,7 @@ impl Llm for ItemSession {
             .into_iter()
             .map(|request| {
                 let route = self.route(&request)?;
-                Ok((route, self.question(route, request)?))
+                Ok((route, self.question(request)?))
             })
             .collect::<Result<Vec<_>, LlmError>>()?;
         let ends = join_all(questions.into_iter().map(|(route, question)| self.answer(route, question))).await;
@@ -156,7 +164,7 @@ impl Llm for ItemSession {
 
     async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError> {
         let route = self.route(&request)?;
-        let (model, window) = (route.model.clone(), route.window);
+        let (model, window) = (route.route.model.clone(), route.route.window);
         let count = self.stack.runtime.spawn(tokens::count(model, Arc::new(request), window));
         count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))
     }

@@ -1,68 +1,75 @@
 //! The order of the layers, from the plugin's request to the wire, and nothing else:
 //!
-//! journal look-up (`session`) ▶ budget ▶ retry ( ledger ( timeout ( provider ▶ structure ) ) )
-//!
-//! To come, each in its place: fallback and the context window before retry; concurrency, limiter and breaker between retry and ledger.
+//! journal look-up (`session`) ▶ route and fallback ▶ context window ▶ retry ( gate: breaker, concurrency, limiter ▶
+//! budgets ▶ ledger ( timeout ( provider ▶ structure ) ) )
 
-use super::ledger::{CallKey, Failed, Ledger};
-use super::retry::{self, Retried};
-use super::{Halt, HaltReason, RetrySettings};
+use super::exchange::CallOnRoute;
+use super::gate::{GateStatus, Surroundings};
+use super::ledger::CallKey;
+use super::purse::{Amount, Purse, Spending};
+use super::retry::{Failed, Retried, Retry};
+use super::retry_budget::RetryBudget;
+use super::route::{LiveRoute, LiveRoutes, Routes};
+use super::{Halt, HaltReason, RetrySettings, tokens};
 use crate::clock::Clock;
-use crate::domain::{Completion, EventSink, ItemId, Request};
-use crate::provider::{Call, Provider};
-use crate::store::Store;
-use std::sync::Arc;
+use crate::domain::{Completion, ErrorClass, Event, EventSink, ItemId, Request};
+use crate::store::{RunId, Store};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::task::TaskTracker;
-
-/// Where a model role leads.
-#[derive(Clone)]
-pub struct Route {
-    pub name: String,
-    pub model: String,
-    pub provider: Arc<dyn Provider>,
-    /// How long one exchange may take, from the first byte sent to the last received.
-    pub timeout: Duration,
-    /// What the model can take in all, in tokens, where that is known.
-    pub window: Option<u64>,
-}
 
 /// What all calls of a run share.
 pub struct StackSettings {
     pub retry: RetrySettings,
     /// Provider calls of this run, retries included; `None`: no limit.
     pub calls_max: Option<u64>,
+    pub spending: Spending,
+    /// What earlier runs of the job spent.
+    pub spent: Amount,
     /// For jitter.
     pub seed: u64,
 }
 
+/// What surrounds the stack.
+pub struct StackAround {
+    pub halt: Arc<Halt>,
+    pub clock: Arc<dyn Clock>,
+    pub events: Arc<dyn EventSink>,
+    pub store: Store,
+    pub run: RunId,
+    /// The network's runtime: calls outlive the guests that wait for them.
+    pub runtime: tokio::runtime::Handle,
+}
+
 /// The layers of one run.
 pub struct Stack {
-    pub(super) route: Option<Route>,
-    pub(super) settings: StackSettings,
+    pub(super) routes: LiveRoutes,
+    settings: StackSettings,
     pub(super) halt: Arc<Halt>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) store: Store,
-    /// Calls outlive the guests that wait for them; they run here, on the network's runtime, and are waited for at the end.
+    /// Waited for at the end.
     pub(super) tasks: TaskTracker,
     pub(super) runtime: tokio::runtime::Handle,
+    pub(super) purse: Arc<Purse>,
+    retry_budget: Mutex<RetryBudget>,
     calls: AtomicU64,
 }
 
 impl Stack {
-    pub fn new(
-        route: Option<Route>,
-        settings: StackSettings,
-        halt: Arc<Halt>,
-        clock: Arc<dyn Clock>,
-        events: Arc<dyn EventSink>,
-        store: Store,
-        runtime: tokio::runtime::Handle,
-    ) -> Self {
+    pub fn new(routes: Routes, settings: StackSettings, around: StackAround) -> Self {
+        let StackAround { halt, clock, events, store, run, runtime } = around;
+        let surroundings = Surroundings {
+            halt: Arc::clone(&halt),
+            clock: Arc::clone(&clock),
+            events: Arc::clone(&events),
+            store: Some((store.clone(), run)),
+        };
         Self {
-            route,
+            routes: LiveRoutes::new(routes, &surroundings),
+            purse: Arc::new(Purse::new(settings.spending, settings.spent)),
             settings,
             halt,
             clock,
@@ -70,13 +77,19 @@ impl Stack {
             store,
             tasks: TaskTracker::new(),
             runtime,
+            retry_budget: Mutex::default(),
             calls: AtomicU64::new(0),
         }
     }
 
-    /// HTTP attempts of this run so far.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    /// Each route's name and how it stands.
+    pub fn status(&self) -> Vec<(String, GateStatus)> {
+        self.routes.all().map(|live| (live.route.name.clone(), live.gate.status())).collect()
+    }
+
+    /// By this job, earlier runs included.
+    pub fn spent(&self) -> Amount {
+        self.purse.spent()
     }
 
     /// Waits until every call under way has reached the journal.
@@ -85,20 +98,99 @@ impl Stack {
         self.tasks.wait().await;
     }
 
-    /// One request through every layer below the journal.
+    /// One request through every layer below the journal, on the role's route or on those that step in for it.
     pub(super) async fn call(
         &self,
-        route: &Route,
+        first: Arc<LiveRoute>,
         item: &ItemId,
         key: CallKey,
         request: Arc<Request>,
     ) -> Retried<Completion> {
-        let call = Call { model: route.model.clone(), request, parameters: Arc::new([]) };
-        retry::run(self, item, &Admitted(Ledger { stack: self, route, item, key, call: &call })).await
+        let mut live = first;
+        let mut seen = BTreeSet::new();
+        loop {
+            seen.insert(live.route.name.clone());
+            let fallback = &live.route.fallback;
+            if live.is_used_up()
+                && let Some(next) = self.step_in(&live, fallback.quota.as_deref(), "quota", &seen)
+            {
+                live = next;
+                continue;
+            }
+            let waits = fallback.open.as_ref().is_none_or(|name| seen.contains(name));
+            let (result, next) = match self.call_on(&live, item, key, &request, waits).await {
+                Retried::Open => (Retried::Open, self.step_in(&live, fallback.open.as_deref(), "open", &seen)),
+                Retried::Failed(error) if error.class == ErrorClass::QuotaExhausted => {
+                    live.use_up();
+                    (Retried::Failed(error), self.step_in(&live, fallback.quota.as_deref(), "quota", &seen))
+                }
+                Retried::Failed(error)
+                    if matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge) =>
+                {
+                    (Retried::Failed(error), self.step_in(&live, fallback.context.as_deref(), "context", &seen))
+                }
+                other => (other, None),
+            };
+            match next {
+                Some(next) => live = next,
+                None => return result,
+            }
+        }
     }
 
-    /// The budget: counted when the bytes leave.
-    fn admit(&self) -> Result<(), Failed> {
+    fn step_in(
+        &self,
+        from: &LiveRoute,
+        name: Option<&str>,
+        reason: &'static str,
+        seen: &BTreeSet<String>,
+    ) -> Option<Arc<LiveRoute>> {
+        let next = self.routes.named(name?)?;
+        if seen.contains(&next.route.name) {
+            return None;
+        }
+        self.events.emit(Event::FellBack { from: from.route.name.clone(), to: next.route.name.clone(), reason });
+        Some(Arc::clone(next))
+    }
+
+    async fn call_on(
+        &self,
+        live: &LiveRoute,
+        item: &ItemId,
+        key: CallKey,
+        request: &Arc<Request>,
+        waits: bool,
+    ) -> Retried<Completion> {
+        let call = CallOnRoute {
+            stack: self,
+            live,
+            item,
+            key,
+            request: Arc::clone(request),
+            input_tokens: tokens::estimate(request),
+            waits,
+            wrong: Mutex::default(),
+        };
+        let retry = Retry {
+            settings: &self.settings.retry,
+            seed: self.settings.seed,
+            halt: &self.halt,
+            clock: self.clock.as_ref(),
+            events: self.events.as_ref(),
+            budget: &self.retry_budget,
+            item,
+            has_quota_fallback: live.route.fallback.quota.is_some(),
+        };
+        retry.run(&call).await
+    }
+
+    pub(super) fn answered(&self) {
+        let now = self.clock.monotonic();
+        self.retry_budget.lock().unwrap_or_else(PoisonError::into_inner).answered(now);
+    }
+
+    /// Counted when the bytes leave.
+    pub(super) fn count_call(&self) -> Result<(), Failed> {
         let Some(most) = self.settings.calls_max else {
             self.calls.fetch_add(1, Ordering::Relaxed);
             return Ok(());
@@ -112,17 +204,5 @@ impl Stack {
             message: format!("{most} provider calls were allowed in this run (--max-calls)"),
         });
         Err(Failed::Halted)
-    }
-}
-
-/// The budget around the ledger.
-struct Admitted<'a>(Ledger<'a>);
-
-impl retry::Exchange for Admitted<'_> {
-    type Answer = Completion;
-
-    async fn exchange(&self, try_number: u32) -> Result<Completion, Failed> {
-        self.0.stack.admit()?;
-        self.0.exchange(try_number).await
     }
 }

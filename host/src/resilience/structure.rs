@@ -1,26 +1,136 @@
-//! Whether an answer has the form that was asked for.
+//! Whether an answer has the form that was asked for, and how it is asked for again.
 
-use crate::domain::{Completion, ErrorClass, Request, ResponseFormat};
+use crate::domain::{Completion, ErrorClass, Message, Part, Request, ResponseFormat, Speaker, sanitize_text};
 use crate::provider::ProviderError;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 
-/// An answer that was asked to be JSON and is not, is no answer. Not for one that was cut off, refused, or that calls tools: how
-/// it ended says so, and the plugin decides.
-pub(super) fn check(request: &Request, completion: &Completion) -> Result<(), ProviderError> {
-    match request.format {
+/// What is repeated of a wrong answer, in bytes.
+const QUOTE_BYTES: usize = 16 << 10;
+/// Violations of a schema that are told.
+const VIOLATIONS_MAX: usize = 5;
+
+/// An answer that was not what had been asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wrong {
+    text: String,
+    problem: String,
+}
+
+/// An answer that was asked to be JSON and is not, or does not keep to its schema, is no answer. Not for one that was cut
+/// off, refused, or that calls tools: how it ended says so, and the plugin decides.
+pub(super) fn check(request: &Request, completion: &Completion) -> Result<(), (Box<ProviderError>, Wrong)> {
+    let schema = match &request.format {
         ResponseFormat::Text => return Ok(()),
-        ResponseFormat::Json | ResponseFormat::JsonSchema(_) => {}
-    }
+        ResponseFormat::Json => None,
+        ResponseFormat::JsonSchema(schema) => Some(schema),
+    };
     if completion.finish != "stop" || !completion.tool_calls.is_empty() {
         return Ok(());
     }
-    serde_json::from_str::<IgnoredAny>(&completion.text).map(|_| ()).map_err(|error| {
-        let mut garbage = ProviderError::new(
-            ErrorClass::Garbage,
-            format!("the model was asked for JSON and wrote something else: {error}"),
-        );
-        garbage.code = "not_json".into();
-        garbage.body = crate::domain::sanitize_text(&completion.text, 2_000);
-        garbage
-    })
+    let value = match serde_json::from_str::<Value>(&completion.text) {
+        Ok(value) => value,
+        Err(error) => return Err(wrong(completion, "not_json", &format!("it is not JSON: {error}"))),
+    };
+    let Some(schema) = schema else { return Ok(()) };
+    match violations(&schema.schema, &value) {
+        None => Ok(()),
+        Some(problem) => Err(wrong(completion, "not_of_schema", &problem)),
+    }
+}
+
+/// A schema that is none is the plugin's mistake, which the provider tells it of.
+fn violations(schema: &str, value: &Value) -> Option<String> {
+    let schema = serde_json::from_str::<Value>(schema).ok()?;
+    let validator = jsonschema::validator_for(&schema).ok()?;
+    let found: Vec<String> = validator
+        .iter_errors(value)
+        .take(VIOLATIONS_MAX)
+        .map(|error| format!("at `{}`: {}", error.instance_path(), sanitize_text(&error.to_string(), 300)))
+        .collect();
+    (!found.is_empty()).then(|| found.join("; "))
+}
+
+fn wrong(completion: &Completion, code: &str, problem: &str) -> (Box<ProviderError>, Wrong) {
+    let mut error = ProviderError::new(
+        ErrorClass::Garbage,
+        format!("the model was asked for JSON and wrote something else: {problem}"),
+    );
+    code.clone_into(&mut error.code);
+    error.body = sanitize_text(&completion.text, 2_000);
+    let text = completion.text[..completion.text.floor_char_boundary(QUOTE_BYTES)].to_owned();
+    (Box::new(error), Wrong { text, problem: problem.to_owned() })
+}
+
+/// The same question, with the wrong answer and what was wrong with it.
+pub(super) fn ask_again(request: &Request, wrong: &Wrong) -> Request {
+    let message = |speaker: Speaker, text: String| Message {
+        speaker,
+        parts: vec![Part::Text(text)],
+        cache: false,
+        extra: Vec::new(),
+    };
+    let mut request = request.clone();
+    if !wrong.text.is_empty() {
+        request.messages.push(message(Speaker::Assistant, wrong.text.clone()));
+    }
+    let complaint = format!(
+        "Your answer could not be used: {}. Answer again, with nothing but the JSON that was asked for.",
+        wrong.problem
+    );
+    request.messages.push(message(Speaker::User, complaint));
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{JsonSchema, Usage};
+    use crate::resilience::hash::tests::request;
+
+    fn answer(text: &str, finish: &str) -> Completion {
+        Completion {
+            text: text.into(),
+            tool_calls: Vec::new(),
+            finish: finish.into(),
+            model: "m".into(),
+            usage: Usage::default(),
+            opaque: Vec::new(),
+            cut: None,
+            extra: Vec::new(),
+        }
+    }
+
+    fn of_schema() -> Request {
+        let schema = r#"{"type":"object","required":["a"],"properties":{"a":{"type":"integer"}}}"#.into();
+        Request {
+            format: ResponseFormat::JsonSchema(JsonSchema { name: "x".into(), schema, strict: true }),
+            ..request("q")
+        }
+    }
+
+    fn check_code(request: &Request, text: &str, finish: &str, expected: Option<&str>) {
+        let found = check(request, &answer(text, finish)).err().map(|(error, _)| error.code);
+        assert_eq!(found.as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn what_was_asked_for_as_json_is_held_to_it() {
+        let json = Request { format: ResponseFormat::Json, ..request("q") };
+        check_code(&request("q"), "no JSON", "stop", None);
+        check_code(&json, "{}", "stop", None);
+        check_code(&json, "{", "stop", Some("not_json"));
+        check_code(&json, "{", "length", None);
+        check_code(&of_schema(), r#"{"a":1}"#, "stop", None);
+        check_code(&of_schema(), r#"{"a":"1"}"#, "stop", Some("not_of_schema"));
+        check_code(&of_schema(), "Sure!", "stop", Some("not_json"));
+    }
+
+    #[test]
+    fn it_is_asked_again_with_what_was_wrong() {
+        let (_, wrong) = check(&of_schema(), &answer(r#"{"a":"1"}"#, "stop")).unwrap_err();
+        let again = ask_again(&of_schema(), &wrong);
+        let Part::Text(complaint) = &again.messages.last().unwrap().parts[0] else { panic!() };
+        assert!(complaint.contains("/a") && complaint.contains("integer"), "{complaint}");
+        assert_eq!(again.messages.len(), 3);
+    }
 }

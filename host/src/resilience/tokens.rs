@@ -97,12 +97,14 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// One token for three bytes: above what English and most code need in any encoding of the field.
+/// One token for three bytes of ASCII, and for two of anything else: above what English, most code, and texts in other
+/// scripts need in any encoding of the field.
 fn estimate_text(text: &str) -> u64 {
-    (text.len() as u64).div_ceil(3)
+    let ascii = text.bytes().filter(u8::is_ascii).count() as u64;
+    ascii.div_ceil(3) + (text.len() as u64 - ascii).div_ceil(2)
 }
 
-fn estimate(request: &Request) -> u64 {
+pub(super) fn estimate(request: &Request) -> u64 {
     let parts = request.messages.iter().flat_map(|message| &message.parts);
     parts
         .map(|part| match part {

@@ -19,6 +19,12 @@ pub struct TallySnapshot {
     pub retries: BTreeMap<ErrorClass, u64>,
     pub input_tokens: u64,
     pub output_tokens: u64,
+    /// In millionths of a dollar; calls without an answer counted with what they may have cost.
+    pub cost: u64,
+    /// Requests that were shortened.
+    pub truncated: u64,
+    pub fallbacks: u64,
+    pub breaker_openings: u64,
 }
 
 /// Counts, and passes every event on.
@@ -43,18 +49,25 @@ impl EventSink for Tally {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             match &event {
                 Event::CallRetry { class, .. } => *counts.retries.entry(*class).or_default() += 1,
-                Event::CallAnswered { input_tokens, output_tokens, .. } => {
+                Event::CallAnswered { input_tokens, output_tokens, cost, .. } => {
                     counts.provider_calls += 1;
+                    counts.cost += cost.unwrap_or(0);
                     counts.input_tokens += input_tokens;
                     counts.output_tokens += output_tokens;
                 }
-                Event::CallFailed { .. } => counts.provider_calls += 1,
+                Event::CallFailed { cost, .. } => {
+                    counts.provider_calls += 1;
+                    counts.cost += cost.unwrap_or(0);
+                }
+                Event::RequestCut { .. } => counts.truncated += 1,
+                Event::FellBack { .. } => counts.fallbacks += 1,
+                Event::BreakerChanged { to, .. } => counts.breaker_openings += u64::from(*to == "open"),
                 Event::CallReused { .. } => counts.reused_calls += 1,
                 Event::ItemRetry { .. } => counts.item_retries += 1,
                 Event::ItemDone { .. } => counts.done += 1,
                 Event::ItemSkipped { .. } => counts.skipped += 1,
                 Event::ItemFailed { .. } => counts.failed += 1,
-                Event::GuestLog { .. } => {}
+                Event::ConcurrencyChanged { .. } | Event::PaceLearned { .. } | Event::GuestLog { .. } => {}
             }
         }
         self.next.emit(event);

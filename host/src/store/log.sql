@@ -5,6 +5,11 @@ SELECT at_ms, kind, item, text FROM (
   SELECT ended_ms, 'run', '', 'run ' || id || ' ended: ' || state || ', exit code ' || exit_code || ': ' || reason, 4
     FROM run WHERE ended_ms IS NOT NULL AND ?1 IS NULL
   UNION ALL
+  SELECT at_ms, kind, '', 'route ' || route || ': ' || (detail ->> 'from') || ' -> ' || (detail ->> 'to') || ': '
+         || (detail ->> 'reason')
+         || CASE WHEN detail ->> 'pause_ms' IS NULL THEN '' ELSE ', for ' || (detail ->> 'pause_ms') / 1000 || ' s' END, 1
+    FROM route_event WHERE ?1 IS NULL
+  UNION ALL
   SELECT e.ended_ms, 'call', i.id,
          CASE e.state WHEN 'unknown' THEN 'call ' || c.id || ' was sent, and the process died before an answer came'
          ELSE 'call ' || c.id || ' try ' || c.try || ' failed after ' || (e.ended_ms - c.intent_ms) || ' ms: ' || e.class || ': ' || e.message END, 1

@@ -82,7 +82,7 @@ impl Reader {
         self.query(|connection| {
             connection.query_row(
                 "SELECT count(*), count(*) FILTER (WHERE e.state = 'answered'), count(*) FILTER (WHERE e.state = 'unknown'),
-                        coalesce(sum(e.input_tokens), 0), coalesce(sum(e.output_tokens), 0)
+                        coalesce(sum(e.input_tokens), 0), coalesce(sum(e.output_tokens), 0), coalesce(sum(e.cost), 0)
                  FROM call c LEFT JOIN call_end e ON e.call = c.id",
                 [],
                 |row| {
@@ -92,6 +92,7 @@ impl Reader {
                         unknown: unsigned(row, 2)?,
                         input_tokens: unsigned(row, 3)?,
                         output_tokens: unsigned(row, 4)?,
+                        cost: unsigned(row, 5)?,
                     })
                 },
             )

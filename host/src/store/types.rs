@@ -1,6 +1,8 @@
 //! What goes into a store and comes out of it.
 
-use crate::domain::{AttemptNumber, Completion, Emission, ErrorClass, Failure, Fingerprint, Item, ItemId, ItemSeq};
+use crate::domain::{
+    AttemptNumber, Completion, Emission, ErrorClass, Failure, Fingerprint, Item, ItemId, ItemSeq, Usage,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunId(pub i64);
@@ -10,6 +12,8 @@ pub struct GenerationId(pub i64);
 pub struct AttemptId(pub i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallId(pub i64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PriceId(pub i64);
 
 /// What a job starts with, if it does not exist yet.
 #[derive(Debug, Clone)]
@@ -129,7 +133,22 @@ pub struct NewCall {
     pub occurrence: u32,
     pub try_number: u32,
     pub route: String,
+    pub model: String,
+    pub price: Option<PriceId>,
+    /// The most that it may cost, in millionths of a dollar.
+    pub reserved: u64,
     pub intent_ms: u64,
+}
+
+/// Something that happened to a route.
+#[derive(Debug, Clone)]
+pub struct NewRouteEvent {
+    pub run: RunId,
+    pub at_ms: u64,
+    pub route: String,
+    pub kind: &'static str,
+    /// JSON.
+    pub detail: String,
 }
 
 #[derive(Debug, Clone)]
@@ -137,6 +156,8 @@ pub enum CallOutcome {
     Answered {
         completion: Completion,
         request_id: Option<String>,
+        /// In millionths of a dollar.
+        cost: Option<u64>,
     },
     Failed {
         class: ErrorClass,
@@ -145,6 +166,9 @@ pub enum CallOutcome {
         status: Option<u16>,
         request_id: Option<String>,
         body: String,
+        /// Where the provider answered, and the answer was none.
+        usage: Option<Usage>,
+        cost: Option<u64>,
     },
 }
 
@@ -206,6 +230,8 @@ pub struct UsageTotals {
     pub unknown: u64,
     pub input_tokens: u64,
     pub output_tokens: u64,
+    /// In millionths of a dollar; of calls without an answer what they may have cost.
+    pub cost: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

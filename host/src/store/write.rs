@@ -5,11 +5,11 @@ use super::files::{self, JobName, Lock};
 use super::registration::{Registration, next_pass};
 use super::types::{
     AttemptId, CallId, CallOutcome, Cursor, Generation, GenerationId, ItemEnd, ItemHistory, ItemOutcome, NewAttempt,
-    NewCall, NewJob, Page, RunEnd, RunId,
+    NewCall, NewJob, NewRouteEvent, Page, PriceId, RunEnd, RunId,
 };
 use super::writer::{Durable, Writer};
 use super::{Reader, StoreError, open};
-use crate::domain::{ItemSeq, Retryable};
+use crate::domain::{ItemSeq, Prices, Retryable};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,26 +113,27 @@ impl Store {
         Ok(Registration::new(Arc::clone(&self.inner.writer), pass, now_ms.cast_signed()))
     }
 
-    /// Begins a run, and ends every call that an earlier process left without an end as *unknown*; returns how many.
+    /// Begins a run with `tags`, a JSON object, and ends every call that an earlier process left without an end as *unknown*; returns how many.
     /// Durable on return.
     pub async fn begin_run(
         &self,
         digest: String,
         generation: Generation,
         started_ms: u64,
+        tags: String,
     ) -> Result<(RunId, GenerationId, u64), StoreError> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let begin = move |connection: &Connection| {
             let now = started_ms.cast_signed();
             let generation = generation_id(connection, &digest, &generation, now)?;
             let unknown = connection.execute(
-                "INSERT INTO call_end (call, ended_ms, state)
-                 SELECT c.id, ?1, 'unknown' FROM call c LEFT JOIN call_end e ON e.call = c.id WHERE e.call IS NULL",
+                "INSERT INTO call_end (call, ended_ms, state, cost)
+                 SELECT c.id, ?1, 'unknown', CASE WHEN c.price IS NULL THEN NULL ELSE c.reserved END FROM call c LEFT JOIN call_end e ON e.call = c.id WHERE e.call IS NULL",
                 params![now],
             )?;
             connection.execute(
-                "INSERT INTO run (generation, pid, started_ms) VALUES (?1, ?2, ?3)",
-                params![generation, std::process::id(), now],
+                "INSERT INTO run (generation, pid, started_ms, tags) VALUES (?1, ?2, ?3, ?4)",
+                params![generation, std::process::id(), now, tags],
             )?;
             let _ = sender.send((RunId(connection.last_insert_rowid()), GenerationId(generation), unknown as u64));
             Ok(())
@@ -198,8 +199,8 @@ impl Store {
         let insert = move |connection: &Connection| {
             connection
                 .prepare_cached(
-                    "INSERT INTO call (id, item, attempt, hash, occurrence, try, route, intent_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    "INSERT INTO call (id, item, attempt, hash, occurrence, try, route, model, price, reserved, intent_ms)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 )?
                 .execute(params![
                     id,
@@ -209,6 +210,9 @@ impl Store {
                     new.occurrence,
                     new.try_number,
                     new.route,
+                    new.model,
+                    new.price.map(|price| price.0),
+                    new.reserved.cast_signed(),
                     new.intent_ms.cast_signed()
                 ])
                 .map(|_| ())
@@ -221,7 +225,7 @@ impl Store {
     pub async fn call_end(&self, call: CallId, ended_ms: u64, outcome: CallOutcome) -> Result<(), StoreError> {
         let ended = ended_ms.cast_signed();
         match outcome {
-            CallOutcome::Answered { completion, request_id } => {
+            CallOutcome::Answered { completion, request_id, cost } => {
                 let answer = codec::encode_completion(&completion)?;
                 let bytes = answer.len();
                 let usage = completion.usage;
@@ -229,8 +233,8 @@ impl Store {
                     connection
                         .prepare_cached(
                             "INSERT INTO call_end (call, ended_ms, state, request_id, input_tokens, output_tokens,
-                             cache_read_tokens, cache_write_tokens, reasoning_tokens, answer)
-                             VALUES (?1, ?2, 'answered', ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                             cache_read_tokens, cache_write_tokens, reasoning_tokens, cost, answer)
+                             VALUES (?1, ?2, 'answered', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                         )?
                         .execute(params![
                             call.0,
@@ -241,26 +245,78 @@ impl Store {
                             usage.cache_read_tokens.cast_signed(),
                             usage.cache_write_tokens.cast_signed(),
                             usage.reasoning_tokens.cast_signed(),
+                            cost.map(u64::cast_signed),
                             answer
                         ])
                         .map(|_| ())
                 };
                 self.inner.writer.write(Box::new(insert), bytes).await
             }
-            CallOutcome::Failed { class, code, message, status, request_id, body } => {
+            CallOutcome::Failed { class, code, message, status, request_id, body, usage, cost } => {
                 let bytes = message.len() + body.len();
                 let insert = move |connection: &Connection| {
                     connection
                         .prepare_cached(
-                            "INSERT INTO call_end (call, ended_ms, state, status, class, code, message, request_id, body)
-                             VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7, ?8)",
+                            "INSERT INTO call_end (call, ended_ms, state, status, class, code, message, request_id, body,
+                             input_tokens, output_tokens, cost) VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                         )?
-                        .execute(params![call.0, ended, status, class.name(), code, message, request_id, body])
+                        .execute(params![
+                            call.0,
+                            ended,
+                            status,
+                            class.name(),
+                            code,
+                            message,
+                            request_id,
+                            body,
+                            usage.as_ref().map(|usage| usage.input_tokens.cast_signed()),
+                            usage.as_ref().map(|usage| usage.output_tokens.cast_signed()),
+                            cost.map(u64::cast_signed)
+                        ])
                         .map(|_| ())
                 };
                 self.inner.writer.write(Box::new(insert), bytes).await
             }
         }
+    }
+
+    /// Durable some time later: what the event tells of is no ground for anything.
+    pub async fn enqueue_route_event(&self, new: NewRouteEvent) -> Result<(), StoreError> {
+        let insert = move |connection: &Connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO route_event (run, at_ms, route, kind, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![new.run.0, new.at_ms.cast_signed(), new.route, new.kind, new.detail])
+                .map(|_| ())
+        };
+        self.inner.writer.enqueue(Box::new(insert)).await
+    }
+
+    /// Takes prices into the books, so that calls can name them. Durable on return. Blocks.
+    pub fn price(&self, prices: Prices) -> Result<PriceId, StoreError> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.inner.writer.write_blocking(Box::new(move |connection| {
+            let [input, output, read, write] = [
+                prices.input,
+                prices.output,
+                prices.cache_read.unwrap_or(prices.input),
+                prices.cache_write.unwrap_or(prices.input),
+            ]
+            .map(u64::cast_signed);
+            connection.execute(
+                "INSERT INTO price (input, output, cache_read, cache_write) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                params![input, output, read, write],
+            )?;
+            let id = connection.query_row(
+                "SELECT id FROM price WHERE input = ?1 AND output = ?2 AND cache_read = ?3 AND cache_write = ?4",
+                params![input, output, read, write],
+                |row| row.get(0),
+            )?;
+            let _ = sender.send(PriceId(id));
+            Ok(())
+        }))?;
+        receiver.try_recv().map_err(|_| StoreError::Closed)
     }
 
     /// The plugin rejected this attempt: its answers are spent. Durable on return.

@@ -32,7 +32,8 @@ CREATE TABLE run (
   state TEXT,
   reason TEXT,
   exit_code INTEGER,
-  summary TEXT                        -- JSON
+  summary TEXT,                       -- JSON
+  tags TEXT NOT NULL                  -- JSON: an object of texts
 ) STRICT;
 
 -- One row an id, in the order in which ids were first seen.
@@ -96,6 +97,9 @@ CREATE TABLE call (
   occurrence INTEGER NOT NULL,        -- how often the attempt had asked the same before
   try INTEGER NOT NULL,
   route TEXT NOT NULL,
+  model TEXT NOT NULL,
+  price INTEGER REFERENCES price (id),
+  reserved INTEGER NOT NULL,          -- the most that it may cost, in millionths of a dollar
   intent_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX call_item ON call (item);
@@ -115,8 +119,29 @@ CREATE TABLE call_end (
   cache_read_tokens INTEGER,
   cache_write_tokens INTEGER,
   reasoning_tokens INTEGER,
+  cost INTEGER,                       -- in millionths of a dollar; NULL: the route has no prices
   answer TEXT,                        -- answered: JSON
   body TEXT                           -- failed: the start of what came
+) STRICT;
+
+-- In millionths of a dollar for a million tokens, as they stood when calls were made.
+CREATE TABLE price (
+  id INTEGER PRIMARY KEY,
+  input INTEGER NOT NULL,
+  output INTEGER NOT NULL,
+  cache_read INTEGER NOT NULL,
+  cache_write INTEGER NOT NULL,
+  UNIQUE (input, output, cache_read, cache_write)
+) STRICT;
+
+-- Transitions of circuit breakers.
+CREATE TABLE route_event (
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  route TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  detail TEXT NOT NULL                -- JSON
 ) STRICT;
 
 -- What guests logged.

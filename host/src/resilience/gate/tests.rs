@@ -1,0 +1,182 @@
+//! The gate in front of providers that are played, in time that is played too.
+
+use super::*;
+use crate::clock::PausedClock;
+use crate::domain::{NoEvents, Usage};
+use crate::provider::Allowance;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::task::JoinSet;
+
+fn gate(settings: GateSettings) -> (Arc<Gate>, Arc<Halt>, Arc<PausedClock>) {
+    let (halt, clock) = (Arc::new(Halt::default()), Arc::new(PausedClock::new()));
+    let around = Surroundings {
+        halt: Arc::clone(&halt),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        events: Arc::new(NoEvents),
+        store: None,
+    };
+    (Arc::new(Gate::new("r", settings, around)), halt, clock)
+}
+
+fn completion() -> Completion {
+    Completion {
+        text: "x".into(),
+        tool_calls: Vec::new(),
+        finish: "stop".into(),
+        model: "m".into(),
+        usage: Usage::default(),
+        opaque: Vec::new(),
+        cut: None,
+        extra: Vec::new(),
+    }
+}
+
+async fn pass(gate: &Arc<Gate>) -> Permit {
+    match gate.admit(1, true).await {
+        Admission::Granted(permit) => permit,
+        Admission::Open | Admission::Halted => panic!("not let through"),
+    }
+}
+
+fn error(class: ErrorClass, status: Option<u16>) -> ProviderError {
+    ProviderError { status, ..ProviderError::new(class, "m") }
+}
+
+/// Takes so many requests a minute, a second's worth at once, and says so.
+struct LimitedServer {
+    level: Mutex<(f64, Duration)>,
+    clock: Arc<PausedClock>,
+    refused: AtomicU32,
+}
+
+impl LimitedServer {
+    const LIMIT: u64 = 600;
+
+    fn take(&self) -> bool {
+        let mut level = self.level.lock().unwrap();
+        let now = self.clock.monotonic();
+        level.0 = (level.0 + now.saturating_sub(level.1).as_secs_f64() * 10.0).min(10.0);
+        level.1 = now;
+        let granted = level.0 >= 1.0;
+        if granted {
+            level.0 -= 1.0;
+        } else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        granted
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_told_is_kept_to_without_losing_time() {
+    let (gate, _, clock) = gate(GateSettings::default());
+    let server = Arc::new(LimitedServer {
+        level: Mutex::new((10.0, Duration::ZERO)),
+        clock: Arc::clone(&clock),
+        refused: AtomicU32::new(0),
+    });
+    let told = RateLimits {
+        requests: Allowance { limit: Some(LimitedServer::LIMIT), ..Allowance::default() },
+        ..RateLimits::default()
+    };
+    let mut workers = JoinSet::new();
+    for _ in 0..64 {
+        let (gate, server, clock) = (Arc::clone(&gate), Arc::clone(&server), Arc::clone(&clock));
+        workers.spawn(async move {
+            let mut done = 0;
+            while done < 32 {
+                let permit = pass(&gate).await;
+                clock.sleep(Duration::from_millis(50)).await;
+                if server.take() {
+                    permit.settle(Ok((&completion(), &told))).await;
+                    done += 1;
+                } else {
+                    let limits = Box::new(told);
+                    permit.settle(Err(&ProviderError { limits, ..error(ErrorClass::RateLimited, Some(429)) })).await;
+                }
+            }
+        });
+    }
+    workers.join_all().await;
+    let refused = server.refused.load(Ordering::Relaxed);
+    assert!(refused <= 20, "{refused} refused of 2,048");
+    let best = 2_048.0 / 10.0;
+    let took = clock.monotonic().as_secs_f64();
+    assert!(took < best * 1.05, "{took} s, and {best} s would be best");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_waited_out_by_one_probe_after_the_other_and_fails_nobody() {
+    let breaker = BreakerSettings { pause: Duration::from_secs(5), ..BreakerSettings::default() };
+    let (gate, halt, clock) = gate(GateSettings { breaker, ..GateSettings::default() });
+    pass(&gate).await.settle(Ok((&completion(), &RateLimits::default()))).await;
+    let dead_calls = Arc::new(AtomicU32::new(0));
+    let mut workers = JoinSet::new();
+    for _ in 0..20 {
+        let (gate, clock, dead_calls) = (Arc::clone(&gate), Arc::clone(&clock), Arc::clone(&dead_calls));
+        workers.spawn(async move {
+            loop {
+                let permit = pass(&gate).await;
+                if clock.monotonic() >= Duration::from_secs(20) {
+                    permit.settle(Ok((&completion(), &RateLimits::default()))).await;
+                    return;
+                }
+                dead_calls.fetch_add(1, Ordering::Relaxed);
+                permit.settle(Err(&error(ErrorClass::Connection, None))).await;
+                clock.sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+    workers.join_all().await;
+    assert!(!halt.is_thrown());
+    // Those that were let through before it opened, and two probes.
+    assert!(dead_calls.load(Ordering::Relaxed) <= 8 + 2);
+    assert!(clock.monotonic() < Duration::from_secs(32), "{:?}", clock.monotonic());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_never_answered_parks_the_job_at_once() {
+    let (gate, halt, _) = gate(GateSettings::default());
+    for _ in 0..5 {
+        pass(&gate).await.settle(Err(&error(ErrorClass::Connection, None))).await;
+    }
+    assert!(matches!(halt.reason(), Some(HaltReason::Parked { code, .. }) if code == "never_answered"));
+    assert!(matches!(gate.admit(1, true).await, Admission::Halted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_does_not_end_parks_the_job() {
+    let outage_max = Duration::from_hours(1);
+    let (gate, halt, clock) = gate(GateSettings { outage_max, ..GateSettings::default() });
+    loop {
+        match gate.admit(1, true).await {
+            Admission::Granted(permit) => permit.settle(Err(&error(ErrorClass::Overloaded, Some(529)))).await,
+            Admission::Open => panic!("it waits"),
+            Admission::Halted => break,
+        }
+    }
+    assert!(matches!(halt.reason(), Some(HaltReason::Parked { code, .. }) if code == "outage"));
+    assert!(clock.monotonic() >= outage_max && clock.monotonic() < outage_max * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_another_route_does_not_wait_for_an_open_breaker() {
+    let (gate, ..) = gate(GateSettings::default());
+    for _ in 0..3 {
+        pass(&gate).await.settle(Err(&error(ErrorClass::Overloaded, Some(529)))).await;
+    }
+    assert!(gate.is_open());
+    assert!(matches!(gate.admit(1, false).await, Admission::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_is_dropped_makes_room_for_the_next() {
+    let concurrency = ConcurrencySettings::Fixed(1);
+    let (gate, ..) = gate(GateSettings { concurrency, ..GateSettings::default() });
+    let first = pass(&gate).await;
+    let second = pass(&gate);
+    tokio::pin!(second);
+    assert!(futures_util::poll!(&mut second).is_pending());
+    drop(first);
+    second.await;
+}
