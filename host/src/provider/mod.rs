@@ -10,6 +10,8 @@ mod json;
 mod limits;
 mod mock;
 mod openai;
+mod overflow;
+mod rate_headers;
 mod retry_after;
 pub mod server;
 mod settings;

@@ -22,6 +22,47 @@ pub(super) fn parse(headers: &HeaderMap, now_unix_ms: u64) -> Option<Duration> {
         .or_else(|| text("llm_provider-retry-after").and_then(|value| number(value, 1.0)))
 }
 
+/// The wait in an error's words (in lower case), for those who tell it nowhere else: `try again in 599ms`, `in 1m30s`,
+/// `retry after 20 seconds`.
+pub(super) fn in_words(lower: &str) -> Option<Duration> {
+    ["try again in ", "retry after ", "retry in "].iter().find_map(|words| {
+        let rest = &lower[lower.find(words)? + words.len()..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
+        let word = rest[..end].trim_end_matches('.');
+        let unit = rest[end..].trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        let unit_seconds = match unit {
+            "milliseconds" | "ms" => 0.001,
+            "minute" | "minutes" => 60.0,
+            "hour" | "hours" => 3_600.0,
+            "day" | "days" => 86_400.0,
+            _ => 1.0,
+        };
+        number(word, unit_seconds).or_else(|| span(word).and_then(bounded))
+    })
+}
+
+/// A span with units: `36s`, `6m0s`, `1h2m3.5s`, `599ms`.
+pub(super) fn span(text: &str) -> Option<Duration> {
+    let (mut rest, mut seconds) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let value = rest[..digits].parse::<f64>().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        seconds += value
+            * match &rest[..letters] {
+                "ms" => 0.001,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3_600.0,
+                "d" => 86_400.0,
+                _ => return None,
+            };
+        rest = &rest[letters..];
+    }
+    (!text.is_empty()).then_some(seconds).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+}
+
 fn number(text: &str, unit_seconds: f64) -> Option<Duration> {
     let seconds = text.parse::<f64>().ok()? * unit_seconds;
     Duration::try_from_secs_f64(seconds).ok().and_then(bounded)
@@ -82,7 +123,31 @@ mod tests {
         check(&[], None);
     }
 
+    #[test]
+    fn a_wait_is_found_in_words() {
+        let cases = [
+            ("limit 60000, used 54134, requested 6465. please try again in 599ms. visit", Some(599)),
+            ("please try again in 1m30s.", Some(90_000)),
+            ("please try again in 7.66s.", Some(7_660)),
+            ("please retry after 20 seconds.", Some(20_000)),
+            ("please retry after 86400 seconds", Some(86_400_000)),
+            ("please retry in 2 minutes", Some(120_000)),
+            ("please try again in a moment", None),
+            ("try again in 0s", None),
+            ("try again in -1s", None),
+            ("try again later", None),
+        ];
+        for (words, expected) in cases {
+            assert_eq!(in_words(words), expected.map(Duration::from_millis), "{words}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_words_make_it_panic(text in "(try again in |retry after |[0-9.a-zé -]){0,20}") {
+            let _ = (in_words(&text), span(&text));
+        }
+
         #[test]
         fn no_header_makes_it_panic_or_wait_beyond_a_year(
             values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), NAMES.len()),

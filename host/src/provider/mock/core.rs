@@ -2,8 +2,10 @@
 
 use super::draw::{Dice, Fault, Throw};
 use super::faults::Faults;
+use super::pace::Pace;
 use super::prompt::Prompt;
 use super::reply::{self, End, Page, Reply};
+use crate::clock::{Clock, SystemClock};
 use crate::provider::ApiKey;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +21,8 @@ pub(crate) enum Caller<'a> {
 pub(crate) struct Core {
     faults: Faults,
     dice: Dice,
+    pace: Pace,
+    clock: SystemClock,
     received: AtomicU64,
     answered: AtomicU64,
 }
@@ -32,7 +36,14 @@ struct Verdict {
 
 impl Core {
     pub(crate) fn new(faults: Faults, seed: u64) -> Self {
-        Self { faults, dice: Dice::new(seed), received: AtomicU64::new(0), answered: AtomicU64::new(0) }
+        Self {
+            pace: Pace::new(&faults),
+            faults,
+            dice: Dice::new(seed),
+            clock: SystemClock::new(),
+            received: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+        }
     }
 
     /// Decides about a request at once; the wait in the reply is still to be waited.
@@ -76,6 +87,9 @@ impl Core {
         if faults.quota_after.is_some_and(is_used_up) {
             return refuse(Fault::Quota, reply::quota_used_up());
         }
+        if let Err(wait) = self.pace.take(tokens, self.clock.monotonic()) {
+            return refuse(Fault::RateLimit, reply::too_fast(&prompt.model, wait));
+        }
         let Throw { fault, nth } = self.dice.throw(faults, prompt.digest);
         let latency = faults.latency + self.dice.jitter(faults.jitter, prompt.digest, nth);
         let Some(fault) = fault else {
@@ -105,6 +119,8 @@ impl Core {
 
     fn reply(&self, n: u64, prompt: Option<&Prompt>, verdict: Verdict) -> Reply {
         let Verdict { fault, wait, page: (status, body) } = verdict;
+        let mut headers = reply::headers(n, fault, &self.faults);
+        self.pace.tell(self.clock.monotonic(), &mut headers);
         Reply {
             n,
             model: prompt.map(|prompt| prompt.model.clone()),
@@ -113,7 +129,7 @@ impl Core {
             fault,
             wait,
             status,
-            headers: reply::headers(n, fault, &self.faults),
+            headers,
             end: if fault == Some(Fault::Connection) { End::Broken(body) } else { End::Whole(body) },
         }
     }

@@ -36,6 +36,9 @@ pub struct Faults {
     pub(super) context_tokens: Option<u64>,
     /// The quota is used up after so many answers.
     pub(super) quota_after: Option<u64>,
+    /// Requests and tokens in a minute.
+    pub(super) rpm: Option<u64>,
+    pub(super) tpm: Option<u64>,
     /// The models that exist; empty: every model does.
     pub(super) models: Vec<String>,
     /// The one key that is let in.
@@ -53,6 +56,8 @@ impl Default for Faults {
             in_a_row: 3,
             context_tokens: None,
             quota_after: None,
+            rpm: None,
+            tpm: None,
             models: Vec::new(),
             key: None,
         }
@@ -64,7 +69,7 @@ const HANG_MAX: Duration = Duration::from_mins(1);
 
 impl Faults {
     /// Every setting that `parse` knows.
-    pub const HELP: [FaultHelp; 16] = [
+    pub const HELP: [FaultHelp; 18] = [
         help("rate_limit", "5%", "429: too many requests, with a Retry-After"),
         help("overloaded", "2%", "503: overloaded"),
         help("server_error", "3%", "500, a fault of the provider's own"),
@@ -78,6 +83,8 @@ impl Faults {
         help("retry_after", "1s", "the wait that a `rate_limit` asks for; 0s: it names none (default: 1s)"),
         help("context", "4096", "the context window in tokens: 400 for what is longer"),
         help("quota_after", "100", "429 insufficient_quota after so many answers"),
+        help("rpm", "600", "429 for requests beyond so many a minute, told in headers"),
+        help("tpm", "90000", "429 for tokens beyond so many a minute, told in headers"),
         help("models", "small;large", "404 for every other model (default: every model exists)"),
         help("key", "SECRET", "401 for every other key; over HTTP only"),
         help("none", "", "no fault; the same as an empty list"),
@@ -121,6 +128,8 @@ impl Faults {
             "in_a_row" => self.in_a_row = value.parse().map_err(|_| bad("is not a whole number"))?,
             "context" => self.context_tokens = Some(value.parse().map_err(|_| bad("is not a whole number"))?),
             "quota_after" => self.quota_after = Some(value.parse().map_err(|_| bad("is not a whole number"))?),
+            "rpm" => self.rpm = Some(limit(value).map_err(bad)?),
+            "tpm" => self.tpm = Some(limit(value).map_err(bad)?),
             "models" => self.models = names(value).map_err(bad)?,
             "key" if value.is_empty() => return Err(bad("is missing")),
             "key" => self.key = Some(ApiKey::new(value.to_owned())),
@@ -147,6 +156,10 @@ fn rate(text: &str) -> Result<f64, &'static str> {
     let (number, unit) = text.strip_suffix('%').map_or((text, 1.0), |number| (number.trim_end(), 0.01));
     let rate = number.parse::<f64>().map_err(|_| "is neither a percentage nor a fraction")? * unit;
     if (0.0..=1.0).contains(&rate) { Ok(rate) } else { Err("is not between 0 % and 100 %") }
+}
+
+fn limit(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|limit| *limit > 0).ok_or("is not a whole number above 0")
 }
 
 fn time(text: &str) -> Result<Duration, &'static str> {

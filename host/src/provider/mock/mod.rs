@@ -6,6 +6,7 @@
 mod core;
 mod draw;
 mod faults;
+mod pace;
 mod prompt;
 mod reply;
 mod schema;

@@ -60,6 +60,14 @@ pub(super) fn error(status: u16, message: &str, kind: &str, code: Option<&str>) 
     (status, json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string())
 }
 
+/// A limit by the minute is passed. How long to wait stands in the words, and in the reset of the headers.
+pub(super) fn too_fast(model: &str, wait: Duration) -> Page {
+    let wait = humantime::format_duration(Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(0) + 1));
+    let wait = wait.to_string().replace(' ', "");
+    let message = format!("Rate limit reached for {model} in organization org-mock. Please try again in {wait}.");
+    error(429, &message, "requests", Some("rate_limit_exceeded"))
+}
+
 /// The page of a fault that was drawn; none for those that are no page.
 pub(super) fn of_drawn(fault: Fault, prompt: &Prompt, nth: u32, faults: &Faults) -> Page {
     match fault {

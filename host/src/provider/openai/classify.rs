@@ -32,6 +32,7 @@ fn classify_by(rules: &Rules, facts: &Facts) -> ErrorClass {
         Some(408 | 504 | 522 | 524) => ErrorClass::Timeout,
         // A conflict, or too early: both pass, and neither is a matter of how much is sent.
         Some(409 | 425) => ErrorClass::ServerError,
+        Some(413) => ErrorClass::RequestTooLarge,
         Some(429) => too_many(rules, facts),
         // 498 is Groq's, 529 Anthropic's.
         Some(498 | 529) => ErrorClass::Overloaded,
@@ -52,7 +53,7 @@ fn too_many(rules: &Rules, facts: &Facts) -> ErrorClass {
         && limit.zip(facts.number_after("requested")).is_some_and(|(limit, requested)| requested > limit);
     if never_fits {
         // It is larger than a whole minute's allowance: waiting does not make it fit.
-        ErrorClass::BadRequest
+        ErrorClass::RequestTooLarge
     } else if facts.mark == Some(Mark::DailyQuota) || limit == Some(0) {
         ErrorClass::QuotaExhausted
     } else if is_short(rules, facts) || by_words(rules, facts, ErrorClass::RateLimited) != ErrorClass::QuotaExhausted {

@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) lower: String,
     pub(super) mark: Option<Mark>,
     pub(super) has_retry_after: bool,
+    /// Gemini's `retryDelay`, such as `36s`.
+    pub(super) retry_delay: Option<String>,
 }
 
 /// What stands in an error beside codes and prose.
@@ -62,6 +64,7 @@ impl Facts {
         facts.codes.extend([error.get("status"), error.get("type")].into_iter().flatten().filter_map(code));
         facts.status = error.get("code").and_then(status);
         facts.mark = mark(error);
+        facts.retry_delay = retry_delay(error);
         facts
     }
 
@@ -79,6 +82,11 @@ impl Facts {
             rest[..end].parse().ok()
         })
     }
+}
+
+fn retry_delay(error: &Value) -> Option<String> {
+    let details = error.get("details")?.as_array()?;
+    details.iter().find_map(|detail| Some(detail.get("retryDelay")?.as_str()?.to_owned()))
 }
 
 fn mark(error: &Value) -> Option<Mark> {

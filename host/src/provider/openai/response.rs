@@ -7,7 +7,7 @@ use super::classify::classify;
 use super::completion::completion;
 use super::facts::Facts;
 use crate::domain::{ErrorClass, sanitize_text};
-use crate::provider::{Answer, ProviderError, retry_after};
+use crate::provider::{Answer, Overflow, ProviderError, overflow, rate_headers, retry_after};
 use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ pub(crate) fn read(exchange: &Exchange<'_>) -> Result<Answer, ProviderError> {
             completion,
             request_id: request_id(exchange.headers),
             body: body.to_owned(),
-            limits: crate::provider::RateLimits::default(),
+            limits: rate_headers::parse(exchange.headers, exchange.now_unix_ms),
         }),
         Err(defect) => Err(garbage(exchange, defect.code, defect.message)),
     }
@@ -63,7 +63,9 @@ fn error_inside(value: &Value) -> Option<&Value> {
 }
 
 fn failure(exchange: &Exchange<'_>, mut facts: Facts) -> ProviderError {
-    let retry_after = retry_after::parse(exchange.headers, exchange.now_unix_ms);
+    let retry_after = retry_after::parse(exchange.headers, exchange.now_unix_ms)
+        .or_else(|| facts.retry_delay.as_deref().and_then(retry_after::span))
+        .or_else(|| retry_after::in_words(&facts.lower));
     facts.has_retry_after = retry_after.is_some();
     let class = classify(&facts);
     let words = match facts.words.as_str() {
@@ -75,7 +77,29 @@ fn failure(exchange: &Exchange<'_>, mut facts: Facts) -> ProviderError {
     ProviderError {
         code: facts.codes.first().cloned().unwrap_or_else(|| class.name().to_owned()),
         retry_after,
+        overflow: overflow_of(class, &facts, exchange.body),
         ..bare(exchange, class, format!("status {}: {words}{way_out}", exchange.status))
+    }
+}
+
+fn overflow_of(class: ErrorClass, facts: &Facts, body: &[u8]) -> Overflow {
+    match class {
+        ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge => {
+            overflow::parse(&facts.lower, serde_json::from_slice::<Value>(body).ok().as_ref())
+        }
+        ErrorClass::RateLimited
+        | ErrorClass::Overloaded
+        | ErrorClass::Timeout
+        | ErrorClass::Connection
+        | ErrorClass::ServerError
+        | ErrorClass::Garbage
+        | ErrorClass::RequestTooLarge
+        | ErrorClass::BadRequest
+        | ErrorClass::Refused
+        | ErrorClass::Authentication
+        | ErrorClass::Permission
+        | ErrorClass::QuotaExhausted
+        | ErrorClass::ModelUnknown => Overflow::default(),
     }
 }
 
@@ -132,7 +156,18 @@ fn bare(exchange: &Exchange<'_>, class: ErrorClass, message: String) -> Provider
         status: Some(exchange.status),
         request_id: request_id(exchange.headers),
         body: String::from_utf8_lossy(kept).into_owned(),
+        should_retry: should_retry(exchange.headers),
+        limits: Box::new(rate_headers::parse(exchange.headers, exchange.now_unix_ms)),
         ..ProviderError::new(class, message)
+    }
+}
+
+/// `OpenAI`'s word on whether the same request is worth another try.
+fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    match headers.get("x-should-retry")?.to_str().ok()? {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
     }
 }
 

@@ -22,8 +22,8 @@ pub(super) struct Rules {
 }
 
 use ErrorClass::{
-    Authentication, BadRequest, ContextOverflow, ModelUnknown, Overloaded, Permission, QuotaExhausted, RateLimited,
-    Refused, ServerError, Timeout,
+    Authentication, BadRequest, ContextOverflow, MaxOutputTooLarge, ModelUnknown, Overloaded, Permission,
+    QuotaExhausted, RateLimited, Refused, RequestTooLarge, ServerError, Timeout,
 };
 
 pub(super) const COMMON: Rules = Rules {
@@ -31,6 +31,7 @@ pub(super) const COMMON: Rules = Rules {
         ("context_length_exceeded", ContextOverflow),
         ("exceed_context_size_error", ContextOverflow),
         ("context_window_exceeded", ContextOverflow),
+        ("request_too_large", RequestTooLarge),
         ("insufficient_quota", QuotaExhausted),
         ("billing_hard_limit_reached", QuotaExhausted),
         ("billing_not_active", QuotaExhausted),
@@ -81,6 +82,10 @@ pub(super) const COMMON: Rules = Rules {
         ("internal_server_error", ServerError),
     ],
     rejections: &[
+        ("exceed context limit:", MaxOutputTooLarge),
+        ("max_tokens is too large", MaxOutputTooLarge),
+        ("cannot be greater than max_model_len", MaxOutputTooLarge),
+        ("> the maximum allowed number of output tokens", MaxOutputTooLarge),
         ("maximum context length", ContextOverflow),
         ("exceeds the context window", ContextOverflow),
         ("exceed context limit", ContextOverflow),

@@ -373,8 +373,9 @@ impl Drop for Permit {
 fn sign(error: &ProviderError) -> Sign {
     match error.class {
         ErrorClass::RateLimited => Sign::RateLimited,
-        ErrorClass::Overloaded => Sign::Overloaded,
-        ErrorClass::Timeout | ErrorClass::ServerError => Sign::Fault,
+        // Anthropic's 529 and Groq's 498 speak of the service as a whole; a 503 may be one machine's.
+        ErrorClass::Overloaded if matches!(error.status, Some(498 | 529)) => Sign::Overloaded,
+        ErrorClass::Overloaded | ErrorClass::Timeout | ErrorClass::ServerError => Sign::Fault,
         ErrorClass::Connection => Sign::Unreachable,
         ErrorClass::Garbage
         | ErrorClass::ContextOverflow
