@@ -5,5 +5,6 @@
 mod bad_input;
 mod batch;
 mod crash;
+mod provider;
 mod sandbox;
 mod support;

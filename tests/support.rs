@@ -179,9 +179,13 @@ pub(crate) struct MockServer {
 
 impl MockServer {
     pub(crate) fn start(place: &Place, faults: &str) -> Self {
+        Self::start_at(place, faults, "127.0.0.1:0")
+    }
+
+    pub(crate) fn start_at(place: &Place, faults: &str, address: &str) -> Self {
         let log = place.path("server.jsonl");
         let mut child = place
-            .command(&["mock-server", "--faults", faults, "--log", log.to_str().unwrap()])
+            .command(&["mock-server", "--listen", address, "--faults", faults, "--log", log.to_str().unwrap()])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

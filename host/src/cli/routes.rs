@@ -158,7 +158,7 @@ fn build(name: &str, spec: &config::Route, args: &RunArgs, config: &Config) -> a
         model,
         provider,
         timeout,
-        window: spec.context,
+        window: provider_args.context.filter(|_| is_of_flags).or(spec.context),
         max_output: spec.max_output,
         prices: None,
         parameters: parameters(name, &spec.parameters)?,

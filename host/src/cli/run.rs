@@ -363,6 +363,7 @@ impl Session<'_> {
             StackSettings {
                 retry: settings::retry(self.args, self.config)?,
                 calls_max: self.args.provider.max_calls,
+                context: settings::context(self.args, self.config)?,
                 spending: Spending {
                     micro_dollars_max: self.args.provider.max_cost,
                     tokens_max: self.args.provider.max_tokens,

@@ -142,6 +142,14 @@ pub(super) struct ProviderArgs {
     /// A longer wait that the provider asks for parks the job [default: 10m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) retry_after_max: Option<String>,
+    /// What is done with a request that is too long for the model: truncate, truncate-middle or error [default: truncate]
+    #[arg(long, value_name = "HOW", value_parser = ["truncate", "truncate-middle", "error"])]
+    #[serde(default)]
+    pub(super) on_overflow: Option<String>,
+    /// What the model takes in all, in tokens [default: as the provider tells, else 16,000]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(256..))]
+    #[serde(default)]
+    pub(super) context: Option<u64>,
     /// Provider calls of this run, retries among them
     #[arg(long, value_name = "N")]
     pub(super) max_calls: Option<u64>,

@@ -2,7 +2,7 @@
 
 use super::run_args::RunArgs;
 use crate::config::Config;
-use crate::resilience::RetrySettings;
+use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
 use crate::run::RunSettings;
 use crate::sandbox::Limits;
 use anyhow::{Context, bail};
@@ -35,6 +35,23 @@ pub(super) fn retry(args: &RunArgs, config: &Config) -> anyhow::Result<RetrySett
         bail!("the least wait before a retry is longer than the most: see --retry-min and --retry-max");
     }
     Ok(settings)
+}
+
+pub(super) fn context(args: &RunArgs, config: &Config) -> anyhow::Result<ContextSettings> {
+    let (config, default) = (&config.context, ContextSettings::default());
+    let how = args.provider.on_overflow.as_deref().or(config.on_overflow.as_deref());
+    Ok(ContextSettings {
+        on_overflow: match how {
+            None => default.on_overflow,
+            Some("truncate") => OnOverflow::Truncate,
+            Some("truncate-middle") => OnOverflow::TruncateMiddle,
+            Some("error") => OnOverflow::Error,
+            Some(other) => bail!("context.on_overflow `{other}` is not known: truncate, truncate-middle or error"),
+        },
+        reserve_output: config.reserve_output.unwrap_or(default.reserve_output),
+        keep_last: config.keep_last.unwrap_or(default.keep_last),
+        assumed: config.assumed.unwrap_or(default.assumed),
+    })
 }
 
 pub(super) fn limits(args: &RunArgs, config: &Config) -> anyhow::Result<Limits> {

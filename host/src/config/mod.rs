@@ -23,6 +23,7 @@ pub struct Config {
     pub run: Run,
     pub retry: Retry,
     pub breaker: Breaker,
+    pub context: Context,
     pub limits: Limits,
 }
 
@@ -49,6 +50,20 @@ pub struct Retry {
     pub wait_max: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     pub retry_after_max: Option<Duration>,
+}
+
+/// `[context]`: what is done with requests that are too long.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Context {
+    /// `truncate`, `truncate-middle` or `error`.
+    pub on_overflow: Option<String>,
+    /// Tokens kept free for an answer.
+    pub reserve_output: Option<u64>,
+    /// The last messages, which are never dropped.
+    pub keep_last: Option<usize>,
+    /// The context of a model of which nothing is known.
+    pub assumed: Option<u64>,
 }
 
 /// `[limits]`, of one attempt of a plugin.

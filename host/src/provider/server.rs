@@ -120,7 +120,13 @@ async fn models(State(mock): State<Arc<Mock>>, headers: HeaderMap) -> Response {
         [] => vec!["mock"],
         names => names.iter().map(String::as_str).collect(),
     };
-    let model = |id: &&str| json!({"id": id, "object": "model", "created": 0, "owned_by": "mock"});
+    let model = |id: &&str| match mock.core.context_tokens() {
+        // As vLLM tells it.
+        Some(tokens) => {
+            json!({"id": id, "object": "model", "created": 0, "owned_by": "mock", "max_model_len": tokens})
+        }
+        None => json!({"id": id, "object": "model", "created": 0, "owned_by": "mock"}),
+    };
     let list = json!({"object": "list", "data": names.iter().map(model).collect::<Vec<_>>()});
     page(StatusCode::OK, list.to_string())
 }

@@ -167,6 +167,19 @@ impl Summary {
             );
             let _ = writeln!(text, "  tokens     {} read, {} written", run.input_tokens, run.output_tokens);
         }
+        if run.cost_dollars > 0.0 {
+            let _ = writeln!(text, "  cost       ${:.4}", run.cost_dollars);
+        }
+        if run.truncated > 0 {
+            let _ = writeln!(text, "  cut        {} requests, to fit the model's context", run.truncated);
+        }
+        if run.breaker_openings + run.fallbacks > 0 {
+            let _ = writeln!(
+                text,
+                "  routes     circuit breaker opened {} times, another route stepped in {} times",
+                run.breaker_openings, run.fallbacks
+            );
+        }
         if !run.retries.is_empty() {
             let listed: Vec<String> = run.retries.iter().map(|(class, count)| format!("{class} {count}")).collect();
             let _ = writeln!(text, "  retries    {}", listed.join(", "));

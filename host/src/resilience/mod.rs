@@ -4,6 +4,7 @@
 //! [halted](Halt) no further call leaves. `stack` alone knows the order of the layers.
 
 mod backoff;
+mod context;
 mod exchange;
 mod gate;
 mod halt;
@@ -16,9 +17,9 @@ mod route;
 mod session;
 mod stack;
 mod structure;
-mod tokens;
 
 pub use backoff::RetrySettings;
+pub use context::{ContextSettings, OnOverflow};
 pub use gate::{BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, LimiterSettings};
 pub use halt::{Halt, HaltReason};
 pub use purse::{Amount, Spending, dollars};

@@ -163,14 +163,14 @@ impl std::fmt::Display for Empty {
         match self {
             Self::Money { limit, spent, wanted } => write!(
                 f,
-                "the job may cost {} (--max-cost), {} are spent, and the next call may cost {}",
+                "the job may cost {} (--max-cost), {} are spent, and the next call may cost {}: run it again with a larger --max-cost",
                 dollars(*limit),
                 dollars(*spent),
                 dollars(*wanted)
             ),
             Self::Tokens { limit, spent, wanted } => write!(
                 f,
-                "the job may use {limit} tokens (--max-tokens), {spent} are used, and the next call may use {wanted}"
+                "the job may use {limit} tokens (--max-tokens), {spent} are used, and the next call may use {wanted}: run it again with a larger --max-tokens"
             ),
         }
     }

@@ -1,5 +1,6 @@
 //! Where a model role leads: what the operator set for a route, and what a run learns of it.
 
+use super::context::{LearnedWindow, Window};
 use super::gate::{Gate, GateSettings, GateStatus, Surroundings};
 use crate::domain::{Pair, Prices};
 use crate::provider::Provider;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// A model at a provider, and how it is used. Fixed for a run.
 #[derive(Clone)]
@@ -84,6 +86,9 @@ pub struct Routes {
 pub(super) struct LiveRoute {
     pub(super) route: Route,
     pub(super) gate: Arc<Gate>,
+    pub(super) window: LearnedWindow,
+    /// The provider was asked what it tells of the model.
+    pub(super) asked: OnceCell<()>,
     /// Credit or quota is used up, and another route steps in.
     is_used_up: AtomicBool,
 }
@@ -110,7 +115,15 @@ impl LiveRoutes {
     pub(super) fn new(routes: Routes, around: &Surroundings) -> Self {
         let live = routes.routes.into_iter().map(|route| {
             let gate = Arc::new(Gate::new(&route.name, route.gate.clone(), around.clone()));
-            (route.name.clone(), Arc::new(LiveRoute { route, gate, is_used_up: AtomicBool::new(false) }))
+            let known = route.window.map(|context| Window { context, max_output: route.max_output });
+            let live = LiveRoute {
+                gate,
+                window: LearnedWindow::new(known),
+                asked: OnceCell::new(),
+                is_used_up: AtomicBool::new(false),
+                route,
+            };
+            (live.route.name.clone(), Arc::new(live))
         });
         Self { routes: live.collect(), roles: routes.roles, default: routes.default, groups: routes.groups }
     }

@@ -5,7 +5,7 @@ use super::ledger::CallKey;
 use super::retry::Retried;
 use super::route::LiveRoute;
 use super::stack::Stack;
-use super::{hash, tokens};
+use super::{context, hash};
 use crate::domain::{
     CallEnd, Completion, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request, TokenCount,
 };
@@ -164,8 +164,9 @@ impl Llm for ItemSession {
 
     async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError> {
         let route = self.route(&request)?;
-        let (model, window) = (route.route.model.clone(), route.route.window);
-        let count = self.stack.runtime.spawn(tokens::count(model, Arc::new(request), window));
+        let window = self.stack.window(route).await.context;
+        let model = route.route.model.clone();
+        let count = self.stack.runtime.spawn(context::count(model, Arc::new(request), Some(window)));
         count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))
     }
 }
@@ -193,5 +194,8 @@ fn for_plugin(error: ProviderError) -> LlmError {
         }
     };
     let class = Pair { name: "class".into(), value: format!("\"{}\"", error.class) };
-    LlmError { kind, code: error.code, message: error.message, extra: vec![class] }
+    let number = |name: &str, value: Option<u64>| Some(Pair { name: name.into(), value: value?.to_string() });
+    let numbers = [number("tokens", error.overflow.input), number("limit", error.overflow.limit)];
+    let extra = std::iter::once(class).chain(numbers.into_iter().flatten()).collect();
+    LlmError { kind, code: error.code, message: error.message, extra }
 }

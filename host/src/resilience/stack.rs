@@ -3,6 +3,7 @@
 //! journal look-up (`session`) ▶ route and fallback ▶ context window ▶ retry ( gate: breaker, concurrency, limiter ▶
 //! budgets ▶ ledger ( timeout ( provider ▶ structure ) ) )
 
+use super::context::{self, ContextSettings, Fitted, Window};
 use super::exchange::CallOnRoute;
 use super::gate::{GateStatus, Surroundings};
 use super::ledger::CallKey;
@@ -10,20 +11,28 @@ use super::purse::{Amount, Purse, Spending};
 use super::retry::{Failed, Retried, Retry};
 use super::retry_budget::RetryBudget;
 use super::route::{LiveRoute, LiveRoutes, Routes};
-use super::{Halt, HaltReason, RetrySettings, tokens};
+use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
-use crate::domain::{Completion, ErrorClass, Event, EventSink, ItemId, Request};
+use crate::domain::{Completion, Cut, ErrorClass, Event, EventSink, ItemId, Request};
+use crate::provider::{Overflow, ProviderError};
 use crate::store::{RunId, Store};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
+
+/// How long a provider may take to tell what its model takes.
+const FACTS_WAIT: Duration = Duration::from_secs(10);
+/// How often a request is made smaller because the provider says that it is too long.
+const REFITS_MAX: usize = 4;
 
 /// What all calls of a run share.
 pub struct StackSettings {
     pub retry: RetrySettings,
     /// Provider calls of this run, retries included; `None`: no limit.
     pub calls_max: Option<u64>,
+    pub context: ContextSettings,
     pub spending: Spending,
     /// What earlier runs of the job spent.
     pub spent: Amount,
@@ -153,7 +162,96 @@ impl Stack {
         Some(Arc::clone(next))
     }
 
+    /// What a route's model takes: as set, as told by the provider, as learned, or as assumed.
+    pub(super) async fn window(&self, live: &LiveRoute) -> Window {
+        live.asked
+            .get_or_init(async || {
+                if live.window.get().is_none() {
+                    // Many providers do not tell; that this one cannot be asked now will show itself in the call.
+                    if let Ok(Ok(facts)) =
+                        tokio::time::timeout(FACTS_WAIT, live.route.provider.model(&live.route.model)).await
+                    {
+                        live.window.told(facts);
+                    }
+                }
+            })
+            .await;
+        let assumed = Window { context: self.settings.context.assumed, max_output: live.route.max_output };
+        live.window.get().unwrap_or(assumed)
+    }
+
+    /// Fits the request to the model, and fits it anew as often as the provider says that it is too long after all.
     async fn call_on(
+        &self,
+        live: &LiveRoute,
+        item: &ItemId,
+        key: CallKey,
+        request: &Arc<Request>,
+        waits: bool,
+    ) -> Retried<Completion> {
+        let mut window = self.window(live).await;
+        for _ in 0..=REFITS_MAX {
+            let (fitted, cut) = match self.fit(live, request, window).await {
+                Ok(fitted) => fitted,
+                Err(error) => return Retried::Failed(error),
+            };
+            let result = self.retry_on(live, item, key, &fitted, waits).await;
+            let error = match result {
+                Retried::Answered(mut completion) => {
+                    if let Some(cut) = cut {
+                        let (tokens_before, tokens_after) = (cut.tokens_before, cut.tokens_after);
+                        self.events.emit(Event::RequestCut { item: item.clone(), tokens_before, tokens_after });
+                        completion.cut = Some(cut);
+                    }
+                    return Retried::Answered(completion);
+                }
+                Retried::Failed(error)
+                    if matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge) =>
+                {
+                    error
+                }
+                other => return other,
+            };
+            let output = u64::from(fitted.max_output_tokens.unwrap_or(super::OUTPUT_TOKENS_ASSUMED));
+            let input = context::estimate(&fitted);
+            match live.window.overflowed(window, error.overflow, input, output) {
+                Some(next) => window = next,
+                None => return Retried::Failed(error),
+            }
+        }
+        Retried::Failed(ProviderError::new(
+            ErrorClass::ContextOverflow,
+            format!("the request was made smaller {REFITS_MAX} times, and the provider still calls it too long"),
+        ))
+    }
+
+    async fn fit(
+        &self,
+        live: &LiveRoute,
+        request: &Arc<Request>,
+        window: Window,
+    ) -> Result<(Arc<Request>, Option<Cut>), ProviderError> {
+        let (asked, model) = (Arc::clone(request), live.route.model.clone());
+        let settings = self.settings.context.clone();
+        let fitted = tokio::task::spawn_blocking(move || context::fit(&asked, &model, window, &settings)).await;
+        match fitted {
+            Ok(Fitted::Whole) => Ok((Arc::clone(request), None)),
+            Ok(Fitted::Changed { request, cut }) => Ok((Arc::new(*request), cut)),
+            Ok(Fitted::TooLong { tokens, limit }) => {
+                let overflow = Overflow { limit: Some(limit), input: Some(tokens), output: None };
+                let message = format!(
+                    "the request has about {tokens} tokens, and {limit} fit the context of {} beside its answer: split it, or let it be cut (--on-overflow truncate)",
+                    live.route.model
+                );
+                Err(ProviderError { overflow, ..ProviderError::new(ErrorClass::ContextOverflow, message) })
+            }
+            Err(error) => {
+                Err(ProviderError::new(ErrorClass::BadRequest, format!("the request cannot be counted: {error}")))
+            }
+        }
+    }
+
+    async fn retry_on(
         &self,
         live: &LiveRoute,
         item: &ItemId,
@@ -167,7 +265,7 @@ impl Stack {
             item,
             key,
             request: Arc::clone(request),
-            input_tokens: tokens::estimate(request),
+            input_tokens: context::estimate(request),
             waits,
             wrong: Mutex::default(),
         };

@@ -70,6 +70,10 @@ impl Core {
         }
     }
 
+    pub(crate) fn context_tokens(&self) -> Option<u64> {
+        self.faults.context_tokens
+    }
+
     pub(crate) fn models(&self) -> &[String] {
         &self.faults.models
     }

@@ -20,6 +20,9 @@ pub(super) use draw::Fault;
 pub use faults::{BadFaults, FaultHelp, Faults};
 pub(super) use reply::{End, Reply};
 
+/// What the mock tells of its models if no `context=` is set, in tokens.
+const CONTEXT: u64 = 128_000;
+
 /// The mock provider in this process. `key=` has no effect here: there is no wire that a key could travel on.
 #[derive(Debug)]
 pub struct MockProvider {
@@ -54,7 +57,7 @@ impl Provider for MockProvider {
     }
 
     async fn model(&self, _name: &str) -> Result<ModelFacts, ProviderError> {
-        Ok(ModelFacts::default())
+        Ok(ModelFacts { context: Some(self.core.context_tokens().unwrap_or(CONTEXT)), max_output: None })
     }
 
     fn describe(&self) -> String {

@@ -9,6 +9,7 @@ mod completion;
 mod corpus;
 mod facts;
 mod media;
+mod models;
 mod request;
 mod response;
 mod rules;
@@ -44,6 +45,7 @@ const USER_AGENT: &str = concat!("sandmill/", env!("CARGO_PKG_VERSION"));
 pub struct OpenAi {
     client: Client,
     endpoint: Url,
+    models: Url,
     /// The base URL as it may be shown.
     shown: String,
     api_key: Option<ApiKey>,
@@ -59,7 +61,7 @@ impl OpenAi {
         connect_timeout: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ProviderSettingsError> {
-        let (endpoint, shown) = endpoint(base_url)?;
+        let (endpoint, models, shown) = endpoints(base_url)?;
         let host = endpoint.host_str().unwrap_or_default();
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
@@ -76,6 +78,7 @@ impl OpenAi {
             client: builder.build().map_err(|error| ProviderSettingsError::Client(chain(&error)))?,
             limit_field: LimitField::for_host(host),
             endpoint,
+            models,
             shown,
             authorization: api_key.as_ref().map(authorization).transpose()?,
             api_key,
@@ -126,8 +129,15 @@ impl Provider for OpenAi {
         }
     }
 
-    async fn model(&self, _name: &str) -> Result<ModelFacts, ProviderError> {
-        Ok(ModelFacts::default())
+    async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError> {
+        let mut request = self.client.get(self.models.clone()).header(ACCEPT, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        let mut response = request.send().await.map_err(broken)?;
+        let (body, end) = receive(&mut response).await;
+        end?;
+        Ok(models::facts(&body, name))
     }
 
     fn describe(&self) -> String {
@@ -210,7 +220,7 @@ fn authorization(key: &ApiKey) -> Result<HeaderValue, ProviderSettingsError> {
 }
 
 /// Where requests go, and what may be shown of it. A query (Azure's `api-version`) is kept, but not shown.
-fn endpoint(base_url: &str) -> Result<(Url, String), ProviderSettingsError> {
+fn endpoints(base_url: &str) -> Result<(Url, Url, String), ProviderSettingsError> {
     let bad = |reason: &str| ProviderSettingsError::BadBaseUrl {
         // A password stands before the last @.
         url: base_url.rsplit_once('@').map_or_else(|| base_url.to_owned(), |(_, rest)| format!("…@{rest}")),
@@ -229,10 +239,13 @@ fn endpoint(base_url: &str) -> Result<(Url, String), ProviderSettingsError> {
     url.set_fragment(None);
     let mut shown = url.clone();
     shown.set_query(None);
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(["chat", "completions"]);
+    let mut models = url.clone();
+    for (url, path) in [(&mut url, &["chat", "completions"][..]), (&mut models, &["models"])] {
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
     }
-    Ok((url, shown.as_str().trim_end_matches('/').to_owned()))
+    Ok((url, models, shown.as_str().trim_end_matches('/').to_owned()))
 }
 
 /// What runs on this machine is never asked for through a proxy.

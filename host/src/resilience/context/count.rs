@@ -1,0 +1,246 @@
+//! How long a request is, in tokens of the model that it goes to.
+//!
+//! A guest can send text that makes a tokenizer slow, or panic (tiktoken-rs 0.12.1 does on a megabyte of spaces), so counting runs off
+//! the async threads, in bounded pieces, and a piece that cannot be counted is estimated.
+
+use crate::domain::{Message, Part, Request, TokenCount};
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
+use tiktoken_rs::{CoreBPE, cl100k_base_singleton, o200k_base_singleton, p50k_base_singleton, r50k_base_singleton};
+
+/// A piece that is encoded at once, in bytes: small enough that no text makes the encoding slow (it is quadratic in the
+/// length of a run without a break). Tokens that would span two pieces are counted as two.
+const PIECE_BYTES: usize = 4 << 10;
+/// Tokens of the frame around each message, and before the answer, and of the tools' frames (OpenAI cookbook, "How to count
+/// tokens").
+pub(super) const PER_MESSAGE: u64 = 4;
+const FOR_REPLY: u64 = 3;
+const PER_TOOL: u64 = 22;
+/// What a picture costs is each provider's own affair; this is above most.
+const PER_MEDIA: u64 = 1_500;
+/// For models whose encoding is not known, in hundredths.
+const MARGIN: u64 = 110;
+
+/// Counts off the async threads.
+pub(crate) async fn count(model: String, request: Arc<Request>, window: Option<u64>) -> TokenCount {
+    let fallback = estimate(&request);
+    let counted = tokio::task::spawn_blocking(move || {
+        let counter = Counter::of_model(&model);
+        let messages: u64 = request.messages.iter().map(|message| counter.message(message, u64::MAX)).sum();
+        let has_only_text = request.messages.iter().flat_map(|m| &m.parts).all(|part| matches!(part, Part::Text(_)));
+        (messages + counter.fixed(&request), counter.is_own && has_only_text && request.tools.is_empty())
+    });
+    let (tokens, exact) = counted.await.unwrap_or((fallback, false));
+    TokenCount { tokens, window, exact }
+}
+
+/// Counts in the encoding of a model.
+pub(crate) struct Counter {
+    encoding: &'static CoreBPE,
+    /// The encoding is the model's own; otherwise counts are estimates with a margin.
+    is_own: bool,
+}
+
+impl Counter {
+    /// Models of unknown encoding are counted in `o200k_base`, with a margin of a tenth, and never below a token for four
+    /// characters.
+    pub(crate) fn of_model(model: &str) -> Self {
+        let (encoding, is_own) = match get_tokenizer(model) {
+            Some(Tokenizer::O200kBase | Tokenizer::O200kHarmony) => (o200k_base_singleton(), true),
+            Some(Tokenizer::Cl100kBase) => (cl100k_base_singleton(), true),
+            Some(Tokenizer::P50kBase | Tokenizer::P50kEdit) => (p50k_base_singleton(), true),
+            Some(Tokenizer::R50kBase | Tokenizer::Gpt2) => (r50k_base_singleton(), true),
+            _ => (o200k_base_singleton(), false),
+        };
+        Self { encoding, is_own }
+    }
+
+    /// What every request has beside its messages.
+    pub(super) fn fixed(&self, request: &Request) -> u64 {
+        let tool = |tool: &crate::domain::Tool| {
+            let texts = [&tool.name, &tool.description, &tool.parameters];
+            PER_TOOL + texts.into_iter().map(|text| self.text(text, u64::MAX)).sum::<u64>()
+        };
+        FOR_REPLY + request.tools.iter().map(tool).sum::<u64>()
+    }
+
+    /// From `enough` tokens on it is an estimate, never below `enough`.
+    pub(super) fn message(&self, message: &Message, enough: u64) -> u64 {
+        let part = |part: &Part| match part {
+            Part::Text(text) => self.text(text, enough),
+            Part::ToolCall(call) => self.text(&call.arguments, enough) + self.text(&call.name, enough),
+            Part::ToolResult(result) => self.text(&result.content, enough) + PER_MEDIA * result.media.len() as u64,
+            Part::Other(other) => self.text(&other.value, enough),
+            Part::Media(_) => PER_MEDIA,
+        };
+        PER_MESSAGE + message.parts.iter().map(part).sum::<u64>()
+    }
+
+    fn text(&self, text: &str, enough: u64) -> u64 {
+        let (mut tokens, mut bytes) = (0_u64, 0);
+        for piece in pieces(text) {
+            tokens += self.piece(piece);
+            bytes += piece.len();
+            if tokens > enough && bytes < text.len() {
+                // The rest is like the start.
+                let all = u128::from(tokens) * text.len() as u128 / bytes as u128;
+                tokens = u64::try_from(all).unwrap_or(u64::MAX);
+                break;
+            }
+        }
+        self.with_margin(tokens, text.len())
+    }
+
+    fn with_margin(&self, tokens: u64, bytes: usize) -> u64 {
+        if self.is_own { tokens } else { (tokens * MARGIN).div_ceil(100).max((bytes as u64).div_ceil(4)) }
+    }
+
+    /// tiktoken-rs panics on some texts; those are estimated.
+    fn piece(&self, piece: &str) -> u64 {
+        catch_unwind(|| self.encoding.encode_ordinary(piece).len() as u64).unwrap_or_else(|_| estimate_text(piece))
+    }
+
+    /// The start of a text, of about so many tokens and not more, and a mark.
+    pub(super) fn without_end(&self, text: &str, tokens: u64) -> String {
+        let kept = self.start(text, tokens);
+        format!("{}{}", &text[..kept], mark(text.len() - kept))
+    }
+
+    /// Start and end of a text, of about so many tokens together and not more, and a mark between.
+    pub(super) fn without_middle(&self, text: &str, tokens: u64) -> String {
+        let head = self.start(text, tokens / 2);
+        let tail = self.end(&text[head..], tokens - tokens / 2) + head;
+        format!("{}{}{}", &text[..head], mark(tail - head), &text[tail..])
+    }
+
+    /// How many bytes from the start make so many tokens; a boundary of characters.
+    fn start(&self, text: &str, tokens: u64) -> usize {
+        let (mut left, mut at) = (self.without_margin(tokens), 0);
+        for piece in pieces(text) {
+            let counted = self.piece(piece);
+            if counted > left {
+                at += self.prefix(piece, left);
+                break;
+            }
+            left -= counted;
+            at += piece.len();
+        }
+        text.floor_char_boundary(self.at_most(at, tokens))
+    }
+
+    /// Where the end begins that makes so many tokens.
+    fn end(&self, text: &str, tokens: u64) -> usize {
+        // No token is longer than this on average, over a span that matters.
+        let span = usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(16).min(text.len());
+        let mut at = text.ceil_char_boundary(text.len() - self.at_most(span, tokens));
+        // Dropped from the front until it fits.
+        let wanted = self.without_margin(tokens);
+        while at < text.len() {
+            let counted: u64 = pieces(&text[at..]).map(|piece| self.piece(piece)).sum();
+            if counted <= wanted {
+                return at;
+            }
+            let rest = text.len() - at;
+            let excess = usize::try_from(counted - wanted).unwrap_or(rest);
+            at = text.ceil_char_boundary((at + excess.max(rest / 20).max(1)).min(text.len()));
+        }
+        text.len()
+    }
+
+    fn without_margin(&self, tokens: u64) -> u64 {
+        if self.is_own { tokens } else { tokens * 100 / MARGIN }
+    }
+
+    /// With an unknown encoding, no more than four bytes count as a token.
+    fn at_most(&self, bytes: usize, tokens: u64) -> usize {
+        if self.is_own { bytes } else { bytes.min(usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(4)) }
+    }
+
+    /// How many bytes of a piece its first tokens hold.
+    fn prefix(&self, piece: &str, tokens: u64) -> usize {
+        let count = usize::try_from(tokens).unwrap_or(usize::MAX);
+        let encoded = catch_unwind(|| self.encoding.encode_ordinary(piece)).unwrap_or_default();
+        let bytes = self.encoding.decode_bytes(&encoded[..count.min(encoded.len())]).map_or(0, |bytes| bytes.len());
+        piece.floor_char_boundary(bytes)
+    }
+}
+
+fn mark(bytes: usize) -> String {
+    format!("\n[… {bytes} bytes cut …]\n")
+}
+
+/// Cuts at character boundaries, after white space where there is some near the end.
+fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        if text.is_empty() {
+            return None;
+        }
+        let mut end = text.floor_char_boundary(PIECE_BYTES);
+        if end < text.len()
+            && let Some(space) = text[..end].rfind(' ')
+            && space > end / 2
+        {
+            end = space;
+        }
+        let (piece, rest) = text.split_at(end);
+        text = rest;
+        Some(piece)
+    })
+}
+
+/// One token for three bytes of ASCII, and for two of anything else: above what English, most code, and texts in other
+/// scripts need in any encoding of the field.
+fn estimate_text(text: &str) -> u64 {
+    let ascii = text.bytes().filter(u8::is_ascii).count() as u64;
+    ascii.div_ceil(3) + (text.len() as u64 - ascii).div_ceil(2)
+}
+
+/// Without an encoding: what is set aside before a call leaves.
+pub(crate) fn estimate(request: &Request) -> u64 {
+    let part = |part: &Part| match part {
+        Part::Text(text) => estimate_text(text),
+        Part::ToolCall(call) => estimate_text(&call.arguments),
+        Part::ToolResult(result) => estimate_text(&result.content),
+        Part::Other(other) => estimate_text(&other.value),
+        Part::Media(_) => PER_MEDIA,
+    };
+    let tools = request.tools.iter().map(|tool| {
+        PER_TOOL + estimate_text(&tool.parameters) + estimate_text(&tool.description) + estimate_text(&tool.name)
+    });
+    let messages = request.messages.iter().map(|message| PER_MESSAGE + message.parts.iter().map(part).sum::<u64>());
+    FOR_REPLY + tools.chain(messages).sum::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resilience::hash::tests::request;
+
+    fn count_of(model: &str, text: &str) -> u64 {
+        Counter::of_model(model).text(text, u64::MAX)
+    }
+
+    #[tokio::test]
+    async fn a_short_text_is_counted_in_the_models_own_encoding() {
+        assert_eq!(count_of("gpt-4o", "hello world"), 2);
+        let counted = count("gpt-4o".into(), Arc::new(request("hello world")), None).await;
+        assert_eq!((counted.tokens, counted.exact), (2 + 4 + 3, true));
+        assert!(!count("some-local-model".into(), Arc::new(request("hello")), None).await.exact);
+    }
+
+    #[test]
+    fn text_made_to_break_a_tokenizer_is_counted_all_the_same() {
+        for hostile in [" ".repeat(1 << 20), "a".repeat(200_000), "ß\u{301}".repeat(50_000)] {
+            assert!(count_of("gpt-4o", &hostile) > 0);
+            assert!(Counter::of_model("gpt-4o").without_end(&hostile, 100).len() < hostile.len());
+        }
+    }
+
+    #[test]
+    fn pieces_are_whole_characters_and_lose_nothing() {
+        let text = "añ🙂 ".repeat(40_000);
+        assert_eq!(pieces(&text).collect::<String>(), text);
+        assert!(pieces(&text).all(|piece| piece.len() <= PIECE_BYTES));
+    }
+}

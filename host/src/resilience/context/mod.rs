@@ -1,0 +1,10 @@
+//! The context window: how long a request is, and what is done when that is too long.
+
+mod count;
+mod fit;
+mod learned;
+
+pub(super) use count::{count, estimate};
+pub use fit::{ContextSettings, OnOverflow};
+pub(super) use fit::{Fitted, Window, fit};
+pub(super) use learned::LearnedWindow;
