@@ -23,14 +23,27 @@ fn an_outage_is_waited_out_and_fails_no_item() {
     let url = server.url.clone();
     let args =
         ["run", &plugin, "--set", "prompt=Say {{text}}", "--input", "in.jsonl", "--json", "--provider", "openai"];
-    let more =
-        ["--base-url", &url, "--model", "m", "--breaker-pause", "300ms", "--retry-min", "10ms", "--retry-max", "50ms"];
+    let more = [
+        "--job",
+        "j",
+        "--base-url",
+        &url,
+        "--model",
+        "m",
+        "--breaker-pause",
+        "300ms",
+        "--retry-min",
+        "10ms",
+        "--retry-max",
+        "50ms",
+    ];
     let mut command = place.command(&[&args[..], &more].concat());
     let run = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
     crate::support::until("some answers", || server.requests() >= 40);
     drop(server);
-    // Dead until the breaker has opened and a probe has failed.
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    crate::support::until("a probe that failed", || {
+        place.run(&["log", "j"]).stdout.contains("there is still no connection")
+    });
     let server = MockServer::start_at(&place, "", url.trim_start_matches("http://").trim_end_matches("/v1"));
     let output = run.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
