@@ -120,3 +120,32 @@ fn another_route_steps_in_by_class_and_roles_are_bound_by_name() {
     prompt(&place, &["--route", "nowhere"]).expect_error(2, &["[route.nowhere]", "`first`, `second`"]);
     prompt(&place, &["--route", "judge=first"]).expect_error(2, &["no model role `judge`", "`default`"]);
 }
+
+#[test]
+fn a_dry_run_asks_nobody_and_stores_nothing_and_the_books_tell_costs_by_tag() {
+    let place = place(20);
+    let prices = ["--provider", "mock", "--prices", "input=2,output=8"];
+    let estimate = prompt(&place, &[&prices[..], &["--dry-run"]].concat()).expect(0).summary();
+    assert_eq!((&estimate["items"], &estimate["calls"]), (&json!(20), &json!(20)));
+    assert!(estimate["cost_dollars_at_most"].as_f64().unwrap() > 0.0);
+    assert!(!place.path(".sandmill").exists());
+    prompt(&place, &[&prices[..], &["--job", "j", "--tag", "team=x"]].concat()).expect(0);
+    let books = place.run(&["cost", "j", "--by", "tag", "--json"]).expect(0).summary();
+    assert_eq!((&books["rows"][0]["key"], &books["rows"][0]["calls"]), (&json!("team=x"), &json!(20)));
+}
+
+#[test]
+fn settings_are_checked_and_shown_without_their_secrets() {
+    let place = place(1);
+    place.write(
+        "sandmill.toml",
+        "[provider.p]\nbase_url = \"http://127.0.0.1:9/v1\"\nheaders = { x-team = \"hush\" }\n\
+         [route.r]\nprovider = \"p\"\nmodel = \"m\"\n[breaker]\npause = \"7s\"\n",
+    );
+    let shown = place.run(&["config", "show"]).expect(0).stdout;
+    assert!(shown.contains("7s") && shown.contains("sandmill.toml") && shown.contains("default"), "{shown}");
+    assert!(!shown.contains("hush"), "{shown}");
+    assert!(place.run(&["config", "check"]).expect(0).stdout.contains("1 routes"));
+    place.write("sandmill.toml", "[route.r]\nprovider = \"nobody\"\nmodel = \"m\"\n");
+    place.run(&["config", "check"]).expect_error(2, &["unknown provider `nobody`", "[provider.nobody]"]);
+}

@@ -2,10 +2,13 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
 
+mod config;
+mod cost;
 mod exit;
 mod log;
 mod mock_server;
 mod plugin;
+mod policy;
 mod resume;
 mod routes;
 mod run;
@@ -36,6 +39,11 @@ enum Command {
     Status(status::StatusArgs),
     /// Show what happened in a job, in order of time
     Log(log::LogArgs),
+    /// Show what a job's calls cost
+    Cost(cost::CostArgs),
+    /// Check or show the settings
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Work with plugins' folders
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -59,6 +67,8 @@ pub fn main() -> ExitCode {
         Command::Resume(args) => resume::resume(&args),
         Command::Status(args) => status::status(&args),
         Command::Log(args) => log::log(&args),
+        Command::Cost(args) => cost::cost(&args),
+        Command::Config(command) => config::config(&command),
         Command::Plugin(command) => plugin::plugin(&command),
         Command::MockServer(args) => mock_server::mock_server(&args),
     };

@@ -32,6 +32,14 @@ pub(super) struct Planned {
 }
 
 impl Planned {
+    /// Nobody is asked: the mock answers in everybody's place.
+    pub(super) fn rehearse(&mut self, seed: u64) -> anyhow::Result<()> {
+        for (route, _) in &mut self.routes {
+            route.provider = provider::build(provider::Settings::Mock { faults: Faults::default(), seed })?;
+        }
+        Ok(())
+    }
+
     /// Whether somebody can be asked.
     pub(super) fn is_bound(&self) -> bool {
         !self.routes.is_empty()
@@ -127,6 +135,32 @@ pub(super) fn plan(args: &RunArgs, config: &Config, manifest: &Manifest) -> anyh
     Ok(planned)
 }
 
+/// Every route of the file, and what stands behind it; how many there are.
+pub(super) fn plan_all(config: &Config) -> anyhow::Result<usize> {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RunArgs,
+    }
+    let args = <Line as clap::Parser>::try_parse_from(["", "-", "--input", "-"])?.args;
+    for (name, route) in &config.route {
+        if route.members.is_empty() {
+            build(name, route, &args, config)?;
+        }
+        let Fallback { open, quota, context } = &fallback(route);
+        let others = route.members.iter().chain([open, quota, context].into_iter().flatten());
+        if let Some(missing) = others.into_iter().find(|other| !config.route.contains_key(*other)) {
+            bail!("[route.{name}]: {}", unknown("route", missing, config.route.keys()));
+        }
+    }
+    Ok(config.route.len())
+}
+
+fn fallback(spec: &config::Route) -> Fallback {
+    let config::RouteFallback { open, quota, context } = spec.fallback.clone();
+    Fallback { open, quota, context }
+}
+
 fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a String>) -> String {
     let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
     let listed = if known.is_empty() { "none".into() } else { known.join(", ") };
@@ -164,11 +198,7 @@ fn build(name: &str, spec: &config::Route, args: &RunArgs, config: &Config) -> a
         parameters: parameters(name, &spec.parameters)?,
         extra_allow: spec.extra_allow.clone().into(),
         gate: gate(spec, args, config)?,
-        fallback: Fallback {
-            open: spec.fallback.open.clone(),
-            quota: spec.fallback.quota.clone(),
-            context: spec.fallback.context.clone(),
-        },
+        fallback: fallback(spec),
     };
     Ok((route, prices))
 }

@@ -1,5 +1,6 @@
 //! `run`: the wiring. Everything that can be wrong is found before the first item runs.
 
+use super::policy;
 use super::routes::{self, Planned};
 use super::run_args::{OnChange, OnDuplicate, RunArgs};
 use super::{CliResult, Exit, Failure, print_json, runtime, settings};
@@ -11,13 +12,13 @@ use crate::kit;
 use crate::output;
 use crate::progress::{Console, Verbosity};
 use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
-use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
+use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings, dollars};
 use crate::results::{self, ExportError};
 use crate::run::{
     Contract, Dispatcher, DuplicatePolicy, Ending, RunTotals, Shared, Shutdown, Tally, TallySnapshot, register,
 };
 use crate::sandbox::{Engine, Job, Plugin};
-use crate::store::{Counts, Generation, JobName, NewJob, RunEnd, RunId, Store};
+use crate::store::{CostBy, CostRow, Counts, Generation, JobName, NewJob, Reader, RunEnd, RunId, Store};
 use anyhow::{Context, anyhow, bail};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -34,7 +35,47 @@ pub(super) fn run(mut args: RunArgs) -> CliResult {
     let job = args.job.clone().unwrap_or_else(|| settings::default_job(&args.plugin, &args.input));
     let job = JobName::new(&job)?;
     make_absolute(&mut args, &store_dir, &job)?;
+    policy::apply(&mut args)?;
+    if args.provider.dry_run {
+        return dry_run(args, &config, &job);
+    }
     execute(&args, &config, &store_dir, &job)
+}
+
+/// The whole run, against the mock and into a store that is thrown away; then what its calls would have taken.
+fn dry_run(mut args: RunArgs, config: &Config, job: &JobName) -> CliResult {
+    let folder = tempfile::tempdir().context("cannot make a folder for the dry run").map_err(Failure::internal)?;
+    args.store = Some(folder.path().to_path_buf());
+    let (max_cost, is_json) = (args.provider.max_cost.take(), std::mem::take(&mut args.json));
+    args.summary = None;
+    args.quiet = true;
+    let exit = execute(&args, config, folder.path(), job)?;
+    let reader = Reader::open(folder.path(), job)?;
+    let (counts, rows) = (reader.counts()?, reader.costs(CostBy::Route)?);
+    let sum = |of: fn(&CostRow) -> u64| rows.iter().map(of).sum::<u64>();
+    let (calls, tokens, most) = (sum(|row| row.calls), sum(|row| row.input_tokens), sum(|row| row.reserved));
+    let is_priced = calls > 0 && sum(|row| row.unpriced) == 0;
+    if is_json {
+        #[expect(clippy::cast_precision_loss, reason = "for reading")]
+        let cost = is_priced.then(|| most as f64 / 1e6);
+        let estimate = serde_json::json!({
+            "schema": 1, "items": counts.total, "calls": calls, "input_tokens": tokens, "cost_dollars_at_most": cost,
+        });
+        print_json(&estimate)?;
+        return Ok(exit);
+    }
+    println!("Dry run of job {job}: nothing was asked, nothing is stored");
+    println!("  items      {} in all, {} done, {} failed", counts.total, counts.done + counts.skipped, counts.failed);
+    println!("  calls      {calls}, if every answer is taken at once");
+    println!("  tokens     about {tokens} to read");
+    match (is_priced, max_cost) {
+        (false, _) => println!("  cost       unknown: give the route prices (--prices, or [route.NAME.prices])"),
+        (true, Some(limit)) if most > limit => {
+            println!("  cost       at most {}, which is more than --max-cost {}", dollars(most), dollars(limit));
+        }
+        (true, _) => println!("  cost       at most {}", dollars(most)),
+    }
+    Ok(exit)
 }
 
 /// So that `resume` works from any folder.
@@ -117,7 +158,10 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
         .block_on(Plugin::load(engine, &component.bytes, component.is_text))
         .with_context(|| format!("{} cannot be used", component.path.display()))?;
     let contract = Contract::new(plugin.manifest(), &plugin_config)?;
-    let routes = routes::plan(args, config, plugin.manifest())?;
+    let mut routes = routes::plan(args, config, plugin.manifest())?;
+    if args.provider.dry_run {
+        routes.rehearse(args.provider.seed)?;
+    }
     if !routes.is_bound() && plugin.manifest().needs_model() {
         bail!(
             "the plugin `{}` asks a model, and no provider was named: add --provider openai --model NAME (with the key in OPENAI_API_KEY), or --provider mock for a dry run",
@@ -194,13 +238,19 @@ impl Session<'_> {
         let started_ms = self.clock.unix_ms();
         let (run, generation, unknown) = self
             .runtime
-            .block_on(self.store.begin_run(digest, generation, started_ms, "{}".into()))
+            .block_on(self.store.begin_run(digest, generation, started_ms, self.tags()))
             .map_err(Failure::internal)?;
         let began = self.clock.monotonic();
         let (ending, totals, tally) = self.work(run, generation, shutdown, before)?;
         self.console.finish();
         let seconds = self.clock.monotonic().saturating_sub(began).as_secs_f64();
         self.conclude(run, &ending, totals, &tally, before, unknown, seconds)
+    }
+
+    fn tags(&self) -> String {
+        let tags: serde_json::Map<String, serde_json::Value> =
+            self.args.provider.tag.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        serde_json::Value::Object(tags).to_string()
     }
 
     /// What outcomes depend on.
@@ -395,6 +445,10 @@ impl Session<'_> {
             roles,
             attempts_max: settings::attempts_max(self.args, self.config),
             item_calls_max: self.args.work.max_item_calls,
+            item_spending: Spending {
+                micro_dollars_max: self.args.work.max_item_cost,
+                tokens_max: self.args.work.max_item_tokens,
+            },
             live,
             plugin,
         })

@@ -150,6 +150,14 @@ pub(super) struct ProviderArgs {
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(256..))]
     #[serde(default)]
     pub(super) context: Option<u64>,
+    /// A mark in the books, for `sandmill cost --by tag`
+    #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
+    #[serde(default)]
+    pub(super) tag: Vec<(String, String)>,
+    /// Run the plugin against the mock provider, store nothing, and say what the job would take
+    #[arg(long, conflicts_with_all = ["output", "fresh"])]
+    #[serde(skip)]
+    pub(super) dry_run: bool,
     /// Provider calls of this run, retries among them
     #[arg(long, value_name = "N")]
     pub(super) max_calls: Option<u64>,
@@ -200,6 +208,14 @@ pub(super) struct WorkArgs {
     /// Questions that one item may ask
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(super) max_item_calls: u64,
+    /// Tokens that one item may read and write
+    #[arg(long, value_name = "N")]
+    #[serde(default)]
+    pub(super) max_item_tokens: Option<u64>,
+    /// What one item may cost, in dollars
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+    #[serde(default)]
+    pub(super) max_item_cost: Option<u64>,
     /// How long items in flight may take after the first Ctrl-C
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
     pub(super) grace: String,

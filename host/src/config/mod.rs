@@ -89,6 +89,30 @@ pub enum ConfigError {
     Bad { path: PathBuf, reason: String },
 }
 
+/// The operator's policy, in a file of its own.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// In dollars, for a job.
+    pub max_cost: Option<f64>,
+    pub max_tokens: Option<u64>,
+    /// For a run.
+    pub max_calls: Option<u64>,
+    pub max_concurrency: Option<u32>,
+    /// Bytes, or with a unit.
+    #[serde(deserialize_with = "bytes")]
+    pub max_memory: Option<u64>,
+    /// The names that `--provider` may be given, and the models.
+    pub providers: Option<Vec<String>>,
+    pub models: Option<Vec<String>>,
+}
+
+pub fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), reason: error.to_string() })?;
+    toml::from_str(&text).map_err(|error| ConfigError::Bad { path: path.to_path_buf(), reason: error.to_string() })
+}
+
 /// `named`: must exist. Otherwise the file in the working directory, if there is one.
 pub fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
     let path = named.unwrap_or_else(|| Path::new(DEFAULT_FILE));

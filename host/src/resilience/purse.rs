@@ -131,7 +131,7 @@ impl Amount {
         }
     }
 
-    fn minus(self, other: Self) -> Self {
+    pub(super) fn minus(self, other: Self) -> Self {
         Self {
             micro_dollars: self.micro_dollars.saturating_sub(other.micro_dollars),
             tokens: self.tokens.saturating_sub(other.tokens),

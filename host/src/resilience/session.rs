@@ -2,6 +2,7 @@
 //! the store, by what was asked and how often, not by when.
 
 use super::ledger::CallKey;
+use super::purse::{Amount, Spending, dollars};
 use super::retry::Retried;
 use super::route::LiveRoute;
 use super::stack::Stack;
@@ -27,6 +28,8 @@ pub struct SessionStart {
     pub roles: Arc<[String]>,
     /// Questions that the attempt may ask; answers from the journal count too, so that a replay ends where the first run did.
     pub calls_max: u64,
+    /// What the attempt may use, answers from the journal included.
+    pub spending: Spending,
 }
 
 /// One attempt's way to the models.
@@ -41,6 +44,9 @@ struct State {
     occurrences: HashMap<[u8; 32], u32>,
     asked: u64,
     reused: u64,
+    used: Amount,
+    /// By questions that are on their way.
+    aside: Amount,
 }
 
 /// A question with its place in the attempt.
@@ -103,23 +109,69 @@ impl ItemSession {
         Ok(Question { request: Arc::new(request), hash, occurrence })
     }
 
-    async fn answer(&self, route: &Arc<LiveRoute>, question: Question) -> Result<Completion, CallEnd> {
+    async fn answer(&self, route: &Arc<LiveRoute>, mut question: Question) -> Result<Completion, CallEnd> {
         if let Some(completion) = self.start.answers.get(&(question.hash, question.occurrence)) {
             self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
+            self.spend(route, completion);
             self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
             return Ok(completion.clone());
         }
         if self.stack.halt.is_thrown() {
             return Err(CallEnd::Suspended);
         }
-        match self.dispatch(Arc::clone(route), question).await {
-            Some(Retried::Answered(completion)) => Ok(completion),
+        let aside = self.set_aside(route, &mut question)?;
+        let result = self.dispatch(Arc::clone(route), question).await;
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.aside = state.aside.minus(aside);
+        }
+        match result {
+            Some(Retried::Answered(completion)) => {
+                self.spend(route, &completion);
+                Ok(completion)
+            }
             Some(Retried::Failed(error)) => Err(CallEnd::Error(for_plugin(error))),
             // A task that was aborted, like a run that was halted, leaves the item pending.
             Some(Retried::Halted) | None => Err(CallEnd::Suspended),
             // The last route in a row of fallbacks waits for its breaker.
             Some(Retried::Open) => Err(denied("no_route", "no route is left to ask".to_owned()).into()),
         }
+    }
+
+    /// What the item has used up, whoever answered.
+    fn spend(&self, route: &LiveRoute, completion: &Completion) {
+        let usage = &completion.usage;
+        let used = Amount {
+            micro_dollars: route.route.prices.map_or(0, |(prices, _)| prices.of(usage)),
+            tokens: usage.input_tokens.saturating_add(usage.output_tokens),
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.used = state.used.plus(used);
+    }
+
+    /// Sets aside what the question may take, if that is left for the item.
+    fn set_aside(&self, route: &LiveRoute, question: &mut Question) -> Result<Amount, LlmError> {
+        let Spending { micro_dollars_max, tokens_max } = self.start.spending;
+        if micro_dollars_max.is_none() && tokens_max.is_none() {
+            return Ok(Amount::default());
+        }
+        // What is set aside must be all that it can take.
+        let request = Arc::make_mut(&mut question.request);
+        let output = u64::from(*request.max_output_tokens.get_or_insert(super::OUTPUT_TOKENS_ASSUMED));
+        let input = context::estimate(&question.request);
+        let micro_dollars = route.route.prices.map_or(0, |(prices, _)| prices.at_most(input, output));
+        let amount = Amount { micro_dollars, tokens: input.saturating_add(output) };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = state.used.plus(state.aside).plus(amount);
+        let (code, message) = if tokens_max.is_some_and(|most| next.tokens > most) {
+            ("item_tokens", format!("the item may use {} tokens (--max-item-tokens)", tokens_max.unwrap_or(0)))
+        } else if micro_dollars_max.is_some_and(|most| next.micro_dollars > most) {
+            ("item_cost", format!("the item may cost {} (--max-item-cost)", dollars(micro_dollars_max.unwrap_or(0))))
+        } else {
+            state.aside = state.aside.plus(amount);
+            return Ok(amount);
+        };
+        Err(LlmError { kind: LlmErrorKind::Limit, code: code.into(), message, extra: Vec::new() })
     }
 
     /// As a task of its own, so that a guest's end does not end a call under way.

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::domain::{
     AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
 };
-use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Stack};
+use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
 use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError};
 use std::collections::HashMap;
@@ -29,6 +29,7 @@ pub struct Shared {
     /// Attempts of an item in one run.
     pub attempts_max: u32,
     pub item_calls_max: u64,
+    pub item_spending: Spending,
     /// Instances that may be live.
     pub live: Semaphore,
 }
@@ -117,7 +118,9 @@ impl Worker<'_> {
     }
 
     async fn start(&self, has_history: bool) -> Result<Start, StoreError> {
-        let budget = Budget { calls: Some(self.shared.item_calls_max), tokens: None, micro_dollars: None };
+        let Spending { micro_dollars_max, tokens_max } = self.shared.item_spending;
+        let budget =
+            Budget { calls: Some(self.shared.item_calls_max), tokens: tokens_max, micro_dollars: micro_dollars_max };
         if !has_history {
             let (number, context, answers) = (AttemptNumber::FIRST, None, HashMap::new());
             return Ok(Start { number, executions: 0, budget, context, answers });
@@ -157,6 +160,7 @@ impl Worker<'_> {
                 answers: std::mem::take(&mut start.answers),
                 roles: Arc::clone(&shared.roles),
                 calls_max: shared.item_calls_max,
+                spending: shared.item_spending,
             },
         ));
         let llm = Arc::clone(&session) as Arc<dyn crate::domain::Llm>;

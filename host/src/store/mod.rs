@@ -19,9 +19,9 @@ pub use files::{JobName, list_jobs};
 pub use reader::Reader;
 pub use registration::Registration;
 pub use types::{
-    Added, AttemptId, CallId, CallOutcome, Counts, Cursor, FailureRow, Generation, GenerationId, GuestLogLine, ItemEnd,
-    ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem, NewJob, NewRouteEvent, Page,
-    PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, UsageTotals,
+    Added, AttemptId, CallId, CallOutcome, CostBy, CostRow, Counts, Cursor, FailureRow, Generation, GenerationId,
+    GuestLogLine, ItemEnd, ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem,
+    NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, UsageTotals,
 };
 pub use write::{Opened, Store};
 pub use writer::Durable;

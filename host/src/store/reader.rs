@@ -1,8 +1,8 @@
 //! Everything that is read from a store, by runs and by those who only look.
 
 use super::types::{
-    Counts, Cursor, FailureRow, ItemHistory, JobRow, JournalEntry, LogRow, Page, PendingItem, RunId, RunRow,
-    UsageTotals,
+    CostBy, CostRow, Counts, Cursor, FailureRow, ItemHistory, JobRow, JournalEntry, LogRow, Page, PendingItem, RunId,
+    RunRow, UsageTotals,
 };
 use super::{StoreError, codec, files, open};
 use crate::domain::{AttemptNumber, Emission, Item, ItemId, ItemSeq};
@@ -96,6 +96,43 @@ impl Reader {
                     })
                 },
             )
+        })
+    }
+
+    /// What calls cost, the dearest first.
+    pub fn costs(&self, by: CostBy) -> Result<Vec<CostRow>, StoreError> {
+        let (key, tags) = match by {
+            CostBy::Route => ("c.route", ""),
+            CostBy::Model => ("c.model", ""),
+            CostBy::Day => ("date(c.intent_ms / 1000, 'unixepoch')", ""),
+            CostBy::Tag => ("t.key || '=' || t.value", "JOIN json_each(r.tags) t"),
+        };
+        let sql = format!(
+            "SELECT {key}, count(*), count(*) FILTER (WHERE e.state = 'failed'),
+                    count(*) FILTER (WHERE e.state = 'unknown'), count(*) FILTER (WHERE c.price IS NULL),
+                    coalesce(sum(e.input_tokens), 0), coalesce(sum(e.output_tokens), 0),
+                    coalesce(sum(e.cache_read_tokens), 0), coalesce(sum(e.cost), 0), coalesce(sum(c.reserved), 0)
+             FROM call c LEFT JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
+             JOIN run r ON r.id = a.run {tags} GROUP BY 1 ORDER BY sum(e.cost) DESC, 1"
+        );
+        self.query(|connection| {
+            connection
+                .prepare(&sql)?
+                .query_map([], |row| {
+                    Ok(CostRow {
+                        key: row.get(0)?,
+                        calls: unsigned(row, 1)?,
+                        failed: unsigned(row, 2)?,
+                        unknown: unsigned(row, 3)?,
+                        unpriced: unsigned(row, 4)?,
+                        input_tokens: unsigned(row, 5)?,
+                        output_tokens: unsigned(row, 6)?,
+                        cache_read_tokens: unsigned(row, 7)?,
+                        cost: unsigned(row, 8)?,
+                        reserved: unsigned(row, 9)?,
+                    })
+                })?
+                .collect()
         })
     }
 

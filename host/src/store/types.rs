@@ -234,6 +234,33 @@ pub struct UsageTotals {
     pub cost: u64,
 }
 
+/// What sums of costs are by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CostBy {
+    Route,
+    Model,
+    /// In UTC.
+    Day,
+    Tag,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CostRow {
+    pub key: String,
+    pub calls: u64,
+    pub failed: u64,
+    pub unknown: u64,
+    /// Calls on a route without prices.
+    pub unpriced: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cache_read_tokens: u64,
+    /// In millionths of a dollar.
+    pub cost: u64,
+    /// The most that all calls could have cost.
+    pub reserved: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
     pub id: i64,
