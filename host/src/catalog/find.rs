@@ -40,6 +40,17 @@ impl Catalog {
         self
     }
 
+    /// The same, as they stand in `sandmill.toml` under `[model.NAME]`. The error names the model and what is wrong.
+    pub fn with_tables(self, tables: &BTreeMap<String, toml::Table>) -> Result<Self, String> {
+        let mut overrides = Vec::new();
+        for (name, table) in tables {
+            let entry =
+                table.clone().try_into().map_err(|error: toml::de::Error| format!("[model.{name}]: {error}"))?;
+            overrides.push((name.clone(), entry));
+        }
+        Ok(self.with(overrides.into_iter()))
+    }
+
     /// The entry of `model`, if there is one.
     pub fn find(&self, model: &str) -> Option<&ModelEntry> {
         let mut name = model;

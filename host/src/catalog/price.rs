@@ -1,10 +1,10 @@
-//! What a call costs.
+//! What a model's calls cost.
 //!
 //! Where a rate is not known, a dearer one that is known stands in for it, so that a budget is never exceeded by what we did not
-//! know. Whole micro-dollars, rounded up once at the end.
+//! know.
 
 use super::entry::{ModelEntry, Rates};
-use crate::domain::Usage;
+use crate::domain::{self, Prices};
 
 /// How a call is paid for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -18,71 +18,48 @@ pub enum Tier {
 }
 
 impl ModelEntry {
-    /// Micro-dollars, or none if the prices are not known. A tier without rates of its own costs what the standard does, and long
-    /// input costs what it does in the standard tier.
-    pub fn price(&self, usage: &Usage, tier: Tier) -> Option<u64> {
+    /// None if the prices are not known. A tier without rates of its own costs what the standard does, and long input costs what it
+    /// does in the standard tier.
+    pub fn prices(&self, tier: Tier) -> Option<Prices> {
         let standard = self.price?;
         let own = match tier {
             Tier::Standard => None,
             Tier::Flex => self.flex,
             Tier::Batch => self.batch,
         };
-        let long = self.long.filter(|long| usage.input_tokens > long.above_tokens);
-        let rates = long.map(|long| long.rates()).or(own).unwrap_or(standard);
-        let input = rates.input.or(standard.input)?;
-        let output = rates.output.or(standard.output)?;
-        Some(sum(usage, &Filled::from(&rates, &standard, input, output)))
+        let long = match self.long {
+            Some(long) => Some((long.above_tokens, filled(&long.rates(), &standard)?)),
+            None => None,
+        };
+        Some(Prices { rates: filled(&own.unwrap_or(standard), &standard)?, long })
     }
 }
 
-/// Rates without gaps.
-struct Filled {
-    input: u64,
-    output: u64,
-    cache_read: u64,
-    cache_write: u64,
-    reasoning: u64,
-}
-
-impl Filled {
-    fn from(rates: &Rates, standard: &Rates, input: u64, output: u64) -> Self {
-        Self {
-            input,
-            output,
-            // A cheap tier's reads are at most what the standard's are, and reads never cost more than input.
-            cache_read: rates.cache_read.unwrap_or_else(|| standard.cache_read.map_or(input, |read| read.min(input))),
-            cache_write: rates.cache_write.or(standard.cache_write).unwrap_or(input),
-            reasoning: rates.reasoning.unwrap_or(output),
-        }
-    }
-}
-
-fn sum(usage: &Usage, rates: &Filled) -> u64 {
-    // Parts are parts, whatever a provider says of them.
-    let read = usage.cache_read_tokens.min(usage.input_tokens);
-    let written = usage.cache_write_tokens.min(usage.input_tokens - read);
-    let fresh = usage.input_tokens - read - written;
-    let reasoning = usage.reasoning_tokens.min(usage.output_tokens);
-    let spoken = usage.output_tokens - reasoning;
-    let parts = [
-        (fresh, rates.input),
-        (read, rates.cache_read),
-        (written, rates.cache_write),
-        (spoken, rates.output),
-        (reasoning, rates.reasoning),
-    ];
-    // What does not fit is more than anybody pays.
-    let total = parts.into_iter().fold(0_u128, |total, (tokens, rate)| {
-        total.saturating_add(u128::from(tokens).saturating_mul(u128::from(rate)))
-    });
-    u64::try_from(total.div_ceil(1_000_000)).unwrap_or(u64::MAX)
+fn filled(rates: &Rates, standard: &Rates) -> Option<domain::Rates> {
+    let input = rates.input.or(standard.input)?;
+    let output = rates.output.or(standard.output)?;
+    Some(domain::Rates {
+        input,
+        output,
+        // A cheap tier's reads are at most what the standard's are, and reads never cost more than input.
+        cache_read: rates.cache_read.unwrap_or_else(|| standard.cache_read.map_or(input, |read| read.min(input))),
+        cache_write: rates.cache_write.or(standard.cache_write).unwrap_or(input),
+        reasoning: rates.reasoning.unwrap_or(output),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalog::{Catalog, LongPrice};
+    use crate::domain::Usage;
     use proptest::prelude::*;
+
+    impl ModelEntry {
+        fn price(&self, usage: &Usage, tier: Tier) -> Option<u64> {
+            self.prices(tier).map(|prices| prices.of(usage))
+        }
+    }
 
     fn usage(input: u64, read: u64, written: u64, output: u64, reasoning: u64) -> Usage {
         Usage {

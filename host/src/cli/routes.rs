@@ -2,10 +2,13 @@
 
 use super::run_args::RunArgs;
 use super::settings::time;
+use crate::catalog::{Catalog, EncodingName, Tier};
 use crate::config::{self, Config};
-use crate::domain::{Pair, Prices};
+use crate::domain::{Pair, Prices, Rates};
 use crate::provider::{self, Faults, HttpSettings, KeySource, Protocol, Provider};
-use crate::resilience::{BreakerSettings, ConcurrencySettings, Fallback, GateSettings, LimiterSettings, Route, Routes};
+use crate::resilience::{
+    BreakerSettings, ConcurrencySettings, Counting, Encoding, Fallback, GateSettings, LimiterSettings, Route, Routes,
+};
 use crate::sandbox::Manifest;
 use crate::store::Store;
 use anyhow::{Context, bail};
@@ -180,11 +183,15 @@ fn build(name: &str, spec: &config::Route, args: &RunArgs, config: &Config) -> a
         (None, false) if is_of_flags => bail!("--provider {provider_name} needs the name of a model: --model NAME"),
         (None, false) => bail!("[route.{name}] names no model: model = \"…\""),
     };
+    let catalog = Catalog::embedded().with_tables(&config.model).map_err(anyhow::Error::msg)?;
+    let known = catalog.find(&model).cloned();
     let flag_prices = provider_args.prices.as_deref().filter(|_| is_of_flags).map(prices_of_flag).transpose()?;
     let prices = match (flag_prices, &spec.prices) {
         (Some(prices), _) => Some(prices),
         (None, Some(prices)) => Some(prices_of_config(name, prices)?),
-        (None, None) => None,
+        // The mock is free, whatever model it plays.
+        (None, None) if is_mock => None,
+        (None, None) => known.as_ref().and_then(|known| known.prices(Tier::Standard)),
     };
     let timeout = time(provider_args.timeout.as_deref(), spec.timeout)?.unwrap_or(TIMEOUT);
     let route = Route {
@@ -192,8 +199,13 @@ fn build(name: &str, spec: &config::Route, args: &RunArgs, config: &Config) -> a
         model,
         provider,
         timeout,
-        window: provider_args.context.filter(|_| is_of_flags).or(spec.context),
-        max_output: spec.max_output,
+        window: (provider_args.context.filter(|_| is_of_flags).or(spec.context))
+            .or(known.as_ref().and_then(|known| known.context_tokens)),
+        max_output: spec.max_output.or(known.as_ref().and_then(|known| known.max_output_tokens)),
+        counting: known.map_or_else(Counting::default, |known| Counting {
+            encoding: known.encoding.map(encoding),
+            percent: known.estimate_percent,
+        }),
         prices: None,
         parameters: parameters(name, &spec.parameters)?,
         extra_allow: spec.extra_allow.clone().into(),
@@ -268,6 +280,15 @@ fn key(name: &str, spec: &config::Provider, flag: Option<&str>) -> anyhow::Resul
     }
 }
 
+fn encoding(name: EncodingName) -> Encoding {
+    match name {
+        EncodingName::O200kBase => Encoding::O200k,
+        EncodingName::Cl100kBase => Encoding::Cl100k,
+        EncodingName::P50kBase => Encoding::P50k,
+        EncodingName::R50kBase => Encoding::R50k,
+    }
+}
+
 fn gate(spec: &config::Route, args: &RunArgs, config: &Config) -> anyhow::Result<GateSettings> {
     let (args, breaker, default) = (&args.provider, &config.breaker, BreakerSettings::default());
     let pause = time(args.breaker_pause.as_deref(), breaker.pause)?.unwrap_or(default.pause);
@@ -309,12 +330,13 @@ fn micro(what: &str, dollars: f64) -> anyhow::Result<u64> {
 
 fn prices_of_config(name: &str, prices: &config::RoutePrices) -> anyhow::Result<Prices> {
     let what = format!("[route.{name}.prices]");
-    Ok(Prices {
-        input: micro(&what, prices.input)?,
-        output: micro(&what, prices.output)?,
-        cache_read: prices.cache_read.map(|price| micro(&what, price)).transpose()?,
-        cache_write: prices.cache_write.map(|price| micro(&what, price)).transpose()?,
-    })
+    let rates = Rates::new(
+        micro(&what, prices.input)?,
+        micro(&what, prices.output)?,
+        prices.cache_read.map(|price| micro(&what, price)).transpose()?,
+        prices.cache_write.map(|price| micro(&what, price)).transpose()?,
+    );
+    Ok(Prices { rates, long: None })
 }
 
 /// `input=0.15,output=0.6,cache-read=0.075`.
@@ -326,16 +348,16 @@ fn prices_of_flag(text: &str) -> anyhow::Result<Prices> {
         let dollars = number.trim().parse::<f64>().ok().with_context(way_out)?;
         found.insert(name.trim(), micro("--prices", dollars)?);
     }
-    let prices = Prices {
-        input: found.remove("input").with_context(way_out)?,
-        output: found.remove("output").with_context(way_out)?,
-        cache_read: found.remove("cache-read"),
-        cache_write: found.remove("cache-write"),
-    };
+    let rates = Rates::new(
+        found.remove("input").with_context(way_out)?,
+        found.remove("output").with_context(way_out)?,
+        found.remove("cache-read"),
+        found.remove("cache-write"),
+    );
     if !found.is_empty() {
         bail!("{}", way_out());
     }
-    Ok(prices)
+    Ok(Prices { rates, long: None })
 }
 
 #[cfg(test)]
@@ -345,7 +367,7 @@ mod tests {
     #[test]
     fn prices_are_read_in_dollars_for_a_million_tokens() {
         let prices = prices_of_flag("input=0.15, output=0.6,cache-read=0.075").unwrap();
-        assert_eq!(prices, Prices { input: 150_000, output: 600_000, cache_read: Some(75_000), cache_write: None });
+        assert_eq!(prices.rates, Rates::new(150_000, 600_000, Some(75_000), None));
         for bad in ["", "input=1", "input=1,output=x", "input=1,output=2,z=3", "input=-1,output=2"] {
             assert!(prices_of_flag(bad).unwrap_err().to_string().contains("--prices"), "{bad}");
         }

@@ -20,6 +20,8 @@ pub const DEFAULT_FILE: &str = "sandmill.toml";
 pub struct Config {
     pub provider: BTreeMap<String, Provider>,
     pub route: BTreeMap<String, Route>,
+    /// `[model.NAME]`: figures that go before those that the program knows; `catalog` reads them.
+    pub model: BTreeMap<String, toml::Table>,
     pub run: Run,
     pub retry: Retry,
     pub breaker: Breaker,

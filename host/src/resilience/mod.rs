@@ -19,7 +19,7 @@ mod stack;
 mod structure;
 
 pub use backoff::RetrySettings;
-pub use context::{ContextSettings, OnOverflow};
+pub use context::{ContextSettings, Counting, Encoding, OnOverflow};
 pub use gate::{BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, LimiterSettings};
 pub use halt::{Halt, HaltReason};
 pub use purse::{Amount, Spending, dollars};

@@ -1,6 +1,6 @@
 //! Where a model role leads: what the operator set for a route, and what a run learns of it.
 
-use super::context::{LearnedWindow, Window};
+use super::context::{Counting, LearnedWindow, Window};
 use super::gate::{Gate, GateSettings, GateStatus, Surroundings};
 use crate::domain::{Pair, Prices};
 use crate::provider::Provider;
@@ -23,6 +23,8 @@ pub struct Route {
     pub window: Option<u64>,
     /// What it writes at most.
     pub max_output: Option<u64>,
+    /// How its tokens are counted.
+    pub counting: Counting,
     pub prices: Option<(Prices, PriceId)>,
     /// Fields of the body that the operator set; they win over the plugin's.
     pub parameters: Arc<[Pair]>,

@@ -218,7 +218,8 @@ impl Llm for ItemSession {
         let route = self.route(&request)?;
         let window = self.stack.window(route).await.context;
         let model = route.route.model.clone();
-        let count = self.stack.runtime.spawn(context::count(model, Arc::new(request), Some(window)));
+        let count =
+            self.stack.runtime.spawn(context::count(model, route.route.counting, Arc::new(request), Some(window)));
         count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))
     }
 }

@@ -233,7 +233,11 @@ impl Stack {
     ) -> Result<(Arc<Request>, Option<Cut>), ProviderError> {
         let (asked, model) = (Arc::clone(request), live.route.model.clone());
         let settings = self.settings.context.clone();
-        let fitted = tokio::task::spawn_blocking(move || context::fit(&asked, &model, window, &settings)).await;
+        let counting = live.route.counting;
+        let fitted = tokio::task::spawn_blocking(move || {
+            context::fit(&asked, &context::Counter::of_model(&model, counting), window, &settings)
+        })
+        .await;
         match fitted {
             Ok(Fitted::Whole) => Ok((Arc::clone(request), None)),
             Ok(Fitted::Changed { request, cut }) => Ok((Arc::new(*request), cut)),

@@ -2,7 +2,7 @@
 //! without a byte changing here.
 
 use super::StoreError;
-use crate::domain::{Budget, Completion, Cut, Emission, OtherPart, Pair, ToolCall, Usage};
+use crate::domain::{Budget, Completion, Cut, Emission, OtherPart, Pair, Prices, Rates, ToolCall, Usage};
 use serde::{Deserialize, Serialize};
 
 const VERSION: u32 = 1;
@@ -221,6 +221,24 @@ pub fn budget_from_context(context: &str) -> Option<Budget> {
     let stored: StoredContext = serde_json::from_str(context).ok()?;
     let StoredBudget { calls, tokens, micro_dollars } = stored.budget;
     (stored.v == VERSION).then_some(Budget { calls, tokens, micro_dollars })
+}
+
+/// Millionths of a dollar for a million tokens.
+pub(super) fn encode_prices(prices: &Prices) -> String {
+    let rates = |rates: &Rates| {
+        serde_json::json!({
+            "input": rates.input,
+            "output": rates.output,
+            "cache_read": rates.cache_read,
+            "cache_write": rates.cache_write,
+            "reasoning": rates.reasoning,
+        })
+    };
+    let mut value = rates(&prices.rates);
+    if let Some((above, long)) = &prices.long {
+        value["long"] = serde_json::json!({"above_tokens": above, "rates": rates(long)});
+    }
+    value.to_string()
 }
 
 #[cfg(test)]

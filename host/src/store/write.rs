@@ -296,23 +296,10 @@ impl Store {
     /// Takes prices into the books, so that calls can name them. Durable on return. Blocks.
     pub fn price(&self, prices: Prices) -> Result<PriceId, StoreError> {
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let text = codec::encode_prices(&prices);
         self.inner.writer.write_blocking(Box::new(move |connection| {
-            let [input, output, read, write] = [
-                prices.input,
-                prices.output,
-                prices.cache_read.unwrap_or(prices.input),
-                prices.cache_write.unwrap_or(prices.input),
-            ]
-            .map(u64::cast_signed);
-            connection.execute(
-                "INSERT INTO price (input, output, cache_read, cache_write) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-                params![input, output, read, write],
-            )?;
-            let id = connection.query_row(
-                "SELECT id FROM price WHERE input = ?1 AND output = ?2 AND cache_read = ?3 AND cache_write = ?4",
-                params![input, output, read, write],
-                |row| row.get(0),
-            )?;
+            connection.execute("INSERT INTO price (rates) VALUES (?1) ON CONFLICT DO NOTHING", params![text])?;
+            let id = connection.query_row("SELECT id FROM price WHERE rates = ?1", params![text], |row| row.get(0))?;
             let _ = sender.send(PriceId(id));
             Ok(())
         }))?;

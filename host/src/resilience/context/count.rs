@@ -22,11 +22,29 @@ const PER_MEDIA: u64 = 1_500;
 /// For models whose encoding is not known, in hundredths.
 const MARGIN: u64 = 110;
 
+/// Encodings that can be counted here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    O200k,
+    Cl100k,
+    P50k,
+    R50k,
+}
+
+/// What is known of how a model's tokens are counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counting {
+    /// `None`: by the model's name, where that tells.
+    pub encoding: Option<Encoding>,
+    /// For a model without an encoding of its own: what the count in `o200k_base` is multiplied by.
+    pub percent: Option<u32>,
+}
+
 /// Counts off the async threads.
-pub(crate) async fn count(model: String, request: Arc<Request>, window: Option<u64>) -> TokenCount {
+pub(crate) async fn count(model: String, counting: Counting, request: Arc<Request>, window: Option<u64>) -> TokenCount {
     let fallback = estimate(&request);
     let counted = tokio::task::spawn_blocking(move || {
-        let counter = Counter::of_model(&model);
+        let counter = Counter::of_model(&model, counting);
         let messages: u64 = request.messages.iter().map(|message| counter.message(message, u64::MAX)).sum();
         let has_only_text = request.messages.iter().flat_map(|m| &m.parts).all(|part| matches!(part, Part::Text(_)));
         (messages + counter.fixed(&request), counter.is_own && has_only_text && request.tools.is_empty())
@@ -40,20 +58,30 @@ pub(crate) struct Counter {
     encoding: &'static CoreBPE,
     /// The encoding is the model's own; otherwise counts are estimates with a margin.
     is_own: bool,
+    /// In hundredths.
+    margin: u64,
 }
 
 impl Counter {
     /// Models of unknown encoding are counted in `o200k_base`, with a margin of a tenth, and never below a token for four
     /// characters.
-    pub(crate) fn of_model(model: &str) -> Self {
-        let (encoding, is_own) = match get_tokenizer(model) {
-            Some(Tokenizer::O200kBase | Tokenizer::O200kHarmony) => (o200k_base_singleton(), true),
-            Some(Tokenizer::Cl100kBase) => (cl100k_base_singleton(), true),
-            Some(Tokenizer::P50kBase | Tokenizer::P50kEdit) => (p50k_base_singleton(), true),
-            Some(Tokenizer::R50kBase | Tokenizer::Gpt2) => (r50k_base_singleton(), true),
-            _ => (o200k_base_singleton(), false),
+    pub(crate) fn of_model(model: &str, counting: Counting) -> Self {
+        let margin = counting.percent.map_or(MARGIN, |percent| u64::from(percent.max(100)));
+        let by_name = match get_tokenizer(model) {
+            Some(Tokenizer::O200kBase | Tokenizer::O200kHarmony) => Some(Encoding::O200k),
+            Some(Tokenizer::Cl100kBase) => Some(Encoding::Cl100k),
+            Some(Tokenizer::P50kBase | Tokenizer::P50kEdit) => Some(Encoding::P50k),
+            Some(Tokenizer::R50kBase | Tokenizer::Gpt2) => Some(Encoding::R50k),
+            _ => None,
         };
-        Self { encoding, is_own }
+        let own = counting.encoding.or(by_name.filter(|_| counting.percent.is_none()));
+        let encoding = match own {
+            Some(Encoding::O200k) | None => o200k_base_singleton(),
+            Some(Encoding::Cl100k) => cl100k_base_singleton(),
+            Some(Encoding::P50k) => p50k_base_singleton(),
+            Some(Encoding::R50k) => r50k_base_singleton(),
+        };
+        Self { encoding, is_own: own.is_some(), margin }
     }
 
     /// What every request has beside its messages.
@@ -93,7 +121,7 @@ impl Counter {
     }
 
     fn with_margin(&self, tokens: u64, bytes: usize) -> u64 {
-        if self.is_own { tokens } else { (tokens * MARGIN).div_ceil(100).max((bytes as u64).div_ceil(4)) }
+        if self.is_own { tokens } else { (tokens * self.margin).div_ceil(100).max((bytes as u64).div_ceil(4)) }
     }
 
     /// tiktoken-rs panics on some texts; those are estimated.
@@ -149,7 +177,7 @@ impl Counter {
     }
 
     fn without_margin(&self, tokens: u64) -> u64 {
-        if self.is_own { tokens } else { tokens * 100 / MARGIN }
+        if self.is_own { tokens } else { tokens * 100 / self.margin }
     }
 
     /// With an unknown encoding, no more than four bytes count as a token.
@@ -218,22 +246,22 @@ mod tests {
     use crate::resilience::hash::tests::request;
 
     fn count_of(model: &str, text: &str) -> u64 {
-        Counter::of_model(model).text(text, u64::MAX)
+        Counter::of_model(model, Counting::default()).text(text, u64::MAX)
     }
 
     #[tokio::test]
     async fn a_short_text_is_counted_in_the_models_own_encoding() {
         assert_eq!(count_of("gpt-4o", "hello world"), 2);
-        let counted = count("gpt-4o".into(), Arc::new(request("hello world")), None).await;
+        let counted = count("gpt-4o".into(), Counting::default(), Arc::new(request("hello world")), None).await;
         assert_eq!((counted.tokens, counted.exact), (2 + 4 + 3, true));
-        assert!(!count("some-local-model".into(), Arc::new(request("hello")), None).await.exact);
+        assert!(!count("some-local-model".into(), Counting::default(), Arc::new(request("hello")), None).await.exact);
     }
 
     #[test]
     fn text_made_to_break_a_tokenizer_is_counted_all_the_same() {
         for hostile in [" ".repeat(1 << 20), "a".repeat(200_000), "ß\u{301}".repeat(50_000)] {
             assert!(count_of("gpt-4o", &hostile) > 0);
-            assert!(Counter::of_model("gpt-4o").without_end(&hostile, 100).len() < hostile.len());
+            assert!(Counter::of_model("gpt-4o", Counting::default()).without_end(&hostile, 100).len() < hostile.len());
         }
     }
 

@@ -59,8 +59,7 @@ const TEXT_MIN: u64 = 16;
 /// Rounds of cutting the text that is then the longest.
 const ROUNDS_MAX: usize = 64;
 
-pub(crate) fn fit(request: &Request, model: &str, window: Window, settings: &ContextSettings) -> Fitted {
-    let counter = Counter::of_model(model);
+pub(crate) fn fit(request: &Request, counter: &Counter, window: Window, settings: &ContextSettings) -> Fitted {
     let how = match request.on_overflow.as_deref() {
         Some("truncate") => OnOverflow::Truncate,
         Some("truncate-middle") => OnOverflow::TruncateMiddle,
@@ -82,7 +81,7 @@ pub(crate) fn fit(request: &Request, model: &str, window: Window, settings: &Con
         return whole(must_lower, || with_output(output));
     }
     let limit = window.context.saturating_sub(least_output);
-    let mut draft = Draft::new(request, &counter, limit);
+    let mut draft = Draft::new(request, counter, limit);
     if draft.total() <= budget {
         return whole(must_lower, || with_output(output));
     }
@@ -98,7 +97,7 @@ pub(crate) fn fit(request: &Request, model: &str, window: Window, settings: &Con
     if how == OnOverflow::Truncate {
         draft.drop_oldest(settings.keep_last);
     }
-    if !draft.cut_texts(how, &counter) {
+    if !draft.cut_texts(how, counter) {
         return Fitted::TooLong { tokens: before, limit };
     }
     let (after, dropped) = (draft.total(), draft.dropped);
@@ -226,10 +225,15 @@ impl Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resilience::context::Counting;
     use crate::resilience::hash::tests::request;
     use proptest::prelude::*;
 
     const MODELS: [&str; 2] = ["gpt-4o", "some-local-model"];
+
+    fn gpt() -> Counter {
+        Counter::of_model("gpt-4o", Counting::default())
+    }
 
     fn message(speaker: Speaker, text: &str) -> Message {
         Message { speaker, parts: vec![Part::Text(text.into())], cache: false, extra: Vec::new() }
@@ -263,18 +267,18 @@ mod tests {
     #[test]
     fn what_fits_stays_as_it_is() {
         let settings = ContextSettings::default();
-        assert_eq!(fit(&conversation(&["hello"]), "gpt-4o", window(8_000), &settings), Fitted::Whole);
+        assert_eq!(fit(&conversation(&["hello"]), &gpt(), window(8_000), &settings), Fitted::Whole);
     }
 
     #[test]
     fn less_output_is_asked_for_before_input_is_cut() {
         let mut asked = conversation(&[&"word ".repeat(3_000)]);
         asked.max_output_tokens = Some(6_000);
-        let (fitted, cut) = changed(fit(&asked, "gpt-4o", window(8_000), &ContextSettings::default()));
+        let (fitted, cut) = changed(fit(&asked, &gpt(), window(8_000), &ContextSettings::default()));
         assert_eq!((cut, &fitted.messages), (None, &asked.messages));
         assert!((4_000..5_500).contains(&fitted.max_output_tokens.unwrap()), "{:?}", fitted.max_output_tokens);
         let fitted =
-            fit(&asked, "gpt-4o", Window { context: 100_000, max_output: Some(4_096) }, &ContextSettings::default());
+            fit(&asked, &gpt(), Window { context: 100_000, max_output: Some(4_096) }, &ContextSettings::default());
         assert_eq!(changed(fitted).0.max_output_tokens, Some(4_096));
     }
 
@@ -282,7 +286,7 @@ mod tests {
     fn the_oldest_messages_go_first_and_instructions_stay() {
         let long = "word ".repeat(1_000);
         let asked = conversation(&[&long, &long, &long, "and now?"]);
-        let (fitted, cut) = changed(fit(&asked, "gpt-4o", window(4_096), &ContextSettings::default()));
+        let (fitted, cut) = changed(fit(&asked, &gpt(), window(4_096), &ContextSettings::default()));
         assert_eq!(
             fitted.messages.iter().map(|m| m.speaker).collect::<Vec<_>>(),
             [Speaker::System, Speaker::User, Speaker::Assistant]
@@ -297,7 +301,7 @@ mod tests {
     fn the_longest_text_loses_its_end_or_its_middle() {
         let long = (0..5_000).map(|n| format!("word{n}")).collect::<Vec<_>>().join(" ");
         let asked = conversation(&[&long]);
-        let (fitted, _) = changed(fit(&asked, "gpt-4o", window(4_096), &ContextSettings::default()));
+        let (fitted, _) = changed(fit(&asked, &gpt(), window(4_096), &ContextSettings::default()));
         let kept = text(&fitted.messages[1]);
         assert!(
             kept.starts_with("word0 word1 ") && kept.contains("cut") && kept.len() < long.len() / 2,
@@ -305,7 +309,7 @@ mod tests {
             kept.len()
         );
         let middle = ContextSettings { on_overflow: OnOverflow::TruncateMiddle, ..ContextSettings::default() };
-        let (fitted, _) = changed(fit(&asked, "gpt-4o", window(4_096), &middle));
+        let (fitted, _) = changed(fit(&asked, &gpt(), window(4_096), &middle));
         let kept = text(&fitted.messages[1]);
         assert!(kept.starts_with("word0 ") && kept.trim_end().ends_with("word4999"), "{kept}");
     }
@@ -314,7 +318,7 @@ mod tests {
     fn a_plugin_that_wants_to_split_is_told_the_numbers() {
         let mut asked = conversation(&[&"word ".repeat(5_000)]);
         asked.on_overflow = Some("error".into());
-        let fitted = fit(&asked, "gpt-4o", window(4_096), &ContextSettings::default());
+        let fitted = fit(&asked, &gpt(), window(4_096), &ContextSettings::default());
         let Fitted::TooLong { tokens, limit } = fitted else { panic!("{fitted:?}") };
         assert_eq!(limit, 2_096);
         assert!((4_900..6_000).contains(&tokens), "{tokens}");
@@ -325,7 +329,7 @@ mod tests {
         let long = "word ".repeat(2_000);
         let mut asked = conversation(&[&long, "call", "x", "y"]);
         asked.messages[3].speaker = Speaker::Tool;
-        let (fitted, _) = changed(fit(&asked, "gpt-4o", window(4_000), &ContextSettings::default()));
+        let (fitted, _) = changed(fit(&asked, &gpt(), window(4_000), &ContextSettings::default()));
         let first = fitted.messages.iter().find(|m| m.speaker != Speaker::System).unwrap();
         assert_ne!(first.speaker, Speaker::Tool);
     }
@@ -343,8 +347,8 @@ mod tests {
             let asked = conversation(&texts.iter().map(String::as_str).collect::<Vec<_>>());
             let on_overflow = if middle { OnOverflow::TruncateMiddle } else { OnOverflow::Truncate };
             let settings = ContextSettings { on_overflow, reserve_output: 100, ..ContextSettings::default() };
-            let counter = Counter::of_model(MODELS[model]);
-            let fitted = match fit(&asked, MODELS[model], window(context), &settings) {
+            let counter = Counter::of_model(MODELS[model], Counting::default());
+            let fitted = match fit(&asked, &counter, window(context), &settings) {
                 Fitted::Whole => asked.clone(),
                 Fitted::Changed { request, .. } => *request,
                 Fitted::TooLong { .. } => return Ok(()),
@@ -366,10 +370,10 @@ mod tests {
     fn a_long_text_is_cut_fast() {
         let long = (0..40_000).map(|n| format!("word{}", n % 97)).collect::<Vec<_>>().join(" ")[..217_083].to_owned();
         let asked = conversation(&[&long]);
-        fit(&asked, "gpt-4o", window(4_096), &ContextSettings::default());
+        fit(&asked, &gpt(), window(4_096), &ContextSettings::default());
         let began = std::time::Instant::now();
         for _ in 0..10 {
-            fit(&asked, "gpt-4o", window(4_096), &ContextSettings::default());
+            fit(&asked, &gpt(), window(4_096), &ContextSettings::default());
         }
         eprintln!("{:?} for {} bytes", began.elapsed() / 10, long.len());
     }

@@ -4,7 +4,8 @@ mod count;
 mod fit;
 mod learned;
 
-pub(super) use count::{count, estimate};
+pub(super) use count::{Counter, count, estimate};
+pub use count::{Counting, Encoding};
 pub use fit::{ContextSettings, OnOverflow};
 pub(super) use fit::{Fitted, Window, fit};
 pub(super) use learned::LearnedWindow;

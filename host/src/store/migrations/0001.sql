@@ -127,11 +127,7 @@ CREATE TABLE call_end (
 -- In millionths of a dollar for a million tokens, as they stood when calls were made.
 CREATE TABLE price (
   id INTEGER PRIMARY KEY,
-  input INTEGER NOT NULL,
-  output INTEGER NOT NULL,
-  cache_read INTEGER NOT NULL,
-  cache_write INTEGER NOT NULL,
-  UNIQUE (input, output, cache_read, cache_write)
+  rates TEXT NOT NULL UNIQUE          -- JSON
 ) STRICT;
 
 -- Transitions of circuit breakers.
