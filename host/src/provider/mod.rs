@@ -10,9 +10,12 @@ mod json;
 mod limits;
 mod mock;
 mod openai;
+mod overflow;
+mod rate_headers;
 mod retry_after;
 pub mod server;
 mod settings;
+mod span;
 
 use crate::clock::SystemClock;
 use crate::domain::{Completion, Pair, Request};

@@ -1,12 +1,20 @@
-//! How long a provider asks to be left alone, read from its headers.
+//! How long a provider asks to be left alone, read from its headers, or from its words where these say nothing.
 //!
 //! A parser without a policy: how much of the wait is obeyed is decided above. What it cannot read, it does not guess.
 
+use super::span;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Longer waits are read as garbage: they are points in time (seconds since 1970), or mistakes.
 const WAIT_MAX: Duration = Duration::from_hours(365 * 24);
+
+/// A message that asks for a day or more is not believed: Azure's `86400 seconds` stand for nothing.
+const PROSE_MAX: Duration = Duration::from_hours(24);
+
+/// What stands before a wait, in lower case.
+const PHRASES: [&str; 6] =
+    ["try again in ", "retry after ", "retry in ", "retry again in ", "wait for ", "please wait "];
 
 /// The headers that hold milliseconds, the more exact ones, come first. Zero, negative and unreadable values count as
 /// absent. `now_unix_ms` is what dates are relative to.
@@ -20,6 +28,30 @@ pub(super) fn parse(headers: &HeaderMap, now_unix_ms: u64) -> Option<Duration> {
         })
         // LiteLLM hands the upstream's header down under this name only.
         .or_else(|| text("llm_provider-retry-after").and_then(|value| number(value, 1.0)))
+}
+
+/// Whether the provider says that trying again helps, or that it does not.
+pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    match headers.get("x-should-retry")?.to_str().ok()?.trim() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// The wait in a message in lower case, such as `please try again in 599ms`.
+pub(super) fn of_prose(message: &str) -> Option<Duration> {
+    let behind = |phrase: &&str| message.split_once(*phrase).map(|(_, behind)| behind);
+    PHRASES.iter().filter_map(behind).find_map(|text| believable(span::leading(text)?.0))
+}
+
+/// A wait that stands alone, such as `36s`.
+pub(super) fn of_text(text: &str) -> Option<Duration> {
+    span::whole(text.trim()).and_then(believable)
+}
+
+fn believable(wait: Duration) -> Option<Duration> {
+    (wait > Duration::ZERO && wait < PROSE_MAX).then_some(wait)
 }
 
 fn number(text: &str, unit_seconds: f64) -> Option<Duration> {
@@ -82,7 +114,42 @@ mod tests {
         check(&[], None);
     }
 
+    #[test]
+    fn waits_in_prose_are_found_if_they_can_be_believed() {
+        for (message, expected_ms) in [
+            ("limit 60000, used 54134. please try again in 599ms. visit", Some(599)),
+            ("please try again in 1m30s.", Some(90_000)),
+            ("please retry after 20 seconds.", Some(20_000)),
+            ("please retry in 36.1s.", Some(36_100)),
+            ("please retry after 86400 seconds.", None),
+            ("please try again in 0s", None),
+            ("please try again in -5s", None),
+            ("please try again in 5 messages", None),
+            ("please try again in 7", None),
+            ("try again in 999999999999999999999999999h", None),
+            ("please try again later", None),
+        ] {
+            assert_eq!(of_prose(message), expected_ms.map(Duration::from_millis), "{message}");
+        }
+        assert_eq!(of_text("36s"), Some(Duration::from_secs(36)));
+        assert_eq!((of_text("0s"), of_text("-36s"), of_text("soon")), (None, None, None));
+    }
+
+    #[test]
+    fn whether_to_retry_is_said_with_a_word() {
+        for (value, expected) in [("true", Some(true)), (" false ", Some(false)), ("1", None), ("", None)] {
+            assert_eq!(should_retry(&headers(&[("x-should-retry", value)])), expected, "{value}");
+        }
+        assert_eq!(should_retry(&headers(&[])), None);
+    }
+
     proptest! {
+        #[test]
+        fn no_message_makes_it_panic(text in "[-0-9. a-zé]{0,20}", nth in 0..PHRASES.len()) {
+            let wait = of_prose(&format!("{}{text}", PHRASES[nth]));
+            prop_assert!(wait.is_none_or(|wait| wait > Duration::ZERO && wait < PROSE_MAX));
+        }
+
         #[test]
         fn no_header_makes_it_panic_or_wait_beyond_a_year(
             values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), NAMES.len()),

@@ -6,12 +6,32 @@
 use super::facts::{Facts, Mark};
 use super::rules::{COMMON, Rules};
 use crate::domain::ErrorClass;
+use crate::provider::Overflow;
 
 pub(super) fn classify(facts: &Facts) -> ErrorClass {
     classify_by(&COMMON, facts)
 }
 
 fn classify_by(rules: &Rules, facts: &Facts) -> ErrorClass {
+    let class = by_all(rules, facts);
+    match class {
+        // The input fits by itself: what is too long is the output that was asked for.
+        ErrorClass::ContextOverflow if leaves_room(facts) => ErrorClass::MaxOutputTooLarge,
+        ErrorClass::MaxOutputTooLarge if fills_all(facts) => ErrorClass::ContextOverflow,
+        class => class,
+    }
+}
+
+fn leaves_room(facts: &Facts) -> bool {
+    let Overflow { limit, input, output, .. } = facts.overflow;
+    output.is_some() && limit.zip(input).is_some_and(|(limit, input)| input < limit)
+}
+
+fn fills_all(facts: &Facts) -> bool {
+    facts.overflow.limit.zip(facts.overflow.input).is_some_and(|(limit, input)| input >= limit)
+}
+
+fn by_all(rules: &Rules, facts: &Facts) -> ErrorClass {
     if facts.mark == Some(Mark::Moderated) {
         return ErrorClass::Refused;
     }
@@ -32,9 +52,11 @@ fn classify_by(rules: &Rules, facts: &Facts) -> ErrorClass {
         Some(408 | 504 | 522 | 524) => ErrorClass::Timeout,
         // A conflict, or too early: both pass, and neither is a matter of how much is sent.
         Some(409 | 425) => ErrorClass::ServerError,
+        Some(413) => by_words(rules, facts, ErrorClass::RequestTooLarge),
         Some(429) => too_many(rules, facts),
         // 498 is Groq's, 529 Anthropic's.
         Some(498 | 529) => ErrorClass::Overloaded,
+        Some(400..=499) if is_max_output(rules, facts) => ErrorClass::MaxOutputTooLarge,
         Some(400..=499) => by_words(rules, facts, ErrorClass::BadRequest),
         Some(503) if facts.codes.iter().any(|code| code == "resource_exhausted") => ErrorClass::RateLimited,
         Some(_) if is_overload(rules, facts) => ErrorClass::Overloaded,
@@ -52,7 +74,7 @@ fn too_many(rules: &Rules, facts: &Facts) -> ErrorClass {
         && limit.zip(facts.number_after("requested")).is_some_and(|(limit, requested)| requested > limit);
     if never_fits {
         // It is larger than a whole minute's allowance: waiting does not make it fit.
-        ErrorClass::BadRequest
+        ErrorClass::RequestTooLarge
     } else if facts.mark == Some(Mark::DailyQuota) || limit == Some(0) {
         ErrorClass::QuotaExhausted
     } else if is_short(rules, facts) || by_words(rules, facts, ErrorClass::RateLimited) != ErrorClass::QuotaExhausted {
@@ -60,6 +82,13 @@ fn too_many(rules: &Rules, facts: &Facts) -> ErrorClass {
     } else {
         ErrorClass::QuotaExhausted
     }
+}
+
+/// A complaint about the field that bounds the answer, and about its size. The field's name makes sure that the words
+/// are not a quotation.
+fn is_max_output(rules: &Rules, facts: &Facts) -> bool {
+    let is_bound = facts.param.as_deref().is_some_and(|param| rules.output_bounds.contains(&param));
+    is_bound && rules.too_large.iter().any(|phrase| facts.lower.contains(phrase))
 }
 
 /// The meaning of the message, if there is no code whose meaning it could contradict.

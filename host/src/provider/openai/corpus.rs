@@ -30,7 +30,7 @@ const CORPUS: &[Recorded] = &[
         "OpenAI: never fits",
         429,
         r#"{"error":{"message":"Request too large for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Requested 31538. The input or output tokens must be reduced in order to run successfully.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#,
-        BadRequest,
+        RequestTooLarge,
         "rate_limit_exceeded",
     ),
     case(
@@ -44,7 +44,7 @@ const CORPUS: &[Recorded] = &[
         "Groq: never fits, as a 413",
         413,
         r#"{"error":{"message":"Request too large for model `llama` on tokens per minute (TPM): Limit 6000, Requested 7001","type":"tokens","code":"rate_limit_exceeded"}}"#,
-        BadRequest,
+        RequestTooLarge,
         "rate_limit_exceeded",
     ),
     case(
@@ -317,7 +317,7 @@ const CORPUS: &[Recorded] = &[
         "vLLM: configuration",
         400,
         r#"{"error":{"message":"max_tokens=4000 cannot be greater than max_model_len=512","type":"BadRequestError","code":400}}"#,
-        BadRequest,
+        MaxOutputTooLarge,
         "badrequesterror",
     ),
     case("vLLM: key", 401, r#"{"error":"Unauthorized"}"#, Authentication, "authentication"),

@@ -3,7 +3,9 @@
 //! Knows shapes, not meanings.
 
 use crate::domain::sanitize_text;
+use crate::provider::{Overflow, overflow, retry_after};
 use serde_json::Value;
+use std::time::Duration;
 
 /// What is kept of a provider's words, in bytes.
 const WORDS_MAX: usize = 497;
@@ -22,6 +24,12 @@ pub(super) struct Facts {
     /// `words` in lower case.
     pub(super) lower: String,
     pub(super) mark: Option<Mark>,
+    /// The field of the request that is complained of.
+    pub(super) param: Option<String>,
+    pub(super) overflow: Overflow,
+    /// The wait that the body asks for.
+    pub(super) wait: Option<Duration>,
+    /// Whether a header asks for a wait.
     pub(super) has_retry_after: bool,
 }
 
@@ -62,13 +70,21 @@ impl Facts {
         facts.codes.extend([error.get("status"), error.get("type")].into_iter().flatten().filter_map(code));
         facts.status = error.get("code").and_then(status);
         facts.mark = mark(error);
+        facts.param = error.get("param").and_then(Value::as_str).map(str::to_lowercase);
+        if let Some(overflow) = overflow_fields(error) {
+            facts.overflow = overflow;
+        }
+        if let Some(wait) = retry_delay(error) {
+            facts.wait = Some(wait);
+        }
         facts
     }
 
     fn of_words(words: &str) -> Self {
         let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
         let words = sanitize_text(&line, WORDS_MAX);
-        Self { lower: words.to_lowercase(), words, ..Self::default() }
+        let lower = words.to_lowercase();
+        Self { overflow: overflow::parse(&lower), wait: retry_after::of_prose(&lower), lower, words, ..Self::default() }
     }
 
     /// The number behind a word, as in `Limit 30000, Requested 31538` or `limit: 0`.
@@ -87,6 +103,19 @@ fn mark(error: &Value) -> Option<Mark> {
     }
     let daily = error.get("details").is_some_and(|details| details.to_string().contains("PerDay"));
     daily.then_some(Mark::DailyQuota)
+}
+
+/// llama.cpp's.
+fn overflow_fields(error: &Value) -> Option<Overflow> {
+    let number = |name: &str| error.get(name).and_then(Value::as_u64).filter(|number| *number > 0);
+    let (input, limit) = (number("n_prompt_tokens"), number("n_ctx"));
+    (input.is_some() || limit.is_some()).then_some(Overflow { limit, input, ..Overflow::default() })
+}
+
+/// Gemini's `RetryInfo`.
+fn retry_delay(error: &Value) -> Option<Duration> {
+    let details = error.get("details")?.as_array()?;
+    details.iter().find_map(|detail| retry_after::of_text(detail.get("retryDelay")?.as_str()?))
 }
 
 /// Codes in the shape of a number repeat the status: they are none.

@@ -7,7 +7,7 @@ use super::classify::classify;
 use super::completion::completion;
 use super::facts::Facts;
 use crate::domain::{ErrorClass, sanitize_text};
-use crate::provider::{Answer, ProviderError, retry_after};
+use crate::provider::{Answer, Overflow, ProviderError, rate_headers, retry_after};
 use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ pub(crate) fn read(exchange: &Exchange<'_>) -> Result<Answer, ProviderError> {
             completion,
             request_id: request_id(exchange.headers),
             body: body.to_owned(),
-            limits: crate::provider::RateLimits::default(),
+            limits: rate_headers::parse(exchange.headers, exchange.now_unix_ms),
         }),
         Err(defect) => Err(garbage(exchange, defect.code, defect.message)),
     }
@@ -63,8 +63,8 @@ fn error_inside(value: &Value) -> Option<&Value> {
 }
 
 fn failure(exchange: &Exchange<'_>, mut facts: Facts) -> ProviderError {
-    let retry_after = retry_after::parse(exchange.headers, exchange.now_unix_ms);
-    facts.has_retry_after = retry_after.is_some();
+    let asked = retry_after::parse(exchange.headers, exchange.now_unix_ms);
+    facts.has_retry_after = asked.is_some();
     let class = classify(&facts);
     let words = match facts.words.as_str() {
         "" if exchange.body.is_empty() => "an empty body",
@@ -74,9 +74,14 @@ fn failure(exchange: &Exchange<'_>, mut facts: Facts) -> ProviderError {
     let way_out = way_out(class, exchange).map(|hint| format!("; {hint}")).unwrap_or_default();
     ProviderError {
         code: facts.codes.first().cloned().unwrap_or_else(|| class.name().to_owned()),
-        retry_after,
+        retry_after: asked.or(facts.wait),
+        overflow: if is_about_size(class) { facts.overflow } else { Overflow::default() },
         ..bare(exchange, class, format!("status {}: {words}{way_out}", exchange.status))
     }
+}
+
+const fn is_about_size(class: ErrorClass) -> bool {
+    matches!(class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge)
 }
 
 fn way_out(class: ErrorClass, exchange: &Exchange<'_>) -> Option<String> {
@@ -98,9 +103,9 @@ fn way_out(class: ErrorClass, exchange: &Exchange<'_>) -> Option<String> {
         | ErrorClass::ServerError
         | ErrorClass::Garbage
         | ErrorClass::ContextOverflow
-        | ErrorClass::BadRequest
         | ErrorClass::MaxOutputTooLarge
         | ErrorClass::RequestTooLarge
+        | ErrorClass::BadRequest
         | ErrorClass::Refused => None,
     }
 }
@@ -130,6 +135,8 @@ fn bare(exchange: &Exchange<'_>, class: ErrorClass, message: String) -> Provider
     let kept = &exchange.body[..exchange.body.len().min(BODY_KEPT_MAX)];
     ProviderError {
         status: Some(exchange.status),
+        should_retry: retry_after::should_retry(exchange.headers),
+        limits: Box::new(rate_headers::parse(exchange.headers, exchange.now_unix_ms)),
         request_id: request_id(exchange.headers),
         body: String::from_utf8_lossy(kept).into_owned(),
         ..ProviderError::new(class, message)

@@ -15,6 +15,9 @@ pub(super) struct Rules {
     pub(super) rejections: &'static [(&'static str, ErrorClass)],
     /// For 5xx.
     pub(super) overload: &'static [&'static str],
+    /// The fields that bound the answer, in lower case, and what is said of one that is too large.
+    pub(super) output_bounds: &'static [&'static str],
+    pub(super) too_large: &'static [&'static str],
     /// What tells a limit by the minute from a quota that is used up.
     pub(super) short_windows: &'static [&'static str],
     /// Codes that are there and say nothing.
@@ -22,8 +25,8 @@ pub(super) struct Rules {
 }
 
 use ErrorClass::{
-    Authentication, BadRequest, ContextOverflow, ModelUnknown, Overloaded, Permission, QuotaExhausted, RateLimited,
-    Refused, ServerError, Timeout,
+    Authentication, BadRequest, ContextOverflow, MaxOutputTooLarge, ModelUnknown, Overloaded, Permission,
+    QuotaExhausted, RateLimited, Refused, RequestTooLarge, ServerError, Timeout,
 };
 
 pub(super) const COMMON: Rules = Rules {
@@ -55,6 +58,7 @@ pub(super) const COMMON: Rules = Rules {
         ("invalid_api_key", Authentication),
         ("account_deactivated", Authentication),
         ("no_db_connection", Authentication),
+        ("request_too_large", RequestTooLarge),
         ("overloaded_error", Overloaded),
         ("engine_overloaded_error", Overloaded),
     ],
@@ -81,6 +85,12 @@ pub(super) const COMMON: Rules = Rules {
         ("internal_server_error", ServerError),
     ],
     rejections: &[
+        ("`max_tokens` exceed context limit", MaxOutputTooLarge),
+        ("maximum allowed number of output tokens", MaxOutputTooLarge),
+        ("cannot be greater than max_model_len", MaxOutputTooLarge),
+        ("'max_completion_tokens' is too large", MaxOutputTooLarge),
+        ("max_tokens is too large", MaxOutputTooLarge),
+        ("maxoutputtokens value of", MaxOutputTooLarge),
         ("maximum context length", ContextOverflow),
         ("exceeds the context window", ContextOverflow),
         ("exceed context limit", ContextOverflow),
@@ -107,6 +117,8 @@ pub(super) const COMMON: Rules = Rules {
         ("invalid model name", ModelUnknown),
     ],
     overload: &["overloaded", "slow down", "slow_down", "at capacity", "out of capacity", "no capacity"],
+    output_bounds: &["max_tokens", "max_completion_tokens", "max_output_tokens"],
+    too_large: &["too large", "at most", "greater than", "exceed", "maximum"],
     short_windows: &["per minute", "per second", "/min", "perminute", "rpm", "tpm"],
     empty_codes: &["invalid_request_error", "bad_request", "badrequesterror", "invalid_argument", "unknown_error"],
 };
