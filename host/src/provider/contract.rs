@@ -1,7 +1,10 @@
 //! The client, the server and the mock in the process against one another, over real HTTP.
 
+use super::http::HttpProvider;
 use super::server::{ServerSettings, serve};
-use super::{Answer, ApiKey, Call, Faults, MockProvider, OpenAi, Provider, ProviderError};
+use super::{
+    Answer, Call, Faults, HttpSettings, KeySource, MockProvider, Protocol, Provider, ProviderError, over_http,
+};
 use crate::clock::SimulatedClock;
 use crate::domain::{ErrorClass, JsonSchema, Message, Part, Request, ResponseFormat, Speaker};
 use serde_json::Value;
@@ -31,10 +34,26 @@ fn call(text: &str) -> Call {
     Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]) }
 }
 
-fn client(address: &str, key: Option<&str>) -> OpenAi {
-    let key = key.map(|key| ApiKey::new(key.to_owned()));
-    let clock = Arc::new(SimulatedClock::default());
-    OpenAi::new(&format!("http://{address}/v1"), key, Duration::from_secs(5), clock).unwrap()
+fn settings(address: &str, key: KeySource) -> HttpSettings {
+    HttpSettings {
+        name: "mock".to_owned(),
+        protocol: Protocol::OpenAi,
+        base_url: format!("http://{address}/v1"),
+        key,
+        headers: Vec::new(),
+        proxy: None,
+        ca_file: None,
+        connect_timeout: Duration::from_secs(5),
+    }
+}
+
+fn made(settings: HttpSettings) -> HttpProvider {
+    over_http(settings, Arc::new(SimulatedClock::default())).unwrap()
+}
+
+fn client(address: &str, key: Option<&str>) -> HttpProvider {
+    let printed = |key: &str| KeySource::Command(["printf", "%s", key].map(str::to_owned).to_vec());
+    made(settings(address, key.map_or(KeySource::None, printed)))
 }
 
 /// A log that can be looked at while it is written.
@@ -132,6 +151,24 @@ async fn a_wrong_key_is_refused_and_the_right_one_is_not() {
         assert!(client(&address, Some("sk-right-key")).complete(&call("x")).await.is_ok());
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_key_that_expired_is_read_again_and_the_request_sent_once_more() {
+    let (log, folder) = (Log::default(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("key");
+    std::fs::write(&path, "sk-old-key").unwrap();
+    with_server("key=sk-new-key", log.clone(), async |address| {
+        let client = made(settings(&address, KeySource::File(path.clone())));
+        let error = client.complete(&call("x")).await.unwrap_err();
+        assert_eq!((error.class, log.lines().len()), (ErrorClass::Authentication, 1));
+        std::fs::write(&path, "sk-new-key\n").unwrap();
+        assert!(client.complete(&call("x")).await.is_ok());
+        assert!(client.complete(&call("x")).await.is_ok());
+    })
+    .await;
+    let statuses: Vec<_> = log.lines().iter().map(|line| line["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [401, 401, 200, 200]);
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| *known == name)
     }
 }

@@ -10,7 +10,10 @@ mod prompt;
 mod reply;
 mod schema;
 
-use super::openai::{Exchange, LimitField, connection_broken, encode, read};
+use super::dialect::Dialect;
+use super::exchange::{Exchange, read};
+use super::http::connection_broken;
+use super::openai::OpenAi;
 use super::{Answer, Call, ModelFacts, Provider, ProviderError};
 use async_trait::async_trait;
 
@@ -34,21 +37,25 @@ impl MockProvider {
 #[async_trait]
 impl Provider for MockProvider {
     async fn complete(&self, call: &Call) -> Result<Answer, ProviderError> {
-        let body = encode(call, LimitField::MaxTokens)?;
+        let dialect = OpenAi::local();
+        let body = dialect.encode(call)?;
         let reply = self.core.receive(&body, Caller::InProcess);
         if !reply.wait.is_zero() {
             tokio::time::sleep(reply.wait).await;
         }
         match &reply.end {
-            End::Whole(body) => read(&Exchange {
-                status: reply.status,
-                headers: &reply.headers,
-                body: body.as_bytes(),
-                // The mock's headers hold no dates.
-                now_unix_ms: 0,
-                model: &call.model,
-            }),
-            End::Broken(_) => Err(connection_broken(reply.status)),
+            End::Whole(body) => {
+                let exchange = Exchange {
+                    status: reply.status,
+                    headers: &reply.headers,
+                    body: body.as_bytes(),
+                    // The mock's headers hold no dates.
+                    now_unix_ms: 0,
+                    model: &call.model,
+                };
+                read(&exchange, &dialect)
+            }
+            End::Broken(_) => Err(connection_broken(Some(reply.status))),
         }
     }
 

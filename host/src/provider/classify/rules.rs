@@ -1,6 +1,7 @@
 //! What providers' codes and phrases mean: data, without logic.
 //!
-//! A provider with habits of its own gets rules of its own beside `COMMON`. Codes are compared whole, phrases are looked
+//! `COMMON` holds for every protocol, since gateways hand one provider's errors on in another's shape. What means
+//! something in one protocol only stands in that protocol's rules, which come first. Codes are compared whole, phrases are looked
 //! for in the message in lower case. `corpus.rs` holds a body for most of them.
 
 use crate::domain::ErrorClass;
@@ -29,7 +30,66 @@ use ErrorClass::{
     QuotaExhausted, RateLimited, Refused, RequestTooLarge, ServerError, Timeout,
 };
 
-pub(super) const COMMON: Rules = Rules {
+/// The rules of one protocol, those that are its own first.
+pub(in crate::provider) struct Profile(&'static [&'static Rules]);
+
+impl Profile {
+    /// One table of all rules.
+    pub(super) fn all<T>(&self, table: fn(&Rules) -> &'static [T]) -> impl Iterator<Item = &'static T> {
+        self.0.iter().flat_map(move |rules| table(rules))
+    }
+
+    pub(super) fn any<T: 'static>(&self, table: fn(&Rules) -> &'static [T], holds: impl Fn(&T) -> bool) -> bool {
+        self.all(table).any(holds)
+    }
+}
+
+pub(in crate::provider) const OPENAI: Profile = Profile(&[&COMMON]);
+#[expect(dead_code, reason = "its dialect is to come")]
+pub(in crate::provider) const ANTHROPIC: Profile = Profile(&[&ANTHROPIC_RULES, &COMMON]);
+#[expect(dead_code, reason = "its dialect is to come")]
+pub(in crate::provider) const GEMINI: Profile = Profile(&[&GEMINI_RULES, &COMMON]);
+
+const NONE: Rules = Rules {
+    codes: &[],
+    weak_codes: &[],
+    rejections: &[],
+    overload: &[],
+    output_bounds: &[],
+    too_large: &[],
+    short_windows: &[],
+    empty_codes: &[],
+};
+
+const ANTHROPIC_RULES: Rules = Rules {
+    rejections: &[
+        // Both are BadRequest by their type, and mean the same as a code elsewhere.
+        ("you have reached your specified api usage limits", QuotaExhausted),
+        ("output blocked by content filtering policy", Refused),
+    ],
+    ..NONE
+};
+
+const GEMINI_RULES: Rules = Rules {
+    codes: &[
+        ("api_key_invalid", Authentication),
+        ("api_key_expired", Authentication),
+        ("access_token_expired", Authentication),
+        ("billing_disabled", QuotaExhausted),
+    ],
+    // A precondition that failed is the project's: its country, its billing.
+    weak_codes: &[("failed_precondition", Permission)],
+    rejections: &[
+        ("api key not valid", Authentication),
+        ("api key expired", Authentication),
+        ("api key not found", Authentication),
+        ("location is not supported", Permission),
+        ("free tier is not available", Permission),
+    ],
+    ..NONE
+};
+
+const COMMON: Rules = Rules {
     codes: &[
         ("context_length_exceeded", ContextOverflow),
         ("exceed_context_size_error", ContextOverflow),

@@ -12,25 +12,25 @@ const WORDS_MAX: usize = 497;
 const CODE_MAX: usize = 80;
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(in crate::provider) struct Facts {
     /// None: the error stands in an answer whose status says success.
-    pub(super) status: Option<u16>,
+    pub(in crate::provider) status: Option<u16>,
     /// The error's own codes in lower case, the most telling first.
-    pub(super) codes: Vec<String>,
+    pub(in crate::provider) codes: Vec<String>,
     /// Whether the first of `codes` was given as a code, rather than as a type.
     pub(super) has_code: bool,
     /// One line, bounded, without control characters.
-    pub(super) words: String,
+    pub(in crate::provider) words: String,
     /// `words` in lower case.
     pub(super) lower: String,
     pub(super) mark: Option<Mark>,
     /// The field of the request that is complained of.
     pub(super) param: Option<String>,
-    pub(super) overflow: Overflow,
+    pub(in crate::provider) overflow: Overflow,
     /// The wait that the body asks for.
-    pub(super) wait: Option<Duration>,
+    pub(in crate::provider) wait: Option<Duration>,
     /// Whether a header asks for a wait.
-    pub(super) has_retry_after: bool,
+    pub(in crate::provider) has_retry_after: bool,
 }
 
 /// What stands in an error beside codes and prose.
@@ -44,7 +44,7 @@ pub(super) enum Mark {
 
 impl Facts {
     /// Reads the body of a failure, whatever it is.
-    pub(super) fn of_body(status: u16, body: &str) -> Self {
+    pub(in crate::provider) fn of_body(status: u16, body: &str) -> Self {
         let mut facts = match serde_json::from_str::<Value>(body) {
             Ok(value) => Self::of_json(&value),
             Err(_) => Self::of_words(plain_words(body)),
@@ -54,7 +54,7 @@ impl Facts {
     }
 
     /// Reads an error object, or whatever holds one.
-    pub(super) fn of_json(value: &Value) -> Self {
+    pub(in crate::provider) fn of_json(value: &Value) -> Self {
         // Gemini wraps the whole in a list.
         let root = value.get(0).unwrap_or(value);
         let error = root.get("error").unwrap_or(root);
@@ -66,6 +66,9 @@ impl Facts {
             error.pointer("/metadata/error_type"),
         ];
         facts.codes.extend(own.into_iter().flatten().filter_map(code));
+        // Google's `ErrorInfo`.
+        let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
+        facts.codes.extend(details.filter_map(|detail| code(detail.get("reason")?)));
         facts.has_code = !facts.codes.is_empty();
         facts.codes.extend([error.get("status"), error.get("type")].into_iter().flatten().filter_map(code));
         facts.status = error.get("code").and_then(status);

@@ -3,16 +3,18 @@
 //! The order: codes that mean one thing only, then the status, then weaker codes, and the provider's prose only where
 //! it gave no code. Prose is a last resort, since it may quote the prompt.
 
-use super::facts::{Facts, Mark};
-use super::rules::{COMMON, Rules};
+mod facts;
+mod rules;
+
 use crate::domain::ErrorClass;
 use crate::provider::Overflow;
+use facts::Mark;
+use rules::Rules;
 
-pub(super) fn classify(facts: &Facts) -> ErrorClass {
-    classify_by(&COMMON, facts)
-}
+pub(super) use facts::Facts;
+pub(super) use rules::{OPENAI, Profile};
 
-fn classify_by(rules: &Rules, facts: &Facts) -> ErrorClass {
+pub(super) fn classify(rules: &Profile, facts: &Facts) -> ErrorClass {
     let class = by_all(rules, facts);
     match class {
         // The input fits by itself: what is too long is the output that was asked for.
@@ -31,17 +33,18 @@ fn fills_all(facts: &Facts) -> bool {
     facts.overflow.limit.zip(facts.overflow.input).is_some_and(|(limit, input)| input >= limit)
 }
 
-fn by_all(rules: &Rules, facts: &Facts) -> ErrorClass {
+fn by_all(rules: &Profile, facts: &Facts) -> ErrorClass {
     if facts.mark == Some(Mark::Moderated) {
         return ErrorClass::Refused;
     }
-    if let Some(class) = by_code(rules.codes, facts) {
+    if let Some(class) = by_code(rules, |rules| rules.codes, facts) {
         // Some providers call a limit by the minute a quota.
         let short = class == ErrorClass::QuotaExhausted && facts.status == Some(429) && is_short(rules, facts);
         return if short { ErrorClass::RateLimited } else { class };
     }
     match facts.status {
-        None => by_code(rules.weak_codes, facts).unwrap_or_else(|| by_words(rules, facts, ErrorClass::ServerError)),
+        None => by_code(rules, |rules| rules.weak_codes, facts)
+            .unwrap_or_else(|| by_words(rules, facts, ErrorClass::ServerError)),
         // Redirects are not followed: a key belongs to one address.
         Some(300..=399 | 404 | 405 | 410) => ErrorClass::ModelUnknown,
         Some(401 | 407) => ErrorClass::Authentication,
@@ -64,11 +67,15 @@ fn by_all(rules: &Rules, facts: &Facts) -> ErrorClass {
     }
 }
 
-fn by_code(table: &[(&str, ErrorClass)], facts: &Facts) -> Option<ErrorClass> {
-    facts.codes.iter().find_map(|code| table.iter().find(|(known, _)| known == code).map(|(_, class)| *class))
+type Table = &'static [(&'static str, ErrorClass)];
+
+/// The most telling code that a table knows; the protocol's own table comes first.
+fn by_code(rules: &Profile, table: fn(&Rules) -> Table, facts: &Facts) -> Option<ErrorClass> {
+    let meaning = |code: &String| rules.all(table).find(|(known, _)| known == code).map(|(_, class)| *class);
+    facts.codes.iter().find_map(meaning)
 }
 
-fn too_many(rules: &Rules, facts: &Facts) -> ErrorClass {
+fn too_many(rules: &Profile, facts: &Facts) -> ErrorClass {
     let limit = facts.number_after("limit");
     let never_fits = facts.lower.contains("request too large")
         && limit.zip(facts.number_after("requested")).is_some_and(|(limit, requested)| requested > limit);
@@ -86,23 +93,25 @@ fn too_many(rules: &Rules, facts: &Facts) -> ErrorClass {
 
 /// A complaint about the field that bounds the answer, and about its size. The field's name makes sure that the words
 /// are not a quotation.
-fn is_max_output(rules: &Rules, facts: &Facts) -> bool {
-    let is_bound = facts.param.as_deref().is_some_and(|param| rules.output_bounds.contains(&param));
-    is_bound && rules.too_large.iter().any(|phrase| facts.lower.contains(phrase))
+fn is_max_output(rules: &Profile, facts: &Facts) -> bool {
+    let is_bound =
+        facts.param.as_deref().is_some_and(|param| rules.any(|rules| rules.output_bounds, |name| *name == param));
+    is_bound && rules.any(|rules| rules.too_large, |phrase| facts.lower.contains(phrase))
 }
 
 /// The meaning of the message, if there is no code whose meaning it could contradict.
-fn by_words(rules: &Rules, facts: &Facts, otherwise: ErrorClass) -> ErrorClass {
-    let coded = facts.has_code && !rules.empty_codes.contains(&facts.codes[0].as_str());
-    let found = rules.rejections.iter().find(|(phrase, _)| facts.lower.contains(phrase));
+fn by_words(rules: &Profile, facts: &Facts, otherwise: ErrorClass) -> ErrorClass {
+    let is_empty = |code: &String| rules.any(|rules| rules.empty_codes, |empty| empty == code);
+    let coded = facts.has_code && !facts.codes.first().is_some_and(is_empty);
+    let found = rules.all(|rules| rules.rejections).find(|(phrase, _)| facts.lower.contains(phrase));
     found.filter(|_| !coded).map_or(otherwise, |(_, class)| *class)
 }
 
-fn is_short(rules: &Rules, facts: &Facts) -> bool {
-    rules.short_windows.iter().any(|phrase| facts.lower.contains(phrase))
+fn is_short(rules: &Profile, facts: &Facts) -> bool {
+    rules.any(|rules| rules.short_windows, |phrase| facts.lower.contains(phrase))
 }
 
-fn is_overload(rules: &Rules, facts: &Facts) -> bool {
-    let says = |text: &str| rules.overload.iter().any(|phrase| text.contains(phrase));
+fn is_overload(rules: &Profile, facts: &Facts) -> bool {
+    let says = |text: &str| rules.any(|rules| rules.overload, |phrase| text.contains(phrase));
     says(&facts.lower) || facts.codes.iter().any(|code| says(code))
 }
