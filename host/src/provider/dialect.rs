@@ -30,6 +30,11 @@ pub(super) trait Dialect: Send + Sync {
     /// Reads an answer whose status says success, and which holds no error.
     fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect>;
 
+    /// The provider's name for the exchange, where it stands in the answer rather than in a header.
+    fn exchange_id<'a>(&self, _answer: &'a Value) -> Option<&'a str> {
+        None
+    }
+
     /// Where something is said of a model; `None`: nowhere.
     fn model_address(&self, base: &Url, model: &str) -> Option<Url>;
 

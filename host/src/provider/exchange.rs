@@ -40,7 +40,8 @@ pub(super) fn read(exchange: &Exchange<'_>, dialect: &dyn Dialect) -> Result<Ans
     match dialect.completion(&value, exchange.model) {
         Ok(completion) => Ok(Answer {
             completion,
-            request_id: request_id(exchange.headers),
+            request_id: request_id(exchange.headers)
+                .or_else(|| Some(sanitize_text(dialect.exchange_id(&value)?, REQUEST_ID_MAX))),
             body: body.to_owned(),
             limits: rate_headers::parse(exchange.headers, exchange.now_unix_ms),
         }),

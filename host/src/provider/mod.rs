@@ -4,6 +4,7 @@
 //! `key` holds the secrets. A provider sends one request once and says what came of it. It knows nothing of retries, limits, items or stores.
 
 mod address;
+mod anthropic;
 mod base64;
 mod classify;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod corpus;
 mod dialect;
 mod error;
 mod exchange;
+mod gemini;
 mod http;
 mod json;
 mod key;
@@ -25,6 +27,9 @@ mod retry_after;
 pub mod server;
 mod settings;
 mod span;
+#[cfg(test)]
+mod testing;
+mod turns;
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Completion, Pair, Request};
@@ -86,7 +91,9 @@ pub fn build(settings: Settings) -> Result<Arc<dyn Provider>, ProviderSettingsEr
 fn over_http(settings: HttpSettings, clock: Arc<dyn Clock>) -> Result<HttpProvider, ProviderSettingsError> {
     let base = address::base(&settings.base_url)?;
     let dialect: Box<dyn Dialect> = match &settings.protocol {
-        Protocol::OpenAi | Protocol::Anthropic | Protocol::Gemini => Box::new(openai::OpenAi::new(&base)),
+        Protocol::OpenAi => Box::new(openai::OpenAi::new(&base)),
+        Protocol::Anthropic => Box::new(anthropic::Anthropic::new(&base)),
+        Protocol::Gemini => Box::new(gemini::Gemini),
         Protocol::Azure { api_version } => Box::new(openai::Azure::new(&base, api_version.clone())?),
     };
     HttpProvider::new(settings, base, dialect, clock)

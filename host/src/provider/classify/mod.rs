@@ -12,7 +12,7 @@ use facts::Mark;
 use rules::Rules;
 
 pub(super) use facts::Facts;
-pub(super) use rules::{OPENAI, Profile};
+pub(super) use rules::{ANTHROPIC, GEMINI, OPENAI, Profile};
 
 pub(super) fn classify(rules: &Profile, facts: &Facts) -> ErrorClass {
     let class = by_all(rules, facts);

@@ -45,9 +45,7 @@ impl Profile {
 }
 
 pub(in crate::provider) const OPENAI: Profile = Profile(&[&COMMON]);
-#[expect(dead_code, reason = "its dialect is to come")]
 pub(in crate::provider) const ANTHROPIC: Profile = Profile(&[&ANTHROPIC_RULES, &COMMON]);
-#[expect(dead_code, reason = "its dialect is to come")]
 pub(in crate::provider) const GEMINI: Profile = Profile(&[&GEMINI_RULES, &COMMON]);
 
 const NONE: Rules = Rules {

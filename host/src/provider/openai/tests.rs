@@ -7,23 +7,12 @@ use crate::domain::{
 };
 use crate::provider::Answer;
 use crate::provider::exchange::{Exchange, read};
+use crate::provider::testing::{call, json_value, message, pair, request, text};
 use proptest::prelude::*;
 use request::encode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::json;
 use std::sync::Arc;
-
-fn pair(name: &str, value: &str) -> Pair {
-    Pair { name: name.to_owned(), value: value.to_owned() }
-}
-
-fn message(speaker: Speaker, parts: Vec<Part>) -> Message {
-    Message { speaker, parts, cache: false, extra: vec![] }
-}
-
-fn text(text: &str) -> Part {
-    Part::Text(text.to_owned())
-}
 
 fn media(mime_type: &str, source: MediaSource, extra: Vec<Pair>) -> Part {
     Part::Media(Media { mime_type: mime_type.to_owned(), source, extra })
@@ -31,27 +20,6 @@ fn media(mime_type: &str, source: MediaSource, extra: Vec<Pair>) -> Part {
 
 fn bytes(bytes: &[u8]) -> MediaSource {
     MediaSource::Bytes(bytes.into())
-}
-
-fn request(messages: Vec<Message>) -> Request {
-    Request {
-        role: "default".to_owned(),
-        messages,
-        tools: vec![],
-        tool_choice: None,
-        format: ResponseFormat::Text,
-        max_output_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: vec![],
-        seed: None,
-        on_overflow: None,
-        extra: vec![],
-    }
-}
-
-fn call(request: Request) -> Call {
-    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]) }
 }
 
 fn encoded(request: Request) -> Value {
@@ -317,43 +285,6 @@ fn tool_calls_are_read_even_if_the_server_says_stop() {
     assert_eq!((first.id.as_str(), first.arguments.as_str()), ("a", "{\"x\":1}"));
     assert_eq!(first.extra, [pair("extra_content", "{\"s\":1}")]);
     assert_eq!((second.id.as_str(), second.arguments.as_str()), ("call_1", "{\"y\":2}"));
-}
-
-fn json_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<u32>().prop_map(Value::from),
-        prop_oneof![Just(""), Just("stop"), Just("text"), Just("tool_calls"), Just("refusal"), Just("x")]
-            .prop_map(Value::from),
-    ];
-    let name = prop::sample::select(vec![
-        "choices",
-        "message",
-        "content",
-        "error",
-        "finish_reason",
-        "tool_calls",
-        "function",
-        "name",
-        "arguments",
-        "refusal",
-        "type",
-        "text",
-        "usage",
-        "prompt_tokens",
-        "code",
-        "details",
-        "id",
-        "model",
-    ]);
-    leaf.prop_recursive(6, 64, 5, move |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-            prop::collection::vec((name.clone(), inner), 0..5)
-                .prop_map(|pairs| Value::Object(pairs.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())),
-        ]
-    })
 }
 
 fn check_arbitrary(status: u16, body: &[u8]) {
