@@ -1,13 +1,13 @@
 //! The numbers in an error about the size of a request.
 //!
 //! Every provider has a sentence of its own. A template is such a sentence in lower case: `{L}` is what the model takes,
-//! `{U}` the input, `{M}` the output that was asked for, `{O}` the most that the model writes, `{_}` a number that says
-//! nothing, and `…` whatever stands between.
+//! `{U}` the input, `{M}` the output that was asked for, `{O}` the most that the model writes, `{X}` one more than that,
+//! `{_}` a number that says nothing, and `…` whatever stands between.
 
 use super::Overflow;
 
 /// The more telling ones first: the first that fits is taken.
-const TEMPLATES: [&str; 25] = [
+const TEMPLATES: [&str; 26] = [
     // OpenAI, older vLLM: with functions, the numbers of these stand in between.
     "maximum context length is {L} tokens…requested {_} tokens ({U} in the messages…{M} in the completion",
     // OpenRouter.
@@ -34,6 +34,7 @@ const TEMPLATES: [&str; 25] = [
     // Gemini.
     "input token count ({U}) exceeds the maximum number of tokens allowed ({L})",
     "exceeds the maximum number of tokens allowed ({L})",
+    "maxoutputtokens value of {M} but the supported range is from {_} (inclusive) to {X} (exclusive)",
     // xAI.
     "maximum prompt length is {L} but the request contains {U}",
     // Mistral.
@@ -77,6 +78,7 @@ fn fit(text: &str, template: &str, known: Overflow) -> Option<Overflow> {
             "L" => known.limit = number,
             "U" => known.input = number,
             "M" => known.output = number,
+            "X" => known.output_limit = number.map(|number| number - 1),
             "O" => known.output_limit = number,
             _ => {}
         }
@@ -134,6 +136,10 @@ mod tests {
         (
             "The input token count exceeds the maximum number of tokens allowed (1048576).",
             (Some(1_048_576), None, None, None),
+        ),
+        (
+            "Unable to submit request because it has a maxOutputTokens value of 9000 but the supported range is from 1 (inclusive) to 8193 (exclusive).",
+            (None, None, Some(9000), Some(8192)),
         ),
         (
             "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
