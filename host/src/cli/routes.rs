@@ -16,8 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-const BASE_URL: &str = "https://api.openai.com/v1";
-const KEY_ENV: &str = "OPENAI_API_KEY";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_mins(10);
 const CALLS_AT_ONCE: u32 = 256;
@@ -225,41 +223,51 @@ fn provider_of(
     let built_in;
     let spec = match (config.provider.get(name), name) {
         (Some(spec), _) => spec,
-        (None, "openai" | "mock") => {
+        (None, "openai" | "anthropic" | "gemini" | "mock") => {
             built_in = config::Provider { protocol: Some(name.to_owned()), ..config::Provider::default() };
             &built_in
         }
-        (None, _) => bail!("{}; openai and mock need none", unknown("provider", name, config.provider.keys())),
+        (None, _) => {
+            bail!("{}; openai, anthropic, gemini and mock need none", unknown("provider", name, config.provider.keys()))
+        }
     };
     let faults = args.faults.as_ref().filter(|_| is_of_flags).or(spec.faults.as_ref());
-    match spec.protocol.as_deref().unwrap_or("openai") {
+    let (protocol, default_url, default_key) = match spec.protocol.as_deref().unwrap_or("openai") {
         "mock" => {
             let faults = Faults::parse(faults.map_or("", String::as_str))?;
-            Ok((provider::build(provider::Settings::Mock { faults, seed: args.seed })?, true))
+            return Ok((provider::build(provider::Settings::Mock { faults, seed: args.seed })?, true));
         }
-        "openai" => {
-            if faults.is_some() {
-                bail!("--faults are the mock provider's: use --provider mock, or give them to `sandmill mock-server`");
-            }
-            let flag_url = args.base_url.as_ref().filter(|_| is_of_flags);
-            let settings = HttpSettings {
-                name: name.to_owned(),
-                protocol: Protocol::OpenAi,
-                base_url: flag_url.or(spec.base_url.as_ref()).map_or(BASE_URL, String::as_str).to_owned(),
-                key: key(name, spec, args.api_key_env.as_deref().filter(|_| is_of_flags))?,
-                headers: spec.headers.clone().into_iter().collect(),
-                proxy: None,
-                ca_file: None,
-                connect_timeout: spec.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-            };
-            Ok((provider::build(provider::Settings::Http(settings))?, false))
+        "openai" => (Protocol::OpenAi, Some("https://api.openai.com/v1"), "OPENAI_API_KEY"),
+        "azure" => (Protocol::Azure { api_version: spec.api_version.clone() }, None, "AZURE_OPENAI_API_KEY"),
+        "anthropic" => (Protocol::Anthropic, Some("https://api.anthropic.com/v1"), "ANTHROPIC_API_KEY"),
+        "gemini" => (Protocol::Gemini, Some("https://generativelanguage.googleapis.com/v1beta"), "GEMINI_API_KEY"),
+        other => {
+            bail!("[provider.{name}]: the protocol `{other}` is not known: openai, azure, anthropic, gemini or mock")
         }
-        other => bail!("[provider.{name}]: the protocol `{other}` is not known: openai or mock"),
+    };
+    if faults.is_some() {
+        bail!("--faults are the mock provider's: use --provider mock, or give them to `sandmill mock-server`");
     }
+    let flag_url = args.base_url.as_deref().filter(|_| is_of_flags);
+    let base_url = flag_url
+        .or(spec.base_url.as_deref())
+        .or(default_url)
+        .with_context(|| format!("[provider.{name}] needs its address: base_url = \"https://…\""))?;
+    let settings = HttpSettings {
+        name: name.to_owned(),
+        protocol,
+        base_url: base_url.to_owned(),
+        key: key(name, spec, args.api_key_env.as_deref().filter(|_| is_of_flags), default_key)?,
+        headers: spec.headers.clone().into_iter().collect(),
+        proxy: spec.proxy.clone(),
+        ca_file: spec.ca_file.clone(),
+        connect_timeout: spec.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+    };
+    Ok((provider::build(provider::Settings::Http(settings))?, false))
 }
 
 /// A variable that was named must be there; the default one need not, since local servers want no key.
-fn key(name: &str, spec: &config::Provider, flag: Option<&str>) -> anyhow::Result<KeySource> {
+fn key(name: &str, spec: &config::Provider, flag: Option<&str>, default: &str) -> anyhow::Result<KeySource> {
     let is_set = |variable: &str| std::env::var_os(variable).is_some();
     if let Some(variable) = flag {
         if !is_set(variable) {
@@ -268,7 +276,7 @@ fn key(name: &str, spec: &config::Provider, flag: Option<&str>) -> anyhow::Resul
         return Ok(KeySource::Env(variable.to_owned()));
     }
     match (&spec.key_env, &spec.key_file, &spec.key_command) {
-        (None, None, None) if is_set(KEY_ENV) => Ok(KeySource::Env(KEY_ENV.into())),
+        (None, None, None) if is_set(default) => Ok(KeySource::Env(default.into())),
         (None, None, None) => Ok(KeySource::None),
         (Some(variable), None, None) if is_set(variable) => Ok(KeySource::Env(variable.clone())),
         (Some(variable), None, None) => {

@@ -104,8 +104,8 @@ pub(super) struct RunArgs {
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Provider")]
 pub(super) struct ProviderArgs {
-    /// Whom to ask: openai (and all that speak it: vLLM, llama.cpp, Ollama, …), mock (in process, deterministic), or a
-    /// [provider.NAME] of sandmill.toml
+    /// Whom to ask: openai (and all that speak it: vLLM, llama.cpp, Ollama, …), anthropic, gemini, mock (in process,
+    /// deterministic), or a [provider.NAME] of sandmill.toml
     #[arg(long, value_name = "NAME")]
     pub(super) provider: Option<String>,
     /// The [route.NAME] of sandmill.toml that is asked; ROLE=NAME binds one of the plugin's model roles
@@ -115,10 +115,10 @@ pub(super) struct ProviderArgs {
     /// The model, as the provider calls it
     #[arg(long, value_name = "NAME")]
     pub(super) model: Option<String>,
-    /// Where the provider is, up to the version [default: <https://api.openai.com/v1>]
+    /// Where the provider is, up to the version [default: the provider's own]
     #[arg(long, value_name = "URL")]
     pub(super) base_url: Option<String>,
-    /// The environment variable that holds the key [default: `OPENAI_API_KEY`, if it is set]
+    /// The environment variable that holds the key [default: `OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `GEMINI_API_KEY`]
     #[arg(long, value_name = "NAME")]
     pub(super) api_key_env: Option<String>,
     /// How long one exchange may take [default: 10m]

@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Provider {
-    /// `openai` (the default) or `mock`.
+    /// `openai` (the default), `azure`, `anthropic`, `gemini` or `mock`.
     pub protocol: Option<String>,
     /// Up to and including the version.
     pub base_url: Option<String>,
@@ -18,6 +18,12 @@ pub struct Provider {
     pub key_env: Option<String>,
     pub key_file: Option<PathBuf>,
     pub key_command: Option<Vec<String>>,
+    /// Azure's, such as `2024-10-21`; without it the base URL is that of the v1 API.
+    pub api_version: Option<String>,
+    /// `http://127.0.0.1:3128`; without it as `HTTPS_PROXY` says.
+    pub proxy: Option<String>,
+    /// PEM: certificates that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
     /// Sent with every request.
     pub headers: BTreeMap<String, String>,
     #[serde(deserialize_with = "duration")]
@@ -30,7 +36,7 @@ pub struct Provider {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Route {
-    /// The name of a `[provider.NAME]`, or `openai`, `mock`.
+    /// The name of a `[provider.NAME]`, or `openai`, `anthropic`, `gemini`, `mock`.
     pub provider: Option<String>,
     pub model: Option<String>,
     /// Routes that the load is spread over; then nothing else may be set.

@@ -1,9 +1,13 @@
 //! The client, the server and the mock in the process against one another, over real HTTP.
 
+use super::http::HttpProvider;
 use super::server::{ServerSettings, serve};
-use super::{Answer, ApiKey, Call, Faults, MockProvider, OpenAi, Provider, ProviderError};
+use super::{
+    Answer, Call, Faults, HttpSettings, KeySource, MockProvider, ModelFacts, Protocol, Provider, ProviderError,
+    over_http,
+};
 use crate::clock::SimulatedClock;
-use crate::domain::{ErrorClass, JsonSchema, Message, Part, Request, ResponseFormat, Speaker};
+use crate::domain::{ErrorClass, JsonSchema, Message, Part, Request, ResponseFormat, Speaker, Tool, ToolChoice};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
@@ -31,10 +35,26 @@ fn call(text: &str) -> Call {
     Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]) }
 }
 
-fn client(address: &str, key: Option<&str>) -> OpenAi {
-    let key = key.map(|key| ApiKey::new(key.to_owned()));
-    let clock = Arc::new(SimulatedClock::default());
-    OpenAi::new(&format!("http://{address}/v1"), key, Duration::from_secs(5), clock).unwrap()
+fn settings(address: &str, key: KeySource) -> HttpSettings {
+    HttpSettings {
+        name: "mock".to_owned(),
+        protocol: Protocol::OpenAi,
+        base_url: format!("http://{address}/v1"),
+        key,
+        headers: Vec::new(),
+        proxy: None,
+        ca_file: None,
+        connect_timeout: Duration::from_secs(5),
+    }
+}
+
+fn made(settings: HttpSettings) -> HttpProvider {
+    over_http(settings, Arc::new(SimulatedClock::default())).unwrap()
+}
+
+fn client(address: &str, key: Option<&str>) -> HttpProvider {
+    let printed = |key: &str| KeySource::Command(["printf", "%s", key].map(str::to_owned).to_vec());
+    made(settings(address, key.map_or(KeySource::None, printed)))
 }
 
 /// A log that can be looked at while it is written.
@@ -120,9 +140,140 @@ async fn every_fault_is_the_same_over_http_and_in_the_process() {
     }
 }
 
+fn speaking(protocol: &Protocol, address: &str, key: KeySource) -> HttpProvider {
+    let (base_url, protocol) = match protocol {
+        Protocol::OpenAi | Protocol::Anthropic => (format!("http://{address}/v1"), protocol.clone()),
+        Protocol::Gemini => (format!("http://{address}/v1beta"), Protocol::Gemini),
+        Protocol::Azure { .. } => (
+            format!("http://{address}/openai/deployments/d"),
+            Protocol::Azure { api_version: Some("2024-10-21".into()) },
+        ),
+    };
+    made(HttpSettings { protocol, base_url, ..settings(address, key) })
+}
+
+const PROTOCOLS: [Protocol; 4] =
+    [Protocol::OpenAi, Protocol::Azure { api_version: None }, Protocol::Anthropic, Protocol::Gemini];
+
+#[tokio::test]
+async fn every_protocol_is_answered_and_its_faults_are_told_apart() {
+    for protocol in PROTOCOLS {
+        let ask = async |faults: &str, tokens_max: Option<u32>| {
+            let mut call = call("a question");
+            Arc::make_mut(&mut call.request).max_output_tokens = tokens_max;
+            let asked = async |address: String| speaking(&protocol, &address, KeySource::None).complete(&call).await;
+            with_server(faults, Log::default(), asked).await
+        };
+        let answer = ask("rpm=600", Some(100)).await.unwrap();
+        assert!(answer.completion.text.starts_with("mock answer to a question ["), "{protocol:?}");
+        assert_eq!((answer.completion.finish.as_str(), answer.completion.usage.input_tokens), ("stop", 6));
+        assert!(answer.request_id.is_some_and(|id| id.starts_with("mock-")), "{protocol:?}");
+        let told = (protocol != Protocol::Gemini).then_some(600);
+        assert_eq!(answer.limits.requests.limit, told, "{protocol:?}");
+        assert_eq!(ask("", Some(2)).await.unwrap().completion.finish, "length");
+        for (faults, expected) in [
+            ("rate_limit=100%", ErrorClass::RateLimited),
+            ("overloaded=100%", ErrorClass::Overloaded),
+            ("server_error=100%", ErrorClass::ServerError),
+            ("timeout=100%,hang=10ms", ErrorClass::Timeout),
+            ("garbage=100%", ErrorClass::Garbage),
+            ("connection=100%", ErrorClass::Connection),
+            ("down=0s..9s", ErrorClass::Connection),
+            ("context=3", ErrorClass::ContextOverflow),
+            ("max_output=3", ErrorClass::MaxOutputTooLarge),
+            ("tpm=10", ErrorClass::RequestTooLarge),
+            ("quota_after=0", ErrorClass::QuotaExhausted),
+            ("models=other", ErrorClass::ModelUnknown),
+            ("key=sk-right", ErrorClass::Authentication),
+        ] {
+            let error = ask(faults, Some(20)).await.unwrap_err();
+            assert_eq!(error.class, expected, "{protocol:?} {faults}: {error}");
+            let wait = (expected == ErrorClass::RateLimited).then_some(Duration::from_secs(1));
+            assert_eq!(error.retry_after.filter(|_| wait.is_some()), wait, "{protocol:?}");
+            if expected == ErrorClass::ContextOverflow {
+                assert_eq!((error.overflow.limit, error.overflow.input), (Some(3), Some(6)), "{protocol:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_protocol_gives_json_and_calls_tools_and_knows_its_models() {
+    for protocol in PROTOCOLS {
+        with_server("context=4097,max_output=50,models=m;n", Log::default(), async |address| {
+            let provider = speaking(&protocol, &address, KeySource::None);
+            let mut structured = call("x");
+            let request = Arc::make_mut(&mut structured.request);
+            request.max_output_tokens = Some(50);
+            let schema = r#"{"type":"object","properties":{"a":{"const":"b"}},"required":["a"]}"#.to_owned();
+            request.format = ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema, strict: true });
+            assert_eq!(provider.complete(&structured).await.unwrap().completion.text, r#"{"a":"b"}"#);
+            let request = Arc::make_mut(&mut structured.request);
+            request.format = ResponseFormat::Text;
+            request.tools = vec![Tool {
+                name: "f".to_owned(),
+                description: String::new(),
+                parameters: r#"{"type":"object","properties":{"a":{"const":1}}}"#.to_owned(),
+                extra: vec![],
+            }];
+            request.tool_choice = Some(ToolChoice::Required);
+            let completion = provider.complete(&structured).await.unwrap().completion;
+            assert_eq!(completion.finish, "tool-calls", "{protocol:?}");
+            let [call] = &completion.tool_calls[..] else { panic!("one call") };
+            assert_eq!((call.name.as_str(), call.arguments.as_str()), ("f", r#"{"a":1}"#));
+            let facts = provider.model("m").await.unwrap();
+            let expected = if matches!(protocol, Protocol::Azure { .. }) {
+                ModelFacts::default()
+            } else {
+                ModelFacts { context: Some(4097), max_output: Some(50) }
+            };
+            assert_eq!(facts, expected, "{protocol:?}");
+            assert_eq!(provider.model("other").await.unwrap(), ModelFacts::default(), "{protocol:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_garbage_in_every_protocol() {
+    for protocol in PROTOCOLS {
+        with_server("garbage=100%", Log::default(), async |address| {
+            let provider = speaking(&protocol, &address, KeySource::None);
+            let mut codes = std::collections::BTreeSet::new();
+            for nth in 0..30 {
+                let error = provider.complete(&call(&format!("question {nth}"))).await.unwrap_err();
+                assert_eq!(error.class, ErrorClass::Garbage, "{protocol:?} {error}");
+                codes.insert(error.code);
+            }
+            assert_eq!(codes.len(), 4, "{protocol:?} {codes:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn connections_break_while_nobody_is_at_home() {
+    with_server("down=300ms..1s", Log::default(), async |address| {
+        let client = client(&address, None);
+        assert!(client.complete(&call("x")).await.is_ok());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for _ in 0..2 {
+            let error = client.complete(&call("x")).await.unwrap_err();
+            assert_eq!((error.class, error.status), (ErrorClass::Connection, None), "{error}");
+        }
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        assert!(client.complete(&call("x")).await.is_ok());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_wrong_key_is_refused_and_the_right_one_is_not() {
     with_server("key=sk-right-key", Log::default(), async |address| {
+        for protocol in PROTOCOLS {
+            let key = KeySource::Command(["printf", "%s", "sk-right-key"].map(str::to_owned).to_vec());
+            assert!(speaking(&protocol, &address, key).complete(&call("x")).await.is_ok(), "{protocol:?}");
+        }
         for key in [None, Some("sk-wrong-key")] {
             let client = client(&address, key);
             let error = client.complete(&call("x")).await.unwrap_err();
@@ -132,6 +283,24 @@ async fn a_wrong_key_is_refused_and_the_right_one_is_not() {
         assert!(client(&address, Some("sk-right-key")).complete(&call("x")).await.is_ok());
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_key_that_expired_is_read_again_and_the_request_sent_once_more() {
+    let (log, folder) = (Log::default(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("key");
+    std::fs::write(&path, "sk-old-key").unwrap();
+    with_server("key=sk-new-key", log.clone(), async |address| {
+        let client = made(settings(&address, KeySource::File(path.clone())));
+        let error = client.complete(&call("x")).await.unwrap_err();
+        assert_eq!((error.class, log.lines().len()), (ErrorClass::Authentication, 1));
+        std::fs::write(&path, "sk-new-key\n").unwrap();
+        assert!(client.complete(&call("x")).await.is_ok());
+        assert!(client.complete(&call("x")).await.is_ok());
+    })
+    .await;
+    let statuses: Vec<_> = log.lines().iter().map(|line| line["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [401, 401, 200, 200]);
 }
 
 #[tokio::test]

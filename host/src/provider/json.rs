@@ -3,9 +3,11 @@
 //! Both matter to models: the order of a schema's properties is the order in which an answer is written.
 
 use crate::domain::Pair;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
 
 pub(super) enum Json<'a> {
     Null,
@@ -24,16 +26,27 @@ pub(super) struct Object<'a>(Vec<(&'a str, Json<'a>)>);
 
 /// A text that was promised to be JSON, and is not.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} is not JSON: {reason}")]
-pub(super) struct NotJson {
-    pub(super) what: String,
-    reason: serde_json::Error,
+#[error("{0}")]
+pub(super) struct NotJson(String);
+
+impl NotJson {
+    fn new(what: &str, reason: &serde_json::Error) -> Self {
+        Self(format!("{what} is not JSON: {reason}"))
+    }
 }
 
 impl<'a> Json<'a> {
     /// Embeds a JSON text. `what` names it if it is none.
     pub(super) fn raw(text: &'a str, what: &str) -> Result<Self, NotJson> {
-        serde_json::from_str(text).map(Self::Raw).map_err(|reason| NotJson { what: what.to_owned(), reason })
+        serde_json::from_str(text).map(Self::Raw).map_err(|reason| NotJson::new(what, &reason))
+    }
+
+    /// Embeds a JSON text that must be an object; an empty text is an empty one.
+    pub(super) fn object(text: &'a str, what: &str) -> Result<Self, NotJson> {
+        match Self::raw(if text.trim().is_empty() { "{}" } else { text }, what)? {
+            Self::Raw(raw) if raw.get().starts_with('{') => Ok(Self::Raw(raw)),
+            _ => Err(NotJson(format!("{what} is no JSON object"))),
+        }
     }
 }
 
@@ -62,8 +75,56 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Sets every field of a JSON object whose name is not set already.
+    pub(super) fn merge_object(&mut self, text: &'a str, what: &str) -> Result<(), NotJson> {
+        let fields: Fields<'a> = serde_json::from_str(text).map_err(|reason| NotJson::new(what, &reason))?;
+        for (name, value) in fields.0 {
+            self.set(name, Json::Raw(value));
+        }
+        Ok(())
+    }
+
+    /// Sets every field of another object whose name is not set already.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        for (name, value) in other.0 {
+            self.set(name, value);
+        }
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| *known == name)
+    }
+}
+
+/// The fields of an object, in order. Names are borrowed, and hold no escapes.
+struct Fields<'a>(Vec<(&'a str, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Vec<(&'de str, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(fields)
+            }
+        }
+
+        deserializer.deserialize_map(Visit).map(Fields)
     }
 }
 

@@ -28,10 +28,12 @@ pub struct Allowance {
 pub struct Overflow {
     /// What the model takes in all.
     pub limit: Option<u64>,
-    /// What the request has.
+    /// What the request has, the output that was asked for not counted in where the two are told apart.
     pub input: Option<u64>,
     /// The output that was asked for, where it was counted in.
     pub output: Option<u64>,
+    /// The most that the model writes, whatever it reads.
+    pub output_limit: Option<u64>,
 }
 
 /// What a provider tells of one of its models, in tokens.

@@ -1,12 +1,23 @@
-//! Model providers: one file per wire protocol, behind one trait.
+//! Model providers: a folder per wire protocol, behind one trait.
 //!
-//! A provider sends one request once and says what came of it. It knows nothing of retries, limits, items or stores.
+//! What protocols have in common has one owner each: `http` sends, `exchange` reads, `classify` says what a failure is,
+//! `key` holds the secrets. A provider sends one request once and says what came of it. It knows nothing of retries, limits, items or stores.
 
+mod address;
+mod anthropic;
 mod base64;
+mod classify;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod corpus;
+mod dialect;
 mod error;
+mod exchange;
+mod gemini;
+mod http;
 mod json;
+mod key;
 mod limits;
 mod mock;
 mod openai;
@@ -15,16 +26,23 @@ mod rate_headers;
 mod retry_after;
 pub mod server;
 mod settings;
+mod span;
+#[cfg(test)]
+mod testing;
+mod turns;
 
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::domain::{Completion, Pair, Request};
 use async_trait::async_trait;
+use dialect::Dialect;
+use http::HttpProvider;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use error::ProviderError;
+pub use key::ApiKey;
 pub use limits::{Allowance, ModelFacts, Overflow, RateLimits};
 pub use mock::{BadFaults, FaultHelp, Faults, MockProvider};
-pub use openai::OpenAi;
 pub use settings::{HttpSettings, KeySource, Protocol, Settings};
 
 /// What a provider is asked: the plugin's request and what the operator resolved around it.
@@ -61,35 +79,24 @@ pub trait Provider: Send + Sync {
     fn describe(&self) -> String;
 }
 
-/// A secret that shows itself to nobody but the wire.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(String);
-
-impl ApiKey {
-    pub fn new(secret: String) -> Self {
-        Self(secret)
-    }
-
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ApiKey(…)")
-    }
-}
-
-/// Makes a provider from its settings. The error is one of the settings, for the operator.
+/// Makes a provider from its settings, and reads the key, which may block. The error is one of the settings, for the
+/// operator.
 pub fn build(settings: Settings) -> Result<Arc<dyn Provider>, ProviderSettingsError> {
     Ok(match settings {
-        Settings::Http(http) => {
-            let key = http.key.read()?;
-            Arc::new(OpenAi::new(&http.base_url, key, http.connect_timeout, Arc::new(SystemClock::new()))?)
-        }
+        Settings::Http(settings) => Arc::new(over_http(settings, Arc::new(SystemClock::new()))?),
         Settings::Mock { faults, seed } => Arc::new(MockProvider::new(faults, seed)),
     })
+}
+
+fn over_http(settings: HttpSettings, clock: Arc<dyn Clock>) -> Result<HttpProvider, ProviderSettingsError> {
+    let base = address::base(&settings.base_url)?;
+    let dialect: Box<dyn Dialect> = match &settings.protocol {
+        Protocol::OpenAi => Box::new(openai::OpenAi::new(&base)),
+        Protocol::Anthropic => Box::new(anthropic::Anthropic::new(&base)),
+        Protocol::Gemini => Box::new(gemini::Gemini),
+        Protocol::Azure { api_version } => Box::new(openai::Azure::new(&base, api_version.clone())?),
+    };
+    HttpProvider::new(settings, base, dialect, clock)
 }
 
 /// Settings that cannot work.
@@ -105,6 +112,12 @@ pub enum ProviderSettingsError {
     EmptyApiKey,
     #[error("there is no API key: {0}")]
     NoApiKey(String),
+    #[error("the header `{0}` cannot be sent: its name or its value holds characters that no header may hold")]
+    BadHeader(String),
+    #[error("the proxy is not a URL; it looks like http://127.0.0.1:3128")]
+    BadProxy,
+    #[error("cannot use the certificates in {}: {reason}", path.display())]
+    BadCaFile { path: PathBuf, reason: String },
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
 }

@@ -1,82 +1,101 @@
-//! The numbers in an error about the size of a request, in whichever words a provider tells them.
+//! The numbers in an error about the size of a request.
 //!
-//! A parser without a policy: numbers can lie, and whoever uses them checks them.
+//! Every provider has a sentence of its own. A template is such a sentence in lower case: `{L}` is what the model takes,
+//! `{U}` the input, `{M}` the output that was asked for, `{O}` the most that the model writes, `{X}` one more than that,
+//! `{_}` a number that says nothing, and `…` whatever stands between.
 
 use super::Overflow;
-use serde_json::Value;
 
-/// What a number means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Means {
-    Limit,
-    Input,
-    Output,
-    /// Input and output together.
-    Sum,
-    /// Nothing.
-    Skip,
-}
-
-use Means::{Input, Limit, Output, Skip, Sum};
-
-/// Words that stand before the first number, and what the numbers from there on mean, in their order. The first row that
-/// fits counts; all in lower case.
-const PHRASES: [(&str, &[Means]); 14] = [
-    // Anthropic: `U + M > L`.
-    ("exceed context limit:", &[Input, Output, Limit]),
-    ("prompt is too long:", &[Input, Limit]),
-    // OpenAI, older and newer; OpenRouter and DeepSeek; vLLM.
-    ("maximum context length is", &[Limit, Input]),
+/// The more telling ones first: the first that fits is taken.
+const TEMPLATES: [&str; 26] = [
+    // OpenAI, older vLLM: with functions, the numbers of these stand in between.
+    "maximum context length is {L} tokens…requested {_} tokens ({U} in the messages…{M} in the completion",
+    // OpenRouter.
+    "maximum context length is {L} tokens…requested about {_} tokens ({U} of text input…{M} in the output",
+    // vLLM: `at least` is where it stopped counting, which says nothing of the input.
+    "maximum context length is {L} tokens…requested {M} output tokens and your prompt contains at least {_}",
+    "maximum context length is {L} tokens…requested {M} output tokens and your prompt contains {U} input tokens",
+    "is too large: {M}. this model's maximum context length is {L} tokens and your request has {U} input tokens",
+    "maximum context length is {L} tokens…prompt contains at least {_}",
+    "maximum context length is {L} tokens…prompt contains {U} input tokens",
+    "you passed {U} input tokens and requested {M} output tokens…context length is only {L}",
+    "you passed {U} input…context length is only {L}",
+    "max_tokens={M}…cannot be greater than max_model_len={L}",
+    // OpenAI.
+    "maximum context length is {L} tokens…messages resulted in {U}",
+    // OpenRouter, DeepSeek.
+    "maximum context length is {L} tokens…you requested about {U} tokens",
+    "maximum context length is {L} tokens…you requested {U} tokens",
+    "max_tokens is too large: {M}. this model supports at most {O} completion tokens",
+    // Anthropic.
+    "prompt is too long: {U} tokens > {L} maximum",
+    "exceed context limit: {U} + {M} > {L}",
+    "max_tokens: {M} > {O}, which is the maximum allowed number of output tokens",
     // Gemini.
-    ("input token count (", &[Input, Limit]),
+    "input token count ({U}) exceeds the maximum number of tokens allowed ({L})",
+    "exceeds the maximum number of tokens allowed ({L})",
+    "maxoutputtokens value of {M} but the supported range is from {_} (inclusive) to {X} (exclusive)",
     // xAI.
-    ("maximum prompt length is", &[Limit, Input]),
-    // vLLM, older.
-    ("you passed", &[Input, Output, Limit]),
+    "maximum prompt length is {L} but the request contains {U}",
     // Mistral.
-    ("prompt contains", &[Input, Skip, Limit]),
+    "prompt contains {U} tokens…with {L} maximum context length",
     // Kimi.
-    ("exceeded model token limit:", &[Limit, Sum]),
+    "exceeded model token limit: {L} (requested: {U})",
     // llama.cpp.
-    ("request (", &[Input, Limit]),
-    // OpenAI: `max_tokens is too large: 200000. This model supports at most 16384 completion tokens`.
-    ("max_tokens is too large:", &[Skip, Output]),
-    // vLLM: a matter of configuration.
-    ("cannot be greater than max_model_len=", &[Limit]),
-    ("max_tokens:", &[Skip, Output]),
-    ("limit", &[Limit, Skip, Input]),
-    ("context size", &[Limit]),
+    "request ({U} tokens) exceeds the available context size ({L} tokens)",
+    // Whoever says no more.
+    "maximum context length is {L} tokens",
+    "maximum context length of {L} tokens",
 ];
 
-/// `body`: the error as it came, for those that put their numbers into fields.
-pub(super) fn parse(lower: &str, body: Option<&Value>) -> Overflow {
-    let field = |name: &str| body?.get("error")?.get(name)?.as_u64();
-    if let (Some(input), Some(limit)) = (field("n_prompt_tokens"), field("n_ctx")) {
-        return Overflow { limit: Some(limit), input: Some(input), output: None };
-    }
-    let Some((at, meanings)) =
-        PHRASES.iter().find_map(|(words, meanings)| lower.find(words).map(|at| (at + words.len(), *meanings)))
-    else {
-        return Overflow::default();
-    };
-    let mut found = Overflow::default();
-    for (number, means) in numbers(&lower[at..]).zip(meanings) {
-        match means {
-            Limit => found.limit = Some(number),
-            Input | Sum => found.input = Some(number),
-            Output => found.output = Some(number),
-            Skip => {}
-        }
-    }
-    found
+/// Larger numbers are mistakes.
+const TOKENS_MAX: u64 = 1_000_000_000;
+
+/// Reads a message in lower case. What it does not say is `None`, as are zeros and absurd numbers.
+pub(super) fn parse(message: &str) -> Overflow {
+    TEMPLATES.iter().find_map(|template| find(message, template)).unwrap_or_default()
 }
 
-/// Numbers of the text, those with commas among them.
-fn numbers(text: &str) -> impl Iterator<Item = u64> {
-    text.split(|c: char| !c.is_ascii_digit() && c != ',').filter_map(|word| {
-        let digits: String = word.chars().filter(char::is_ascii_digit).collect();
-        digits.parse().ok()
-    })
+fn find(message: &str, template: &str) -> Option<Overflow> {
+    let start = &template[..template.find(['{', '…']).unwrap_or(template.len())];
+    message.match_indices(start).find_map(|(at, _)| fit(&message[at..], template, Overflow::default()))
+}
+
+/// Lays the template on the start of the text.
+fn fit(text: &str, template: &str, known: Overflow) -> Option<Overflow> {
+    if let Some(behind) = template.strip_prefix('…') {
+        let literal = &behind[..behind.find(['{', '…']).unwrap_or(behind.len())];
+        // Behind a gap before a number there is no text to look for: every place is tried.
+        let mut places = text.match_indices(literal).map(|(at, _)| at);
+        return places.find_map(|at| fit(&text[at..], behind, known));
+    }
+    if let Some(hole) = template.strip_prefix('{') {
+        let (name, behind) = hole.split_once('}')?;
+        let (number, rest) = number(text)?;
+        let number = (1..=TOKENS_MAX).contains(&number).then_some(number);
+        let mut known = known;
+        match name {
+            "L" => known.limit = number,
+            "U" => known.input = number,
+            "M" => known.output = number,
+            "X" => known.output_limit = number.map(|number| number - 1),
+            "O" => known.output_limit = number,
+            _ => {}
+        }
+        return fit(rest, behind, known);
+    }
+    match template.find(['{', '…']) {
+        None => text.starts_with(template).then_some(known),
+        Some(end) => fit(text.strip_prefix(&template[..end])?, &template[end..], known),
+    }
+}
+
+/// A whole number, with or without commas at the thousands.
+fn number(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != ',').unwrap_or(text.len());
+    let digits = text[..end].trim_end_matches(',');
+    let number = digits.replace(',', "").parse().ok()?;
+    Some((number, &text[digits.len()..]))
 }
 
 #[cfg(test)]
@@ -84,73 +103,114 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check(message: &str, limit: Option<u64>, input: Option<u64>, output: Option<u64>) {
-        assert_eq!(parse(&message.to_lowercase(), None), Overflow { limit, input, output }, "{message}");
-    }
+    type Numbers = (Option<u64>, Option<u64>, Option<u64>, Option<u64>);
+
+    /// Limit, input, output, the most of the output.
+    const TABLE: &[(&str, Numbers)] = &[
+        (
+            "This model's maximum context length is 4097 tokens. However, your messages resulted in 4275 tokens. Please reduce the length of the messages.",
+            (Some(4097), Some(4275), None, None),
+        ),
+        (
+            "This model's maximum context length is 4097 tokens. However, you requested 5066 tokens (1066 in the messages, 4000 in the completion). Please reduce the length of the messages or completion.",
+            (Some(4097), Some(1066), Some(4000), None),
+        ),
+        (
+            "This model's maximum context length is 4097 tokens. However, you requested 5100 tokens (1066 in the messages, 34 in the functions, and 4000 in the completion).",
+            (Some(4097), Some(1066), Some(4000), None),
+        ),
+        ("Your input exceeds the context window of this model.", (None, None, None, None)),
+        ("prompt is too long: 210000 tokens > 200000 maximum", (Some(200_000), Some(210_000), None, None)),
+        (
+            "input length and `max_tokens` exceed context limit: 195000 + 8192 > 200000, decrease input length or `max_tokens` and try again",
+            (Some(200_000), Some(195_000), Some(8192), None),
+        ),
+        (
+            "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens for claude-sonnet-4-5",
+            (None, None, Some(100_000), Some(64_000)),
+        ),
+        (
+            "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+            (Some(1_048_576), Some(1_200_000), None, None),
+        ),
+        (
+            "The input token count exceeds the maximum number of tokens allowed (1048576).",
+            (Some(1_048_576), None, None, None),
+        ),
+        (
+            "Unable to submit request because it has a maxOutputTokens value of 9000 but the supported range is from 1 (inclusive) to 8193 (exclusive).",
+            (None, None, Some(9000), Some(8192)),
+        ),
+        (
+            "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
+            (Some(131_072), Some(140_000), None, None),
+        ),
+        (
+            "This endpoint's maximum context length is 128000 tokens. However, you requested about 140,000 tokens (139,000 of text input, 1,000 in the output). Please reduce the length of either one.",
+            (Some(128_000), Some(139_000), Some(1_000), None),
+        ),
+        (
+            "This model's maximum context length is 65536 tokens. However, you requested 70000 tokens. Please reduce.",
+            (Some(65_536), Some(70_000), None, None),
+        ),
+        (
+            "You passed 7000 input tokens and requested 2000 output tokens. However, the model's context length is only 8192 tokens, resulting in a maximum input length of 6192 tokens.",
+            (Some(8192), Some(7000), Some(2000), None),
+        ),
+        (
+            "This model's maximum context length is 512 tokens. However, your prompt contains at least 513 input tokens, for a total of at least 513 tokens.",
+            (Some(512), None, None, None),
+        ),
+        (
+            "This model's maximum context length is 512 tokens. However, you requested 100 output tokens and your prompt contains at least 413 input tokens, for a total of at least 513 tokens.",
+            (Some(512), None, Some(100), None),
+        ),
+        (
+            "This model's maximum context length is 512 tokens. However, you requested 500 output tokens and your prompt contains 20 input tokens, for a total of 520 tokens.",
+            (Some(512), Some(20), Some(500), None),
+        ),
+        (
+            "'max_tokens' or 'max_completion_tokens' is too large: 4000. This model's maximum context length is 512 tokens and your request has 20 input tokens (4000 > 512 - 20).",
+            (Some(512), Some(20), Some(4000), None),
+        ),
+        ("max_tokens=4000 cannot be greater than max_model_len=512", (Some(512), None, Some(4000), None)),
+        (
+            "max_tokens is too large: 100000. This model supports at most 16384 completion tokens, whereas you provided 100000.",
+            (None, None, Some(100_000), Some(16_384)),
+        ),
+        (
+            "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+            (Some(32_768), Some(40_000), None, None),
+        ),
+        (
+            "Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)",
+            (Some(8192), Some(9000), None, None),
+        ),
+        ("Input is too long for requested model.", (None, None, None, None)),
+        (
+            "request (2019 tokens) exceeds the available context size (512 tokens), try increasing it",
+            (Some(512), Some(2019), None, None),
+        ),
+        ("the request exceeds the available context size. try increasing the context size", (None, None, None, None)),
+        ("Please reduce the length of the messages or completion.", (None, None, None, None)),
+        ("This model's maximum context length is 0 tokens.", (None, None, None, None)),
+        ("This model's maximum context length is 99999999999999 tokens.", (None, None, None, None)),
+    ];
 
     #[test]
-    fn numbers_are_found_in_the_words_of_each_provider() {
-        let (limit, input) = (Some(8192), Some(9000));
-        check(
-            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
-            limit,
-            input,
-            None,
-        );
-        check(
-            "This endpoint's maximum context length is 8192 tokens. However, you requested about 9000 tokens",
-            limit,
-            input,
-            None,
-        );
-        check("prompt is too long: 9000 tokens > 8192 maximum", limit, input, None);
-        check(
-            "input length and `max_tokens` exceed context limit: 9000 + 100 > 8192, decrease input length",
-            limit,
-            input,
-            Some(100),
-        );
-        check("The input token count (9000) exceeds the maximum number of tokens allowed (8192).", limit, input, None);
-        check("This model's maximum prompt length is 8192 but the request contains 9000 tokens.", limit, input, None);
-        check(
-            "You passed 9000 input tokens and requested 100 output tokens. However, the model's context length is only 8192 tokens",
-            limit,
-            input,
-            Some(100),
-        );
-        check(
-            "Prompt contains 9000 tokens and 0 draft tokens, too large for model with 8192 maximum context length",
-            limit,
-            input,
-            None,
-        );
-        check("Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)", limit, input, None);
-        check(
-            "request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it",
-            limit,
-            input,
-            None,
-        );
-        check(
-            "max_tokens is too large: 200000. This model supports at most 16384 completion tokens",
-            None,
-            None,
-            Some(16_384),
-        );
-        check("max_tokens=4000 cannot be greater than max_model_len=512", Some(512), None, None);
-        check("input exceeds the context window", None, None, None);
-    }
-
-    #[test]
-    fn numbers_in_fields_go_before_words() {
-        let body = serde_json::json!({"error": {"n_prompt_tokens": 2019, "n_ctx": 512}});
-        assert_eq!(parse("", Some(&body)), Overflow { limit: Some(512), input: Some(2019), output: None });
+    fn every_phrasing_is_understood() {
+        for (message, (limit, input, output, output_limit)) in TABLE {
+            let expected = Overflow { limit: *limit, input: *input, output: *output, output_limit: *output_limit };
+            assert_eq!(parse(&message.to_lowercase()), expected, "{message}");
+        }
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "(maximum context length is|you passed|[0-9]{1,30}|[a-z, é]){0,12}") {
-            parse(&text, None);
+        fn no_text_makes_it_panic(text in ".{0,200}", nth in 0..TEMPLATES.len(), cut in 0_usize..120) {
+            let _ = parse(&text);
+            let start: String = TEMPLATES[nth].replace("{L}", "12").replace("{U}", "34").chars().take(cut).collect();
+            let _ = parse(&format!("{start}{text}"));
         }
     }
 }

@@ -1,12 +1,20 @@
-//! How long a provider asks to be left alone, read from its headers.
+//! How long a provider asks to be left alone, read from its headers, or from its words where these say nothing.
 //!
 //! A parser without a policy: how much of the wait is obeyed is decided above. What it cannot read, it does not guess.
 
+use super::span;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Longer waits are read as garbage: they are points in time (seconds since 1970), or mistakes.
 const WAIT_MAX: Duration = Duration::from_hours(365 * 24);
+
+/// A message that asks for a day or more is not believed: Azure's `86400 seconds` stand for nothing.
+const PROSE_MAX: Duration = Duration::from_hours(24);
+
+/// What stands before a wait, in lower case.
+const PHRASES: [&str; 6] =
+    ["try again in ", "retry after ", "retry in ", "retry again in ", "wait for ", "please wait "];
 
 /// The headers that hold milliseconds, the more exact ones, come first. Zero, negative and unreadable values count as
 /// absent. `now_unix_ms` is what dates are relative to.
@@ -22,45 +30,28 @@ pub(super) fn parse(headers: &HeaderMap, now_unix_ms: u64) -> Option<Duration> {
         .or_else(|| text("llm_provider-retry-after").and_then(|value| number(value, 1.0)))
 }
 
-/// The wait in an error's words (in lower case), for those who tell it nowhere else: `try again in 599ms`, `in 1m30s`,
-/// `retry after 20 seconds`.
-pub(super) fn in_words(lower: &str) -> Option<Duration> {
-    ["try again in ", "retry after ", "retry in "].iter().find_map(|words| {
-        let rest = &lower[lower.find(words)? + words.len()..];
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
-        let word = rest[..end].trim_end_matches('.');
-        let unit = rest[end..].trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-        let unit_seconds = match unit {
-            "milliseconds" | "ms" => 0.001,
-            "minute" | "minutes" => 60.0,
-            "hour" | "hours" => 3_600.0,
-            "day" | "days" => 86_400.0,
-            _ => 1.0,
-        };
-        number(word, unit_seconds).or_else(|| span(word).and_then(bounded))
-    })
+/// Whether the provider says that trying again helps, or that it does not.
+pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    match headers.get("x-should-retry")?.to_str().ok()?.trim() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
 }
 
-/// A span with units: `36s`, `6m0s`, `1h2m3.5s`, `599ms`.
-pub(super) fn span(text: &str) -> Option<Duration> {
-    let (mut rest, mut seconds) = (text, 0.0);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let value = rest[..digits].parse::<f64>().ok()?;
-        rest = &rest[digits..];
-        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        seconds += value
-            * match &rest[..letters] {
-                "ms" => 0.001,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3_600.0,
-                "d" => 86_400.0,
-                _ => return None,
-            };
-        rest = &rest[letters..];
-    }
-    (!text.is_empty()).then_some(seconds).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+/// The wait in a message in lower case, such as `please try again in 599ms`.
+pub(super) fn of_prose(message: &str) -> Option<Duration> {
+    let behind = |phrase: &&str| message.split_once(*phrase).map(|(_, behind)| behind);
+    PHRASES.iter().filter_map(behind).find_map(|text| believable(span::leading(text)?.0))
+}
+
+/// A wait that stands alone, such as `36s`.
+pub(super) fn of_text(text: &str) -> Option<Duration> {
+    span::whole(text.trim()).and_then(believable)
+}
+
+fn believable(wait: Duration) -> Option<Duration> {
+    (wait > Duration::ZERO && wait < PROSE_MAX).then_some(wait)
 }
 
 fn number(text: &str, unit_seconds: f64) -> Option<Duration> {
@@ -124,28 +115,39 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_found_in_words() {
-        let cases = [
-            ("limit 60000, used 54134, requested 6465. please try again in 599ms. visit", Some(599)),
+    fn waits_in_prose_are_found_if_they_can_be_believed() {
+        for (message, expected_ms) in [
+            ("limit 60000, used 54134. please try again in 599ms. visit", Some(599)),
             ("please try again in 1m30s.", Some(90_000)),
-            ("please try again in 7.66s.", Some(7_660)),
             ("please retry after 20 seconds.", Some(20_000)),
-            ("please retry after 86400 seconds", Some(86_400_000)),
-            ("please retry in 2 minutes", Some(120_000)),
-            ("please try again in a moment", None),
-            ("try again in 0s", None),
-            ("try again in -1s", None),
-            ("try again later", None),
-        ];
-        for (words, expected) in cases {
-            assert_eq!(in_words(words), expected.map(Duration::from_millis), "{words}");
+            ("please retry in 36.1s.", Some(36_100)),
+            ("please retry after 86400 seconds.", None),
+            ("please try again in 0s", None),
+            ("please try again in -5s", None),
+            ("please try again in 5 messages", None),
+            ("please try again in 7", None),
+            ("try again in 999999999999999999999999999h", None),
+            ("please try again later", None),
+        ] {
+            assert_eq!(of_prose(message), expected_ms.map(Duration::from_millis), "{message}");
         }
+        assert_eq!(of_text("36s"), Some(Duration::from_secs(36)));
+        assert_eq!((of_text("0s"), of_text("-36s"), of_text("soon")), (None, None, None));
+    }
+
+    #[test]
+    fn whether_to_retry_is_said_with_a_word() {
+        for (value, expected) in [("true", Some(true)), (" false ", Some(false)), ("1", None), ("", None)] {
+            assert_eq!(should_retry(&headers(&[("x-should-retry", value)])), expected, "{value}");
+        }
+        assert_eq!(should_retry(&headers(&[])), None);
     }
 
     proptest! {
         #[test]
-        fn no_words_make_it_panic(text in "(try again in |retry after |[0-9.a-zé -]){0,20}") {
-            let _ = (in_words(&text), span(&text));
+        fn no_message_makes_it_panic(text in "[-0-9. a-zé]{0,20}", nth in 0..PHRASES.len()) {
+            let wait = of_prose(&format!("{}{text}", PHRASES[nth]));
+            prop_assert!(wait.is_none_or(|wait| wait > Duration::ZERO && wait < PROSE_MAX));
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! How to reach a provider: what the operator sets.
 
-use super::{ApiKey, Faults, ProviderSettingsError};
+use super::Faults;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,33 +53,4 @@ pub enum KeySource {
     File(PathBuf),
     /// Program and arguments; what it prints, without white space around it, is the key.
     Command(Vec<String>),
-}
-
-impl KeySource {
-    /// Reads the key; white space around it is dropped. Blocks.
-    pub(super) fn read(&self) -> Result<Option<ApiKey>, ProviderSettingsError> {
-        let missing = |reason: String| ProviderSettingsError::NoApiKey(reason);
-        let text = match self {
-            Self::None => return Ok(None),
-            Self::Env(name) => std::env::var(name).map_err(|_| missing(format!("the environment has no {name}")))?,
-            Self::File(path) => {
-                std::fs::read_to_string(path).map_err(|error| missing(format!("{}: {error}", path.display())))?
-            }
-            Self::Command(words) => {
-                let [program, arguments @ ..] = words.as_slice() else {
-                    return Err(missing("the command for it is empty".into()));
-                };
-                let output = std::process::Command::new(program)
-                    .args(arguments)
-                    .stdin(std::process::Stdio::null())
-                    .output()
-                    .map_err(|error| missing(format!("`{program}`: {error}")))?;
-                if !output.status.success() {
-                    return Err(missing(format!("`{program}` ended with {}", output.status)));
-                }
-                String::from_utf8_lossy(&output.stdout).into_owned()
-            }
-        };
-        Ok(Some(ApiKey::new(text.trim().to_owned())))
-    }
 }

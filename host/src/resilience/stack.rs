@@ -242,7 +242,7 @@ impl Stack {
             Ok(Fitted::Whole) => Ok((Arc::clone(request), None)),
             Ok(Fitted::Changed { request, cut }) => Ok((Arc::new(*request), cut)),
             Ok(Fitted::TooLong { tokens, limit }) => {
-                let overflow = Overflow { limit: Some(limit), input: Some(tokens), output: None };
+                let overflow = Overflow { limit: Some(limit), input: Some(tokens), ..Overflow::default() };
                 let message = format!(
                     "the request has about {tokens} tokens, and {limit} fit the context of {} beside its answer: split it, or let it be cut (--on-overflow truncate)",
                     live.route.model

@@ -2,11 +2,13 @@
 
 use super::draw::{Dice, Fault, Throw};
 use super::faults::Faults;
-use super::pace::Pace;
+use super::limiter::{Denied, Level, Limiter};
 use super::prompt::Prompt;
-use super::reply::{self, End, Page, Reply};
-use crate::clock::{Clock, SystemClock};
+use super::reply::{self, Answer, End, Page, Reply};
+use super::wire::{Trouble, Wire};
 use crate::provider::ApiKey;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,17 +16,37 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Caller<'a> {
     InProcess,
-    Http { authorization: Option<&'a str> },
+    Http { key: Option<&'a str> },
+}
+
+/// When a request arrives.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Moment {
+    /// Since an arbitrary start.
+    pub(crate) at: Duration,
+    pub(crate) unix_ms: u64,
+}
+
+/// One request as it arrives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) wire: Wire,
+    pub(crate) caller: Caller<'a>,
+    pub(crate) body: &'a [u8],
+    /// In the address, where the protocol has it there.
+    pub(crate) model: Option<&'a str>,
+    pub(crate) moment: Moment,
 }
 
 #[derive(Debug)]
 pub(crate) struct Core {
     faults: Faults,
     dice: Dice,
-    pace: Pace,
-    clock: SystemClock,
+    limiter: Limiter,
     received: AtomicU64,
     answered: AtomicU64,
+    /// When the first request arrived.
+    first: OnceLock<Duration>,
 }
 
 /// What becomes of one request.
@@ -32,72 +54,113 @@ struct Verdict {
     fault: Option<Fault>,
     wait: Duration,
     page: Page,
+    /// The wait that is asked for.
+    retry_after: Option<Duration>,
+    levels: Vec<Level>,
 }
 
 impl Core {
     pub(crate) fn new(faults: Faults, seed: u64) -> Self {
-        Self {
-            pace: Pace::new(&faults),
-            faults,
-            dice: Dice::new(seed),
-            clock: SystemClock::new(),
-            received: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
-        }
+        let limiter = Limiter::new(faults.requests_per_minute, faults.tokens_per_minute);
+        let (dice, first) = (Dice::new(seed), OnceLock::new());
+        Self { faults, dice, limiter, received: AtomicU64::new(0), answered: AtomicU64::new(0), first }
     }
 
     /// Decides about a request at once; the wait in the reply is still to be waited.
-    pub(crate) fn receive(&self, body: &[u8], caller: Caller<'_>) -> Reply {
+    pub(crate) fn receive(&self, arrival: Arrival<'_>) -> Reply {
         let n = self.received.fetch_add(1, Ordering::Relaxed) + 1;
-        if !self.admits(caller) {
-            return self.reply(n, None, refuse(Fault::Key, reply::wrong_key()));
-        }
-        match Prompt::read(body) {
-            Ok(prompt) => self.reply(n, Some(&prompt), self.decide(&prompt)),
-            Err(message) => {
-                let page = reply::error(400, &message, "invalid_request_error", None);
-                self.reply(n, None, refuse(Fault::BadRequest, page))
+        let Arrival { wire, moment, .. } = arrival;
+        self.first.get_or_init(|| moment.at);
+        let (prompt, verdict) = if self.is_down(moment.at) {
+            (None, refuse(Fault::Down, (0, String::new())))
+        } else if self.admits(arrival.caller) {
+            match wire.read(arrival.body, arrival.model) {
+                Ok(prompt) => {
+                    let verdict = self.decide(wire, &prompt, moment.at);
+                    (Some(prompt), verdict)
+                }
+                Err(message) => (None, refuse(Fault::BadRequest, wire.error(Trouble::BadRequest(&message)))),
             }
+        } else {
+            (None, refuse(Fault::Key, wire.error(Trouble::Key)))
+        };
+        let Verdict { fault, wait, page: (status, body), retry_after, levels } = verdict;
+        let mut headers = wire.headers(n, retry_after, &levels, moment.unix_ms);
+        let kind = if fault == Some(Fault::Garbage) { "text/html" } else { "application/json" };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        Reply {
+            n,
+            model: prompt.as_ref().map(|prompt| prompt.model.clone()),
+            digest: prompt.as_ref().map(|prompt| prompt.digest),
+            input_tokens: prompt.as_ref().map_or(0, |prompt| prompt.input_tokens),
+            fault,
+            wait,
+            status,
+            headers,
+            end: match fault {
+                Some(Fault::Connection) => End::Broken(body),
+                Some(Fault::Down) => End::Closed,
+                _ => End::Whole(body),
+            },
         }
+    }
+
+    /// Whether nobody is at home.
+    pub(crate) fn is_down(&self, now: Duration) -> bool {
+        let since = self.first.get().map(|first| now.saturating_sub(*first));
+        self.faults.down.as_ref().zip(since).is_some_and(|(down, since)| down.contains(&since))
     }
 
     pub(crate) fn admits(&self, caller: Caller<'_>) -> bool {
         match (&self.faults.key, caller) {
             (None, _) | (_, Caller::InProcess) => true,
-            (Some(key), Caller::Http { authorization }) => {
-                authorization.and_then(|value| value.strip_prefix("Bearer ")) == Some(ApiKey::reveal(key))
-            }
+            (Some(right), Caller::Http { key }) => key == Some(ApiKey::reveal(right)),
         }
     }
 
-    pub(crate) fn context_tokens(&self) -> Option<u64> {
-        self.faults.context_tokens
+    pub(crate) const fn faults(&self) -> &Faults {
+        &self.faults
     }
 
-    pub(crate) fn models(&self) -> &[String] {
-        &self.faults.models
+    fn decide(&self, wire: Wire, prompt: &Prompt, now: Duration) -> Verdict {
+        let faults = &self.faults;
+        if let Some((fault, trouble)) = self.complaint(wire, prompt) {
+            return refuse(fault, wire.error(trouble));
+        }
+        let answer = Answer::to(prompt, faults.max_output);
+        let (levels, taken) = self.limiter.take(now, prompt.input_tokens.saturating_add(answer.output_tokens));
+        let verdict = match taken {
+            Err(denied) => deny(wire, prompt, denied),
+            Ok(()) => self.draw(wire, prompt, &answer),
+        };
+        Verdict { levels, ..verdict }
     }
 
-    fn decide(&self, prompt: &Prompt) -> Verdict {
+    /// What is wrong with the request whatever the dice say.
+    fn complaint<'a>(&self, wire: Wire, prompt: &'a Prompt) -> Option<(Fault, Trouble<'a>)> {
         let faults = &self.faults;
         if !faults.models.is_empty() && !faults.models.contains(&prompt.model) {
-            return refuse(Fault::Model, reply::model_unknown(&prompt.model));
+            return Some((Fault::Model, Trouble::Model(&prompt.model)));
         }
-        let tokens = prompt.input_tokens.saturating_add(prompt.tokens_max.unwrap_or(0));
-        if let Some(window) = faults.context_tokens.filter(|window| tokens > *window) {
-            return refuse(Fault::Context, reply::context_exceeded(prompt, window));
+        if let Some((asked, most)) = prompt.tokens_max.zip(faults.max_output).filter(|(asked, most)| asked > most) {
+            return Some((Fault::MaxOutput, Trouble::MaxOutput { model: &prompt.model, asked, most }));
+        }
+        let (input, output) = (prompt.input_tokens, prompt.tokens_max);
+        // Gemini's window is the input's alone.
+        let counted = output.filter(|_| wire != Wire::Gemini).unwrap_or(0);
+        if let Some(window) = faults.context_tokens.filter(|window| input.saturating_add(counted) > *window) {
+            return Some((Fault::Context, Trouble::Context { input, output, window }));
         }
         let is_used_up = |quota: u64| self.answered.load(Ordering::Relaxed) >= quota;
-        if faults.quota_after.is_some_and(is_used_up) {
-            return refuse(Fault::Quota, reply::quota_used_up());
-        }
-        if let Err(wait) = self.pace.take(tokens, self.clock.monotonic()) {
-            return refuse(Fault::RateLimit, reply::too_fast(&prompt.model, wait));
-        }
+        faults.quota_after.is_some_and(is_used_up).then_some((Fault::Quota, Trouble::Quota))
+    }
+
+    fn draw(&self, wire: Wire, prompt: &Prompt, answer: &Answer) -> Verdict {
+        let faults = &self.faults;
         let Throw { fault, nth } = self.dice.throw(faults, prompt.digest);
         let latency = faults.latency + self.dice.jitter(faults.jitter, prompt.digest, nth);
         let Some(fault) = fault else {
-            return self.answer(prompt, latency);
+            return self.answer(wire, prompt, answer, latency);
         };
         let wait = match fault {
             Fault::Timeout => faults.hang,
@@ -106,39 +169,37 @@ impl Core {
             _ => Duration::ZERO,
         };
         let page = match fault {
-            Fault::Connection => (200, reply::answer(prompt)),
-            _ => reply::of_drawn(fault, prompt, nth, faults),
+            Fault::Connection => (200, wire.answer(prompt, answer)),
+            _ => reply::of_drawn(fault, wire, prompt, nth, faults),
         };
-        Verdict { fault: Some(fault), wait, page }
+        let retry_after = (fault == Fault::RateLimit).then_some(faults.retry_after);
+        Verdict { fault: Some(fault), wait, page, retry_after, levels: Vec::new() }
     }
 
-    fn answer(&self, prompt: &Prompt, wait: Duration) -> Verdict {
+    fn answer(&self, wire: Wire, prompt: &Prompt, answer: &Answer, wait: Duration) -> Verdict {
         let before = self.answered.fetch_add(1, Ordering::Relaxed);
         // Others may have been answered since the quota was looked at.
         if self.faults.quota_after.is_some_and(|quota| before >= quota) {
-            return refuse(Fault::Quota, reply::quota_used_up());
+            return refuse(Fault::Quota, wire.error(Trouble::Quota));
         }
-        Verdict { fault: None, wait, page: (200, reply::answer(prompt)) }
+        let page = (200, wire.answer(prompt, answer));
+        Verdict { fault: None, wait, page, retry_after: None, levels: Vec::new() }
     }
+}
 
-    fn reply(&self, n: u64, prompt: Option<&Prompt>, verdict: Verdict) -> Reply {
-        let Verdict { fault, wait, page: (status, body) } = verdict;
-        let mut headers = reply::headers(n, fault, &self.faults);
-        self.pace.tell(self.clock.monotonic(), &mut headers);
-        Reply {
-            n,
-            model: prompt.map(|prompt| prompt.model.clone()),
-            digest: prompt.map(|prompt| prompt.digest),
-            input_tokens: prompt.map_or(0, |prompt| prompt.input_tokens),
-            fault,
-            wait,
-            status,
-            headers,
-            end: if fault == Some(Fault::Connection) { End::Broken(body) } else { End::Whole(body) },
+fn deny(wire: Wire, prompt: &Prompt, denied: Denied) -> Verdict {
+    let model = &prompt.model;
+    match denied {
+        Denied::Ever { limit, requested } => {
+            refuse(Fault::Limit, wire.error(Trouble::TooLarge { model, limit, requested }))
+        }
+        Denied::Now { counted, limit, requested, wait } => {
+            let trouble = Trouble::RateLimit { model, counted, limit, requested, wait };
+            Verdict { retry_after: Some(wait), ..refuse(Fault::Limit, wire.error(trouble)) }
         }
     }
 }
 
 fn refuse(fault: Fault, page: Page) -> Verdict {
-    Verdict { fault: Some(fault), wait: Duration::ZERO, page }
+    Verdict { fault: Some(fault), wait: Duration::ZERO, page, retry_after: None, levels: Vec::new() }
 }

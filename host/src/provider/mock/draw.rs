@@ -24,7 +24,12 @@ pub(crate) enum Fault {
     Key,
     Model,
     Context,
+    MaxOutput,
     Quota,
+    /// Beyond a limit by the minute.
+    Limit,
+    /// Nobody is at home.
+    Down,
     BadRequest,
 }
 
@@ -44,7 +49,10 @@ impl Fault {
             Self::Key => "key",
             Self::Model => "model",
             Self::Context => "context",
+            Self::MaxOutput => "max_output",
             Self::Quota => "quota",
+            Self::Limit => "limit",
+            Self::Down => "down",
             Self::BadRequest => "bad_request",
         }
     }

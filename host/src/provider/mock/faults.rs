@@ -2,6 +2,7 @@
 
 use super::draw::Fault;
 use crate::provider::ApiKey;
+use std::ops::Range;
 use std::time::Duration;
 
 /// One setting, for help texts.
@@ -34,11 +35,14 @@ pub struct Faults {
     pub(super) in_a_row: u32,
     /// The model's context window.
     pub(super) context_tokens: Option<u64>,
+    /// The most that the model writes.
+    pub(super) max_output: Option<u64>,
+    pub(super) requests_per_minute: Option<u64>,
+    pub(super) tokens_per_minute: Option<u64>,
+    /// When nobody is at home, from the first request on.
+    pub(super) down: Option<Range<Duration>>,
     /// The quota is used up after so many answers.
     pub(super) quota_after: Option<u64>,
-    /// Requests and tokens in a minute.
-    pub(super) rpm: Option<u64>,
-    pub(super) tpm: Option<u64>,
     /// The models that exist; empty: every model does.
     pub(super) models: Vec<String>,
     /// The one key that is let in.
@@ -55,9 +59,11 @@ impl Default for Faults {
             retry_after: Duration::from_secs(1),
             in_a_row: 3,
             context_tokens: None,
+            max_output: None,
+            requests_per_minute: None,
+            tokens_per_minute: None,
+            down: None,
             quota_after: None,
-            rpm: None,
-            tpm: None,
             models: Vec::new(),
             key: None,
         }
@@ -69,7 +75,7 @@ const HANG_MAX: Duration = Duration::from_mins(1);
 
 impl Faults {
     /// Every setting that `parse` knows.
-    pub const HELP: [FaultHelp; 18] = [
+    pub const HELP: [FaultHelp; 20] = [
         help("rate_limit", "5%", "429: too many requests, with a Retry-After"),
         help("overloaded", "2%", "503: overloaded"),
         help("server_error", "3%", "500, a fault of the provider's own"),
@@ -82,9 +88,11 @@ impl Faults {
         help("hang", "5s", "how long a `timeout` lasts (default and most: 60s)"),
         help("retry_after", "1s", "the wait that a `rate_limit` asks for; 0s: it names none (default: 1s)"),
         help("context", "4096", "the context window in tokens: 400 for what is longer"),
+        help("max_output", "1024", "the most tokens that an answer has: 400 for a request that wants more"),
+        help("rpm", "600", "429 beyond so many requests a minute; one second's worth may come at once"),
+        help("tpm", "90000", "429 beyond so many tokens a minute, read and written; likewise"),
+        help("down", "5s..25s", "connections are closed without an answer, so long after the first request"),
         help("quota_after", "100", "429 insufficient_quota after so many answers"),
-        help("rpm", "600", "429 for requests beyond so many a minute, told in headers"),
-        help("tpm", "90000", "429 for tokens beyond so many a minute, told in headers"),
         help("models", "small;large", "404 for every other model (default: every model exists)"),
         help("key", "SECRET", "401 for every other key; over HTTP only"),
         help("none", "", "no fault; the same as an empty list"),
@@ -109,6 +117,19 @@ impl Faults {
         if sum > 1.0 + 1e-9 { Err(BadFaults::MoreThanAll { percent: sum * 100.0 }) } else { Ok(faults) }
     }
 
+    /// The models that exist; empty: every model does.
+    pub(crate) fn models(&self) -> &[String] {
+        &self.models
+    }
+
+    pub(crate) const fn context_tokens(&self) -> Option<u64> {
+        self.context_tokens
+    }
+
+    pub(crate) const fn max_output(&self) -> Option<u64> {
+        self.max_output
+    }
+
     fn set(&mut self, name: &str, value: &str) -> Result<(), BadFaults> {
         let known = Self::HELP.iter().find(|help| help.name == name);
         let bad = |reason: &str| BadFaults::Value {
@@ -127,9 +148,11 @@ impl Faults {
             "retry_after" => self.retry_after = time(value).map_err(bad)?,
             "in_a_row" => self.in_a_row = value.parse().map_err(|_| bad("is not a whole number"))?,
             "context" => self.context_tokens = Some(value.parse().map_err(|_| bad("is not a whole number"))?),
+            "max_output" => self.max_output = Some(positive(value).map_err(bad)?),
+            "rpm" => self.requests_per_minute = Some(positive(value).map_err(bad)?),
+            "tpm" => self.tokens_per_minute = Some(positive(value).map_err(bad)?),
+            "down" => self.down = Some(range(value).map_err(bad)?),
             "quota_after" => self.quota_after = Some(value.parse().map_err(|_| bad("is not a whole number"))?),
-            "rpm" => self.rpm = Some(limit(value).map_err(bad)?),
-            "tpm" => self.tpm = Some(limit(value).map_err(bad)?),
             "models" => self.models = names(value).map_err(bad)?,
             "key" if value.is_empty() => return Err(bad("is missing")),
             "key" => self.key = Some(ApiKey::new(value.to_owned())),
@@ -158,13 +181,21 @@ fn rate(text: &str) -> Result<f64, &'static str> {
     if (0.0..=1.0).contains(&rate) { Ok(rate) } else { Err("is not between 0 % and 100 %") }
 }
 
-fn limit(text: &str) -> Result<u64, &'static str> {
-    text.parse().ok().filter(|limit| *limit > 0).ok_or("is not a whole number above 0")
-}
-
 fn time(text: &str) -> Result<Duration, &'static str> {
     let time = humantime::parse_duration(text).map_err(|_| "is not a time with a unit")?;
     if time <= HANG_MAX { Ok(time) } else { Err("is longer than 60s") }
+}
+
+fn positive(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("is not a whole number above 0")
+}
+
+/// Not bounded as the other times are: nothing waits for it.
+fn range(text: &str) -> Result<Range<Duration>, &'static str> {
+    let time = |text: &str| humantime::parse_duration(text.trim()).map_err(|_| "is not two times with units");
+    let (start, end) = text.split_once("..").ok_or("is not two times with units")?;
+    let (start, end) = (time(start)?, time(end)?);
+    if start < end { Ok(start..end) } else { Err("ends before it begins") }
 }
 
 fn names(text: &str) -> Result<Vec<String>, &'static str> {
@@ -240,6 +271,9 @@ mod tests {
         check("rate_limit", "the value of the fault `rate_limit` is neither a percentage nor a fraction");
         check("latency=50", "the value of the fault `latency` is not a time with a unit: write latency=50ms");
         check("hang=2m", "the value of the fault `hang` is longer than 60s");
+        check("rpm=0", "the value of the fault `rpm` is not a whole number above 0: write rpm=600");
+        check("down=5s", "the value of the fault `down` is not two times with units: write down=5s..25s");
+        check("down=5s..5s", "the value of the fault `down` ends before it begins");
         check("garbage=1%,garbage=2%", "the fault `garbage` is named twice");
         check("garbage=60%,timeout=50%", "the rates of the faults add up to 110.0 %");
     }

@@ -54,20 +54,21 @@ pub(super) struct Prompt {
     pub(super) tokens_max: Option<u64>,
 }
 
+/// A request as a chat completion has it; the other protocols are read into the same.
 #[derive(Deserialize)]
-struct Body {
-    model: String,
-    messages: Vec<Message>,
-    tools: Option<Vec<Value>>,
-    tool_choice: Option<Value>,
-    response_format: Option<Value>,
-    max_tokens: Option<u64>,
-    max_completion_tokens: Option<u64>,
-    stream: Option<bool>,
+pub(super) struct Body {
+    pub(super) model: String,
+    pub(super) messages: Vec<Message>,
+    pub(super) tools: Option<Vec<Value>>,
+    pub(super) tool_choice: Option<Value>,
+    pub(super) response_format: Option<Value>,
+    pub(super) max_tokens: Option<u64>,
+    pub(super) max_completion_tokens: Option<u64>,
+    pub(super) stream: Option<bool>,
 }
 
 #[derive(Deserialize)]
-struct Message {
+pub(super) struct Message {
     role: String,
     content: Option<Content>,
     tool_calls: Option<Value>,
@@ -76,15 +77,20 @@ struct Message {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Content {
+pub(super) enum Content {
     Text(String),
     Parts(Vec<Value>),
 }
 
+impl Message {
+    pub(super) fn of(role: &str, content: Content) -> Self {
+        Self { role: role.to_owned(), content: Some(content), tool_calls: None, tool_call_id: None }
+    }
+}
+
 impl Prompt {
-    /// Reads the body of a chat completion. The error is for the client.
-    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
-        let body: Body = serde_json::from_slice(body).map_err(|error| format!("the body is not a request: {error}"))?;
+    /// The error is for the client.
+    pub(super) fn of(body: Body) -> Result<Self, String> {
         if body.messages.is_empty() {
             return Err("`messages` is empty".to_owned());
         }
@@ -147,7 +153,8 @@ impl Reader {
         for more in [message.tool_calls.map(|calls| calls.to_string()), message.tool_call_id].into_iter().flatten() {
             self.hash(&more);
         }
-        if message.role == "user" {
+        // A turn that only holds results asks nothing.
+        if message.role == "user" && !text.is_empty() {
             self.question = text;
         }
     }

@@ -32,10 +32,15 @@ fn mock(faults: &str) -> MockProvider {
     MockProvider::new(Faults::parse(faults).unwrap(), 1)
 }
 
+fn receive(mock: &Core, wire: Wire, body: &Value) -> Reply {
+    let (body, moment) = (body.to_string(), Moment::default());
+    mock.receive(Arrival { wire, caller: Caller::InProcess, body: body.as_bytes(), model: Some("m"), moment })
+}
+
 fn ask(mock: &Core, body: &Value) -> Value {
-    match mock.receive(body.to_string().as_bytes(), Caller::InProcess).end {
+    match receive(mock, Wire::OpenAi, body).end {
         End::Whole(body) => serde_json::from_str(&body).unwrap(),
-        End::Broken(_) => panic!("no fault was asked for"),
+        End::Broken(_) | End::Closed => panic!("no fault was asked for"),
     }
 }
 
@@ -75,7 +80,7 @@ fn json_is_answered_where_json_is_asked_for() {
     body["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "s", "schema": schema}});
     let value: Value = serde_json::from_str(&text(&ask(&core, &body))).unwrap();
     assert_eq!(value["n"], 7);
-    let digest = core.receive(body.to_string().as_bytes(), Caller::InProcess).digest.unwrap().to_string();
+    let digest = receive(&core, Wire::OpenAi, &body).digest.unwrap().to_string();
     assert!(value["s"].as_str().unwrap().contains(&digest));
 }
 
@@ -171,12 +176,48 @@ async fn the_context_counts_the_answer_too_and_says_the_numbers() {
     assert!(error.message.contains("your messages resulted in 103 tokens"), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn limits_by_the_minute_are_kept_and_told() {
+    let mock = mock("rpm=60");
+    let first = mock.complete(&call("x", None)).await.unwrap();
+    assert_eq!((first.limits.requests.limit, first.limits.requests.remaining), (Some(60), Some(0)));
+    let error = mock.complete(&call("x", None)).await.unwrap_err();
+    assert_eq!((error.class, error.retry_after), (ErrorClass::RateLimited, Some(Duration::from_secs(1))));
+    assert_eq!(error.limits.requests.reset, Some(Duration::from_secs(1)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(mock.complete(&call("x", None)).await.is_ok());
+    let never = self::mock("tpm=10").complete(&call(&"x".repeat(100), None)).await.unwrap_err();
+    assert_eq!(never.class, ErrorClass::RequestTooLarge);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_at_home_for_the_time_that_was_set() {
+    let mock = mock("down=5s..25s");
+    let mut ends = Vec::new();
+    for _ in 0..4 {
+        ends.push(mock.complete(&call("x", None)).await.map(|_| ()).map_err(|error| error.class));
+        tokio::time::sleep(Duration::from_millis(9_999)).await;
+    }
+    let down = Err(ErrorClass::Connection);
+    assert_eq!(ends, [Ok(()), down, down, Ok(())]);
+}
+
+#[tokio::test]
+async fn more_output_than_the_model_has_is_refused_and_none_asked_for_is_cut() {
+    let mock = mock("max_output=2,context=4096");
+    let error = mock.complete(&call("x", Some(3))).await.unwrap_err();
+    assert_eq!((error.class, error.overflow.output_limit), (ErrorClass::MaxOutputTooLarge, Some(2)));
+    assert_eq!(mock.complete(&call("x", None)).await.unwrap().completion.finish, "length");
+    let facts = mock.model("m").await.unwrap();
+    assert_eq!((facts.context, facts.max_output), (Some(4096), Some(2)));
+}
+
 #[test]
 fn waits_are_those_that_were_asked_for() {
-    let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}]}).to_string();
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}]});
     let wait = |faults: &str| {
         let core = Core::new(Faults::parse(faults).unwrap(), 1);
-        core.receive(body.as_bytes(), Caller::InProcess).wait.as_millis()
+        receive(&core, Wire::OpenAi, &body).wait.as_millis()
     };
     assert_eq!(wait(""), 0);
     assert_eq!(wait("latency=50ms"), 50);

@@ -1,8 +1,8 @@
 //! Images, sound and files as parts of a message.
 
-use super::request::BadRequest;
 use crate::domain::{Media, MediaSource};
 use crate::provider::base64;
+use crate::provider::dialect::BadRequest;
 use crate::provider::json::{Json, Object};
 
 /// One medium as a part. Sound can only be sent inline; everything else by address too.

@@ -1,47 +1,78 @@
-//! What a list of models tells of one of them. `OpenAI`'s own tells nothing; those of servers and brokers often do.
+//! What a list of models tells of one of them. `OpenAI` itself tells nothing; others each have names of their own.
 
 use crate::provider::ModelFacts;
 use serde_json::Value;
 
-/// vLLM; `OpenRouter`, Together; Groq; Mistral; `LiteLLM`; llama.cpp.
-const CONTEXT: [&str; 6] =
-    ["/max_model_len", "/context_length", "/context_window", "/max_context_length", "/max_input_tokens", "/meta/n_ctx"];
-const MAX_OUTPUT: [&str; 3] = ["/top_provider/max_completion_tokens", "/max_completion_tokens", "/max_output_tokens"];
+/// What holds for the server that runs comes before what the model was made for.
+const CONTEXT: [&str; 9] = [
+    // vLLM, SGLang.
+    "/max_model_len",
+    // llama.cpp: per request, and what the model was trained for.
+    "/meta/n_ctx",
+    "/meta/n_ctx_train",
+    // OpenRouter: of the provider that is asked first, and of the model.
+    "/top_provider/context_length",
+    "/context_length",
+    // Groq.
+    "/context_window",
+    // Mistral.
+    "/max_context_length",
+    // GitHub, and gateways.
+    "/limits/max_input_tokens",
+    "/max_input_tokens",
+];
+const MAX_OUTPUT: [&str; 4] = [
+    "/top_provider/max_completion_tokens",
+    "/max_completion_tokens",
+    "/limits/max_output_tokens",
+    "/max_output_tokens",
+];
 
-/// Nothing, if the list does not name the model, or is none.
-pub(super) fn facts(body: &[u8], model: &str) -> ModelFacts {
-    let list: Value = serde_json::from_slice(body).unwrap_or_default();
-    let models = list.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let by_name = models.iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(model));
-    // A server of one model (llama.cpp) answers to every name.
-    let Some(found) = by_name.or(if let [only] = models { Some(only) } else { None }) else {
-        return ModelFacts::default();
-    };
-    let number =
-        |paths: &[&str]| paths.iter().find_map(|path| found.pointer(path)?.as_u64()).filter(|tokens| *tokens > 0);
-    ModelFacts { context: number(&CONTEXT), max_output: number(&MAX_OUTPUT) }
+pub(super) fn facts(list: &Value, name: &str) -> ModelFacts {
+    // Some servers send the list itself.
+    let models = list.get("data").unwrap_or(list).as_array().map_or(&[][..], Vec::as_slice);
+    let is_named = |model: &&Value| model.get("id").and_then(Value::as_str) == Some(name);
+    // A server of one model (llama.cpp) answers for it whatever the name.
+    let only = if let [only] = models { Some(only) } else { None };
+    let Some(model) = models.iter().find(is_named).or(only) else { return ModelFacts::default() };
+    let first = |paths: &[&str]| paths.iter().find_map(|path| model.pointer(path)?.as_u64().filter(|n| *n > 0));
+    ModelFacts { context: first(&CONTEXT), max_output: first(&MAX_OUTPUT) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    fn check(entry: &str, context: Option<u64>, max_output: Option<u64>) {
-        let body = format!(r#"{{"data":[{{"id":"other","max_model_len":1}},{entry}]}}"#);
-        assert_eq!(facts(body.as_bytes(), "m"), ModelFacts { context, max_output }, "{entry}");
+    fn check(list: Value, context: Option<u64>, max_output: Option<u64>) {
+        assert_eq!(facts(&list, "m"), ModelFacts { context, max_output }, "{list}");
     }
 
     #[test]
-    fn the_window_is_found_in_the_words_of_each_server() {
-        check(r#"{"id":"m","max_model_len":4096}"#, Some(4_096), None);
-        check(
-            r#"{"id":"m","context_length":8192,"top_provider":{"max_completion_tokens":2048}}"#,
-            Some(8_192),
-            Some(2_048),
-        );
-        check(r#"{"id":"m","context_window":131072,"max_completion_tokens":32768}"#, Some(131_072), Some(32_768));
-        check(r#"{"id":"m","owned_by":"openai"}"#, None, None);
-        check(r#"{"id":"n","max_model_len":4096}"#, None, None);
-        assert_eq!(facts(b"<html>", "m"), ModelFacts::default());
+    fn every_server_tells_in_its_own_way() {
+        check(json!({"data": [{"id": "x", "max_model_len": 1}, {"id": "m", "max_model_len": 512}]}), Some(512), None);
+        check(json!({"data": [{"id": "m", "meta": {"n_ctx_train": 32768, "n_ctx": 4096}}]}), Some(4096), None);
+        check(json!({"data": [{"id": "m", "meta": {"n_ctx_train": 32768}}]}), Some(32_768), None);
+        check(json!({"data": [{"id": "a.gguf", "owned_by": "llamacpp", "meta": {"n_ctx": 512}}]}), Some(512), None);
+        let top = json!({"context_length": 8192, "max_completion_tokens": 4096});
+        let router = json!({"data": [{"id": "m", "context_length": 131_072, "top_provider": top}]});
+        check(router, Some(8192), Some(4096));
+        let bare = json!({"context_length": null, "max_completion_tokens": null});
+        check(json!({"data": [{"id": "m", "context_length": 10, "top_provider": bare}]}), Some(10), None);
+        check(json!([{"id": "m", "context_length": 10}]), Some(10), None);
+    }
+
+    #[test]
+    fn what_is_not_told_is_not_known() {
+        for list in [
+            json!(null),
+            json!({"data": [{"id": "m"}]}),
+            json!({"data": [{"id": "other", "max_model_len": 512}, {"id": "another"}]}),
+            json!({"data": [{"id": "m", "max_model_len": 0}]}),
+            json!({"data": [{"id": "m", "max_model_len": "512"}]}),
+            json!({"data": "m"}),
+        ] {
+            check(list, None, None);
+        }
     }
 }

@@ -3,19 +3,17 @@
 //! Knows the wire's shapes and their limits, no transport. What the wire cannot say is an error here, not a silent loss.
 
 use super::media;
-use crate::domain::{
-    ErrorClass, Message, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
-};
-use crate::provider::json::{Json, NotJson, Object};
+use crate::domain::{Message, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult};
+use crate::provider::dialect::{BadRequest, check_reserved, to_bytes};
+use crate::provider::json::{Json, Object};
 use crate::provider::{Call, ProviderError};
 
-/// Fields that decide how the answer comes, which is not a plugin's business. The layer above denies them; here it is
-/// made sure.
+/// What neither a plugin nor an operator sets.
 const RESERVED: [&str; 6] = ["model", "messages", "n", "stream", "stream_options", "background"];
 
 /// The field that bounds the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LimitField {
+pub(in crate::provider) enum LimitField {
     /// What every server that speaks this protocol understands.
     MaxTokens,
     /// `OpenAI`'s own API: its reasoning models refuse `max_tokens`. Many other servers ignore or refuse this one.
@@ -23,6 +21,8 @@ pub(crate) enum LimitField {
 }
 
 impl LimitField {
+    const ALL: [Self; 2] = [Self::MaxTokens, Self::MaxCompletionTokens];
+
     pub(super) fn for_host(host: &str) -> Self {
         let own = host == "api.openai.com" || host.ends_with(".api.openai.com");
         if own { Self::MaxCompletionTokens } else { Self::MaxTokens }
@@ -36,28 +36,16 @@ impl LimitField {
     }
 }
 
-/// The body to send. The error is of the class `BadRequest`: nothing has been sent.
-pub(crate) fn encode(call: &Call, limit: LimitField) -> Result<Vec<u8>, ProviderError> {
-    let body = body(call, limit).map_err(|BadRequest(message)| ProviderError::new(ErrorClass::BadRequest, message))?;
-    serde_json::to_vec(&body)
-        .map_err(|error| ProviderError::new(ErrorClass::BadRequest, format!("cannot be written as JSON: {error}")))
-}
-
-/// Why a request cannot be said on this wire.
-pub(super) struct BadRequest(pub(super) String);
-
-impl From<NotJson> for BadRequest {
-    fn from(error: NotJson) -> Self {
-        Self(error.to_string())
-    }
+/// The body to send.
+pub(super) fn encode(call: &Call, limit: LimitField) -> Result<Vec<u8>, ProviderError> {
+    to_bytes(&body(call, limit)?)
 }
 
 fn body(call: &Call, limit: LimitField) -> Result<Object<'_>, BadRequest> {
     let request = &*call.request;
-    if let Some(pair) = request.extra.iter().find(|pair| RESERVED.contains(&pair.name.as_str())) {
-        return Err(BadRequest(format!("the field `{}` belongs to the host: leave it out of `extra`", pair.name)));
-    }
+    check_reserved(call, &RESERVED)?;
     let mut body = Object::new().with("model", call.model.as_str()).with("messages", messages(&request.messages)?);
+    body.merge(&call.parameters)?;
     if !request.tools.is_empty() {
         body.set("tools", request.tools.iter().map(tool).collect::<Result<Vec<_>, _>>()?);
     }
@@ -67,7 +55,9 @@ fn body(call: &Call, limit: LimitField) -> Result<Object<'_>, BadRequest> {
     if let Some(format) = response_format(&request.format)? {
         body.set("response_format", format);
     }
-    if let Some(tokens) = request.max_output_tokens {
+    // An operator who sets one of the two means both.
+    let is_bounded = LimitField::ALL.iter().any(|field| body.has(field.name()));
+    if let Some(tokens) = request.max_output_tokens.filter(|_| !is_bounded) {
         body.set(limit.name(), u64::from(tokens));
     }
     if let Some(temperature) = request.temperature {

@@ -1,177 +1,151 @@
-//! From an HTTP answer to a completion or a classified failure.
+//! From the JSON of a chat completion to a completion as the host speaks of it.
 //!
-//! Pure: the client over the network and the mock provider in the process both end here. A success always has content
-//! (text, tool calls, a refusal) or a reason for having none (cut off, filtered); everything else is a failure.
+//! Strict where content is concerned, lenient where only counts are: a paid answer is not thrown away for its usage.
 
-use super::classify::classify;
-use super::completion::completion;
-use super::facts::Facts;
-use crate::domain::{ErrorClass, sanitize_text};
-use crate::provider::{Answer, Overflow, ProviderError, overflow, rate_headers, retry_after};
-use reqwest::header::{HeaderMap, LOCATION};
+use crate::domain::{Completion, OtherPart, ToolCall, Usage, sanitize_text};
+use crate::provider::dialect::{Defect, pair, pairs};
 use serde_json::Value;
 
-/// What is kept of a failure's body, in bytes.
-const BODY_KEPT_MAX: usize = 4 * 1024;
-const REQUEST_ID_MAX: usize = 128;
-const LOCATION_MAX: usize = 200;
+const FINISH_MAX: usize = 64;
+const MODEL_MAX: usize = 256;
+/// What a message or its choice may hold beyond text and tool calls that is worth keeping.
+const KEPT_OF_MESSAGE: [&str; 6] =
+    ["refusal", "reasoning_content", "reasoning", "reasoning_details", "annotations", "audio"];
+const KEPT_OF_ANSWER: [&str; 3] = ["system_fingerprint", "service_tier", "provider"];
+const KEPT_OF_USAGE: [&str; 2] = ["cost", "cost_details"];
 
-/// One HTTP answer, whole.
-pub(crate) struct Exchange<'a> {
-    pub(crate) status: u16,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) body: &'a [u8],
-    /// What a date in `retry-after` is relative to.
-    pub(crate) now_unix_ms: u64,
-    /// What was asked for, in case that the answer does not name its model.
-    pub(crate) model: &'a str,
+pub(super) fn completion(value: &Value, model_asked: &str) -> Result<Completion, Defect> {
+    let choice = value.get("choices").and_then(Value::as_array).and_then(|list| list.first()).ok_or_else(no_choices)?;
+    let message = choice.get("message").filter(|message| message.is_object()).ok_or_else(Defect::wrong_shape)?;
+    let content = content(message.get("content"))?;
+    let tool_calls = tool_calls(message.get("tool_calls"))?;
+    let refused =
+        content.refused || message.get("refusal").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let finish = finish(choice.get("finish_reason"), refused, !tool_calls.is_empty())?;
+    let excused = matches!(finish.as_str(), "length" | "content-filter" | "refusal");
+    if content.text.is_empty() && tool_calls.is_empty() && !excused {
+        return Err(Defect::empty());
+    }
+    let mut extra = pairs(message, &KEPT_OF_MESSAGE);
+    extra.extend(pairs(value, &KEPT_OF_ANSWER));
+    let model = value.get("model").and_then(Value::as_str).filter(|model| !model.is_empty());
+    Ok(Completion {
+        text: content.text,
+        tool_calls,
+        finish,
+        model: sanitize_text(model.unwrap_or(model_asked), MODEL_MAX),
+        usage: usage(value.get("usage")),
+        opaque: content.opaque,
+        cut: None,
+        extra,
+    })
 }
 
-pub(crate) fn read(exchange: &Exchange<'_>) -> Result<Answer, ProviderError> {
-    if !(200..300).contains(&exchange.status) {
-        let facts = Facts::of_body(exchange.status, &String::from_utf8_lossy(exchange.body));
-        return Err(failure(exchange, facts));
-    }
-    let Ok(body) = std::str::from_utf8(exchange.body) else {
-        return Err(garbage(exchange, "not_utf8", "an answer that is not UTF-8"));
-    };
-    let value: Value = serde_json::from_str(body).map_err(|error| not_json(exchange, body, &error))?;
-    if let Some(error) = error_inside(&value) {
-        return Err(failure(exchange, Facts::of_json(error)));
-    }
-    match completion(&value, exchange.model) {
-        Ok(completion) => Ok(Answer {
-            completion,
-            request_id: request_id(exchange.headers),
-            body: body.to_owned(),
-            limits: rate_headers::parse(exchange.headers, exchange.now_unix_ms),
-        }),
-        Err(defect) => Err(garbage(exchange, defect.code, defect.message)),
-    }
+#[derive(Default)]
+struct Content {
+    text: String,
+    refused: bool,
+    opaque: Vec<OtherPart>,
 }
 
-/// An error in an answer of the status 200: at its top, or (`OpenRouter`) in its first choice.
-fn error_inside(value: &Value) -> Option<&Value> {
-    let holds_one = |part: &&Value| match part.get("error") {
-        Some(Value::Object(error)) => !error.is_empty(),
-        Some(Value::String(error)) => !error.is_empty(),
-        _ => false,
-    };
-    // Gemini wraps its errors in a list.
-    let root = value.get(0).unwrap_or(value);
-    Some(root).filter(holds_one).or_else(|| root.pointer("/choices/0").filter(holds_one))
-}
-
-fn failure(exchange: &Exchange<'_>, mut facts: Facts) -> ProviderError {
-    let retry_after = retry_after::parse(exchange.headers, exchange.now_unix_ms)
-        .or_else(|| facts.retry_delay.as_deref().and_then(retry_after::span))
-        .or_else(|| retry_after::in_words(&facts.lower));
-    facts.has_retry_after = retry_after.is_some();
-    let class = classify(&facts);
-    let words = match facts.words.as_str() {
-        "" if exchange.body.is_empty() => "an empty body",
-        "" => "no message",
-        words => words,
-    };
-    let way_out = way_out(class, exchange).map(|hint| format!("; {hint}")).unwrap_or_default();
-    ProviderError {
-        code: facts.codes.first().cloned().unwrap_or_else(|| class.name().to_owned()),
-        retry_after,
-        overflow: overflow_of(class, &facts, exchange.body),
-        ..bare(exchange, class, format!("status {}: {words}{way_out}", exchange.status))
-    }
-}
-
-fn overflow_of(class: ErrorClass, facts: &Facts, body: &[u8]) -> Overflow {
-    match class {
-        ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge => {
-            overflow::parse(&facts.lower, serde_json::from_slice::<Value>(body).ok().as_ref())
-        }
-        ErrorClass::RateLimited
-        | ErrorClass::Overloaded
-        | ErrorClass::Timeout
-        | ErrorClass::Connection
-        | ErrorClass::ServerError
-        | ErrorClass::Garbage
-        | ErrorClass::RequestTooLarge
-        | ErrorClass::BadRequest
-        | ErrorClass::Refused
-        | ErrorClass::Authentication
-        | ErrorClass::Permission
-        | ErrorClass::QuotaExhausted
-        | ErrorClass::ModelUnknown => Overflow::default(),
-    }
-}
-
-fn way_out(class: ErrorClass, exchange: &Exchange<'_>) -> Option<String> {
-    match class {
-        ErrorClass::Authentication => Some("check the API key".to_owned()),
-        ErrorClass::Permission => Some("check what the API key may do".to_owned()),
-        ErrorClass::QuotaExhausted => Some("add credit, or raise the limit at the provider".to_owned()),
-        ErrorClass::ModelUnknown => Some(match exchange.headers.get(LOCATION) {
-            Some(to) => {
-                let to = sanitize_text(&String::from_utf8_lossy(to.as_bytes()), LOCATION_MAX);
-                format!("redirects are not followed, this one leads to {to}: check --base-url")
+fn content(value: Option<&Value>) -> Result<Content, Defect> {
+    let mut content = Content::default();
+    match value {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) => content.text.clone_from(text),
+        Some(Value::Array(parts)) => {
+            for part in parts {
+                content.push(part)?;
             }
-            None => "check --model and --base-url".to_owned(),
-        }),
-        ErrorClass::RateLimited
-        | ErrorClass::Overloaded
-        | ErrorClass::Timeout
-        | ErrorClass::Connection
-        | ErrorClass::ServerError
-        | ErrorClass::Garbage
-        | ErrorClass::ContextOverflow
-        | ErrorClass::BadRequest
-        | ErrorClass::MaxOutputTooLarge
-        | ErrorClass::RequestTooLarge
-        | ErrorClass::Refused => None,
+        }
+        Some(_) => return Err(Defect::wrong_shape()),
+    }
+    Ok(content)
+}
+
+impl Content {
+    fn push(&mut self, part: &Value) -> Result<(), Defect> {
+        let kind = part.get("type").and_then(Value::as_str).ok_or_else(Defect::wrong_shape)?;
+        match kind {
+            "text" | "output_text" => {
+                self.text.push_str(part.get("text").and_then(Value::as_str).ok_or_else(Defect::wrong_shape)?);
+            }
+            "refusal" => self.refused = true,
+            // Mistral's `thinking` is one of these: sent back as it came.
+            other => self.opaque.push(OtherPart { kind: sanitize_text(other, FINISH_MAX), value: part.to_string() }),
+        }
+        Ok(())
     }
 }
 
-fn not_json(exchange: &Exchange<'_>, body: &str, error: &serde_json::Error) -> ProviderError {
-    let start = body.trim_start();
-    if start.is_empty() {
-        garbage(exchange, "empty_body", "an empty body")
-    } else if start.starts_with('<') {
-        garbage(exchange, "not_json", "a page instead of JSON: check --base-url if it stays so")
-    } else if error.is_eof() {
-        garbage(exchange, "cut_off", "JSON that is cut off")
-    } else {
-        garbage(exchange, "not_json", "an answer that is not JSON")
+fn tool_calls(value: Option<&Value>) -> Result<Vec<ToolCall>, Defect> {
+    match value {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(calls)) => calls.iter().enumerate().map(|(nth, call)| tool_call(nth, call)).collect(),
+        Some(_) => Err(Defect::wrong_shape()),
     }
 }
 
-fn garbage(exchange: &Exchange<'_>, code: &str, message: &str) -> ProviderError {
-    ProviderError {
-        code: code.to_owned(),
-        retry_after: retry_after::parse(exchange.headers, exchange.now_unix_ms),
-        ..bare(exchange, ErrorClass::Garbage, format!("status {}, and {message}", exchange.status))
+fn tool_call(nth: usize, call: &Value) -> Result<ToolCall, Defect> {
+    let call = call.as_object().ok_or_else(Defect::wrong_shape)?;
+    let function = call.get("function").and_then(Value::as_object).ok_or_else(Defect::wrong_shape)?;
+    let name =
+        function.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()).ok_or_else(Defect::wrong_shape)?;
+    let arguments = match function.get("arguments") {
+        None | Some(Value::Null) => "{}".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        // Some servers send the object itself.
+        Some(other) => other.to_string(),
+    };
+    let id = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
+    let known = |name: &str| matches!(name, "id" | "type" | "function" | "index");
+    // Gemini's signatures of thoughts (`extra_content`) must be sent back with the call.
+    let extra = call.iter().filter(|(name, _)| !known(name)).map(|(name, value)| pair(name, value)).collect();
+    Ok(ToolCall {
+        id: id.map_or_else(|| format!("call_{nth}"), str::to_owned),
+        name: name.to_owned(),
+        arguments,
+        extra,
+    })
+}
+
+fn finish(reason: Option<&Value>, refused: bool, has_calls: bool) -> Result<String, Defect> {
+    let reason = reason.and_then(Value::as_str).unwrap_or_default();
+    Ok(match reason {
+        // `OpenRouter`: what stands in the content is what was written until then.
+        "error" => return Err(Defect::garbage("finish_error", "an answer that the provider broke off")),
+        _ if refused => "refusal".to_owned(),
+        "length" => "length".to_owned(),
+        "content_filter" => "content-filter".to_owned(),
+        "tool_calls" | "function_call" => "tool-calls".to_owned(),
+        // Several servers say `stop`, or nothing, when they stop for a call.
+        "" | "stop" if has_calls => "tool-calls".to_owned(),
+        "" | "stop" => "stop".to_owned(),
+        other => sanitize_text(other, FINISH_MAX),
+    })
+}
+
+fn usage(value: Option<&Value>) -> Usage {
+    let Some(usage) = value.filter(|usage| usage.is_object()) else {
+        return Usage::default();
+    };
+    let count = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or_default();
+    let top = |name: &str| count(usage.get(name));
+    let detail = |group: &str, name: &str| count(usage.get(group).and_then(|group| group.get(name)));
+    let input_tokens = top("prompt_tokens");
+    // xAI and Gemini leave reasoning out of `completion_tokens`, and count it in the total.
+    let output_tokens = top("completion_tokens").max(top("total_tokens").saturating_sub(input_tokens));
+    Usage {
+        input_tokens,
+        output_tokens,
+        // DeepSeek has a name of its own.
+        cache_read_tokens: detail("prompt_tokens_details", "cached_tokens").max(top("prompt_cache_hit_tokens")),
+        cache_write_tokens: detail("prompt_tokens_details", "cache_write_tokens"),
+        reasoning_tokens: detail("completion_tokens_details", "reasoning_tokens"),
+        extra: pairs(usage, &KEPT_OF_USAGE),
     }
 }
 
-fn bare(exchange: &Exchange<'_>, class: ErrorClass, message: String) -> ProviderError {
-    let kept = &exchange.body[..exchange.body.len().min(BODY_KEPT_MAX)];
-    ProviderError {
-        status: Some(exchange.status),
-        request_id: request_id(exchange.headers),
-        body: String::from_utf8_lossy(kept).into_owned(),
-        should_retry: should_retry(exchange.headers),
-        limits: Box::new(rate_headers::parse(exchange.headers, exchange.now_unix_ms)),
-        ..ProviderError::new(class, message)
-    }
-}
-
-/// `OpenAI`'s word on whether the same request is worth another try.
-fn should_retry(headers: &HeaderMap) -> Option<bool> {
-    match headers.get("x-should-retry")?.to_str().ok()? {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => None,
-    }
-}
-
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let value = ["x-request-id", "request-id", "apim-request-id"].iter().find_map(|name| headers.get(*name))?;
-    Some(sanitize_text(value.to_str().ok()?, REQUEST_ID_MAX))
+fn no_choices() -> Defect {
+    Defect::garbage("no_choices", "an answer without choices")
 }

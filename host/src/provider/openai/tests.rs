@@ -1,25 +1,18 @@
-//! The mapping of requests and answers, and the promises about keys and addresses.
+//! The mapping of requests and answers.
 
 use super::*;
-use crate::clock::SimulatedClock;
 use crate::domain::{
-    JsonSchema, Media, MediaSource, Message, OtherPart, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall,
-    ToolChoice, ToolResult,
+    ErrorClass, JsonSchema, Media, MediaSource, Message, OtherPart, Pair, Part, Request, ResponseFormat, Speaker, Tool,
+    ToolCall, ToolChoice, ToolResult,
 };
+use crate::provider::Answer;
+use crate::provider::exchange::{Exchange, read};
+use crate::provider::testing::{call, json_value, message, pair, request, text};
 use proptest::prelude::*;
-use serde_json::{Value, json};
-
-fn pair(name: &str, value: &str) -> Pair {
-    Pair { name: name.to_owned(), value: value.to_owned() }
-}
-
-fn message(speaker: Speaker, parts: Vec<Part>) -> Message {
-    Message { speaker, parts, cache: false, extra: vec![] }
-}
-
-fn text(text: &str) -> Part {
-    Part::Text(text.to_owned())
-}
+use request::encode;
+use reqwest::header::{HeaderMap, HeaderValue};
+use serde_json::json;
+use std::sync::Arc;
 
 fn media(mime_type: &str, source: MediaSource, extra: Vec<Pair>) -> Part {
     Part::Media(Media { mime_type: mime_type.to_owned(), source, extra })
@@ -27,27 +20,6 @@ fn media(mime_type: &str, source: MediaSource, extra: Vec<Pair>) -> Part {
 
 fn bytes(bytes: &[u8]) -> MediaSource {
     MediaSource::Bytes(bytes.into())
-}
-
-fn request(messages: Vec<Message>) -> Request {
-    Request {
-        role: "default".to_owned(),
-        messages,
-        tools: vec![],
-        tool_choice: None,
-        format: ResponseFormat::Text,
-        max_output_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: vec![],
-        seed: None,
-        on_overflow: None,
-        extra: vec![],
-    }
-}
-
-fn call(request: Request) -> Call {
-    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]) }
 }
 
 fn encoded(request: Request) -> Value {
@@ -67,7 +39,8 @@ fn refused(request: Request) -> String {
 fn answer(body: &str) -> Result<Answer, ProviderError> {
     let mut headers = HeaderMap::new();
     headers.insert("x-request-id", HeaderValue::from_static("req-1"));
-    read(&Exchange { status: 200, headers: &headers, body: body.as_bytes(), now_unix_ms: 0, model: "asked" })
+    let exchange = Exchange { status: 200, headers: &headers, body: body.as_bytes(), now_unix_ms: 0, model: "asked" };
+    read(&exchange, &OpenAi::local())
 }
 
 fn completion(choice: &Value) -> crate::domain::Completion {
@@ -116,6 +89,25 @@ fn parameters_go_where_they_belong() {
         "top_k": 5,
     });
     assert_eq!(body, expected);
+}
+
+#[test]
+fn what_the_operator_sets_wins() {
+    let request = Request {
+        temperature: Some(0.5),
+        max_output_tokens: Some(7),
+        extra: vec![pair("top_k", "5"), pair("min_p", "1")],
+        ..request(vec![])
+    };
+    let parameters = [pair("top_k", "9"), pair("temperature", "1"), pair("max_completion_tokens", "99")];
+    let call = Call { parameters: Arc::new(parameters), ..call(request) };
+    let body: Value = serde_json::from_slice(&encode(&call, LimitField::MaxTokens).unwrap()).unwrap();
+    let expected = json!({
+        "model": "m", "messages": [], "top_k": 9, "temperature": 1, "max_completion_tokens": 99, "min_p": 1,
+    });
+    assert_eq!(body, expected);
+    let call = Call { parameters: Arc::new([pair("stream", "true")]), ..call };
+    assert!(encode(&call, LimitField::MaxTokens).unwrap_err().message.contains("leave it out of the parameters"));
 }
 
 #[test]
@@ -295,90 +287,9 @@ fn tool_calls_are_read_even_if_the_server_says_stop() {
     assert_eq!((second.id.as_str(), second.arguments.as_str()), ("call_1", "{\"y\":2}"));
 }
 
-fn client(base_url: &str, key: &str) -> Result<OpenAi, ProviderSettingsError> {
-    let key = Some(ApiKey::new(key.to_owned()));
-    OpenAi::new(base_url, key, Duration::from_secs(1), Arc::new(SimulatedClock::default()))
-}
-
-#[test]
-fn addresses_are_taken_with_and_without_a_slash_and_with_a_query() {
-    for (base_url, url, shown) in [
-        ("http://h/v1", "http://h/v1/chat/completions", "openai at http://h/v1"),
-        ("http://h/v1/", "http://h/v1/chat/completions", "openai at http://h/v1"),
-        ("http://h", "http://h/chat/completions", "openai at http://h"),
-        ("https://h/x?api-version=1", "https://h/x/chat/completions?api-version=1", "openai at https://h/x"),
-    ] {
-        let client = client(base_url, "k").unwrap();
-        assert_eq!((client.endpoint.as_str(), client.describe().as_str()), (url, shown));
-    }
-}
-
-#[test]
-fn addresses_that_cannot_work_or_hold_a_secret_are_refused() {
-    for base_url in ["", "h/v1", "ftp://h", "http://h/v1/chat/completions"] {
-        assert!(client(base_url, "k").is_err(), "{base_url}");
-    }
-    let error = client("http://user:hunter2@h/v1", "k").unwrap_err().to_string();
-    assert!(!error.contains("hunter2") && error.contains("API key"), "{error}");
-}
-
-#[test]
-fn the_key_shows_neither_in_debug_nor_in_errors() {
-    let client = client("http://h/v1", "sk-secret-1").unwrap();
-    assert!(!format!("{client:?} {:?}", client.authorization).contains("secret"));
-    let echo = br#"{"error":{"message":"wrong key sk-secret-1","code":"sk-secret-1"}}"#;
-    let error = client.read(401, &HeaderMap::new(), echo, "m").unwrap_err();
-    assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
-    assert_eq!(error.message, "status 401: wrong key [key]; check the API key");
-}
-
-#[test]
-fn a_key_that_is_no_header_is_refused_without_being_shown() {
-    for key in ["sk-secret\n", "sk secret", "sk-sécret", ""] {
-        let error = client("http://h/v1", key).unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("sk"), "{error}");
-    }
-}
-
-fn json_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<u32>().prop_map(Value::from),
-        prop_oneof![Just(""), Just("stop"), Just("text"), Just("tool_calls"), Just("refusal"), Just("x")]
-            .prop_map(Value::from),
-    ];
-    let name = prop::sample::select(vec![
-        "choices",
-        "message",
-        "content",
-        "error",
-        "finish_reason",
-        "tool_calls",
-        "function",
-        "name",
-        "arguments",
-        "refusal",
-        "type",
-        "text",
-        "usage",
-        "prompt_tokens",
-        "code",
-        "details",
-        "id",
-        "model",
-    ]);
-    leaf.prop_recursive(6, 64, 5, move |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-            prop::collection::vec((name.clone(), inner), 0..5)
-                .prop_map(|pairs| Value::Object(pairs.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())),
-        ]
-    })
-}
-
 fn check_arbitrary(status: u16, body: &[u8]) {
-    let result = read(&Exchange { status, headers: &HeaderMap::new(), body, now_unix_ms: 0, model: "m" });
+    let result =
+        read(&Exchange { status, headers: &HeaderMap::new(), body, now_unix_ms: 0, model: "m" }, &OpenAi::local());
     if let Ok(Answer { completion, .. }) = result {
         assert!((200..300).contains(&status));
         let excused = ["length", "content-filter", "refusal"].contains(&completion.finish.as_str());

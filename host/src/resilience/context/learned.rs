@@ -50,7 +50,7 @@ impl LearnedWindow {
 }
 
 fn shrink(used: Window, told: Overflow, input: u64, output: u64) -> Option<Window> {
-    if let (Some(most), None, None) = (told.output, told.limit, told.input)
+    if let Some(most) = told.output_limit
         && used.max_output.is_none_or(|known| most < known)
         && most < output
         && most > 0
@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn told(limit: Option<u64>, input: Option<u64>, output: Option<u64>) -> Overflow {
-        Overflow { limit, input, output }
+        Overflow { limit, input, output: None, output_limit: output }
     }
 
     #[test]

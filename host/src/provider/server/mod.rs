@@ -1,19 +1,21 @@
 //! The mock provider behind real HTTP: for tests, for trying a plugin out, and as a yardstick for benchmarks.
 //!
-//! Speaks `OpenAI`'s chat completions. Everything but the transport is the mock's.
+//! Speaks every protocol that the host speaks, each at its own address. Everything but the transport is the mock's.
 
-use super::mock::{Caller, Core, End, Fault, Faults, Reply};
+mod door;
+
+use super::mock::{Arrival, Caller, Core, End, Fault, Faults, Moment, Reply, Wire};
 use crate::clock::{Clock, SystemClock};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
+use door::Door;
 use futures_util::{StreamExt, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::future::Future;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,19 +62,8 @@ pub async fn serve(
         clock: SystemClock::new(),
         stopping: stopping.clone(),
     });
-    let router = Router::new()
-        .route("/v1/chat/completions", post(complete))
-        .route("/chat/completions", post(complete))
-        .route("/v1/models", get(models))
-        .route("/models", get(models))
-        .route("/health", get(health))
-        .fallback(unknown)
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .with_state(mock);
-    let listener = listener.tap_io(|connection| {
-        // Best effort: without it, small answers wait for their turn.
-        let _ = connection.set_nodelay(true);
-    });
+    let router = router().layer(DefaultBodyLimit::max(BODY_MAX)).with_state(Arc::clone(&mock));
+    let listener = Door { listener, mock };
     let signal = stopping.clone();
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         shutdown.await;
@@ -84,10 +75,52 @@ pub async fn serve(
     }
 }
 
-async fn complete(State(mock): State<Arc<Mock>>, headers: HeaderMap, body: Bytes) -> Response {
-    let reply = mock.core.receive(&body, caller(&headers));
+fn router() -> Router<Arc<Mock>> {
+    Router::new()
+        .route("/v1/chat/completions", post(chat))
+        .route("/chat/completions", post(chat))
+        // Azure's.
+        .route("/openai/v1/chat/completions", post(chat))
+        .route("/openai/deployments/{name}/chat/completions", post(chat))
+        .route("/v1/messages", post(messages))
+        .route("/messages", post(messages))
+        .route("/v1/models", get(models))
+        .route("/models", get(models))
+        .route("/v1/models/{name}", get(model).post(generate))
+        .route("/models/{name}", get(model).post(generate))
+        .route("/v1beta/models/{name}", get(model).post(generate))
+        .route("/health", get(health))
+        .fallback(unknown)
+}
+
+async fn chat(State(mock): State<Arc<Mock>>, headers: HeaderMap, body: Bytes) -> Response {
+    answer(&mock, Wire::OpenAi, None, &headers, body).await
+}
+
+async fn messages(State(mock): State<Arc<Mock>>, headers: HeaderMap, body: Bytes) -> Response {
+    answer(&mock, Wire::Anthropic, None, &headers, body).await
+}
+
+/// Here the address holds the model and what it is to do.
+async fn generate(
+    State(mock): State<Arc<Mock>>,
+    Path(name): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match name.strip_suffix(":generateContent") {
+        Some(model) => answer(&mock, Wire::Gemini, Some(model), &headers, body).await,
+        None => unknown(method, uri).await,
+    }
+}
+
+async fn answer(mock: &Mock, wire: Wire, model: Option<&str>, headers: &HeaderMap, body: Bytes) -> Response {
+    let moment = Moment { at: mock.clock.monotonic(), unix_ms: mock.clock.unix_ms() };
+    let reply = mock.core.receive(Arrival { wire, caller: caller(headers), body: &body, model, moment });
     drop(body);
-    mock.log(&reply);
+    mock.log(wire, &reply);
     if !reply.wait.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(reply.wait) => {}
@@ -109,6 +142,8 @@ async fn complete(State(mock): State<Arc<Mock>>, headers: HeaderMap, body: Bytes
             });
             (status, headers, Body::from_stream(half.chain(broken))).into_response()
         }
+        // The connection breaks when this is written to it.
+        End::Closed => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
@@ -116,19 +151,23 @@ async fn models(State(mock): State<Arc<Mock>>, headers: HeaderMap) -> Response {
     if !mock.core.admits(caller(&headers)) {
         return error(StatusCode::UNAUTHORIZED, "Incorrect API key provided.");
     }
-    let names: Vec<&str> = match mock.core.models() {
+    let names: Vec<&str> = match mock.core.faults().models() {
         [] => vec!["mock"],
         names => names.iter().map(String::as_str).collect(),
     };
-    let model = |id: &&str| match mock.core.context_tokens() {
-        // As vLLM tells it.
-        Some(tokens) => {
-            json!({"id": id, "object": "model", "created": 0, "owned_by": "mock", "max_model_len": tokens})
-        }
-        None => json!({"id": id, "object": "model", "created": 0, "owned_by": "mock"}),
-    };
-    let list = json!({"object": "list", "data": names.iter().map(model).collect::<Vec<_>>()});
-    page(StatusCode::OK, list.to_string())
+    let list: Vec<_> = names.into_iter().map(|name| mock.facts(name)).collect();
+    page(StatusCode::OK, json!({"object": "list", "data": list}).to_string())
+}
+
+async fn model(State(mock): State<Arc<Mock>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let names = mock.core.faults().models();
+    if !mock.core.admits(caller(&headers)) {
+        error(StatusCode::UNAUTHORIZED, "Incorrect API key provided.")
+    } else if names.is_empty() || names.contains(&name) {
+        page(StatusCode::OK, mock.facts(&name).to_string())
+    } else {
+        error(StatusCode::NOT_FOUND, &format!("The model `{name}` does not exist."))
+    }
 }
 
 async fn health() -> Response {
@@ -147,18 +186,43 @@ fn page(status: StatusCode, body: String) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
+/// The key, in whichever header a protocol has it.
 fn caller(headers: &HeaderMap) -> Caller<'_> {
-    Caller::Http { authorization: headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) }
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = || text(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    Caller::Http { key: ["x-api-key", "x-goog-api-key", "api-key"].into_iter().find_map(text).or_else(bearer) }
 }
 
 impl Mock {
+    fn is_down(&self) -> bool {
+        self.core.is_down(self.clock.monotonic())
+    }
+
+    /// What is told of a model, in the words of vLLM, Anthropic and Google at once.
+    fn facts(&self, name: &str) -> Value {
+        let (context, output) = (self.core.faults().context_tokens(), self.core.faults().max_output());
+        let mut facts = json!({"id": name, "object": "model", "type": "model", "created": 0, "owned_by": "mock"});
+        for (names, number) in [
+            (["max_model_len", "max_input_tokens", "inputTokenLimit"], context),
+            (["max_completion_tokens", "max_tokens", "outputTokenLimit"], output),
+        ] {
+            if let Some(number) = number {
+                for name in names {
+                    facts[name] = number.into();
+                }
+            }
+        }
+        facts
+    }
+
     /// A log that cannot be written is said once a line, and stops nobody.
-    fn log(&self, reply: &Reply) {
+    fn log(&self, wire: Wire, reply: &Reply) {
         let Some(log) = &self.log else { return };
         let line = json!({
             "n": reply.n,
             "t_ms": self.clock.unix_ms(),
             "digest": reply.digest.map(|digest| digest.to_string()),
+            "wire": wire.name(),
             "model": reply.model,
             "fault": reply.fault.map(Fault::name),
             "status": reply.status,

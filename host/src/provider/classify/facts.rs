@@ -3,28 +3,34 @@
 //! Knows shapes, not meanings.
 
 use crate::domain::sanitize_text;
+use crate::provider::{Overflow, overflow, retry_after};
 use serde_json::Value;
+use std::time::Duration;
 
 /// What is kept of a provider's words, in bytes.
 const WORDS_MAX: usize = 497;
 const CODE_MAX: usize = 80;
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(in crate::provider) struct Facts {
     /// None: the error stands in an answer whose status says success.
-    pub(super) status: Option<u16>,
+    pub(in crate::provider) status: Option<u16>,
     /// The error's own codes in lower case, the most telling first.
-    pub(super) codes: Vec<String>,
+    pub(in crate::provider) codes: Vec<String>,
     /// Whether the first of `codes` was given as a code, rather than as a type.
     pub(super) has_code: bool,
     /// One line, bounded, without control characters.
-    pub(super) words: String,
+    pub(in crate::provider) words: String,
     /// `words` in lower case.
     pub(super) lower: String,
     pub(super) mark: Option<Mark>,
-    pub(super) has_retry_after: bool,
-    /// Gemini's `retryDelay`, such as `36s`.
-    pub(super) retry_delay: Option<String>,
+    /// The field of the request that is complained of.
+    pub(super) param: Option<String>,
+    pub(in crate::provider) overflow: Overflow,
+    /// The wait that the body asks for.
+    pub(in crate::provider) wait: Option<Duration>,
+    /// Whether a header asks for a wait.
+    pub(in crate::provider) has_retry_after: bool,
 }
 
 /// What stands in an error beside codes and prose.
@@ -38,7 +44,7 @@ pub(super) enum Mark {
 
 impl Facts {
     /// Reads the body of a failure, whatever it is.
-    pub(super) fn of_body(status: u16, body: &str) -> Self {
+    pub(in crate::provider) fn of_body(status: u16, body: &str) -> Self {
         let mut facts = match serde_json::from_str::<Value>(body) {
             Ok(value) => Self::of_json(&value),
             Err(_) => Self::of_words(plain_words(body)),
@@ -48,7 +54,7 @@ impl Facts {
     }
 
     /// Reads an error object, or whatever holds one.
-    pub(super) fn of_json(value: &Value) -> Self {
+    pub(in crate::provider) fn of_json(value: &Value) -> Self {
         // Gemini wraps the whole in a list.
         let root = value.get(0).unwrap_or(value);
         let error = root.get("error").unwrap_or(root);
@@ -60,18 +66,28 @@ impl Facts {
             error.pointer("/metadata/error_type"),
         ];
         facts.codes.extend(own.into_iter().flatten().filter_map(code));
+        // Google's `ErrorInfo`.
+        let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
+        facts.codes.extend(details.filter_map(|detail| code(detail.get("reason")?)));
         facts.has_code = !facts.codes.is_empty();
         facts.codes.extend([error.get("status"), error.get("type")].into_iter().flatten().filter_map(code));
         facts.status = error.get("code").and_then(status);
         facts.mark = mark(error);
-        facts.retry_delay = retry_delay(error);
+        facts.param = error.get("param").and_then(Value::as_str).map(str::to_lowercase);
+        if let Some(overflow) = overflow_fields(error) {
+            facts.overflow = overflow;
+        }
+        if let Some(wait) = retry_delay(error) {
+            facts.wait = Some(wait);
+        }
         facts
     }
 
     fn of_words(words: &str) -> Self {
         let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
         let words = sanitize_text(&line, WORDS_MAX);
-        Self { lower: words.to_lowercase(), words, ..Self::default() }
+        let lower = words.to_lowercase();
+        Self { overflow: overflow::parse(&lower), wait: retry_after::of_prose(&lower), lower, words, ..Self::default() }
     }
 
     /// The number behind a word, as in `Limit 30000, Requested 31538` or `limit: 0`.
@@ -84,17 +100,25 @@ impl Facts {
     }
 }
 
-fn retry_delay(error: &Value) -> Option<String> {
-    let details = error.get("details")?.as_array()?;
-    details.iter().find_map(|detail| Some(detail.get("retryDelay")?.as_str()?.to_owned()))
-}
-
 fn mark(error: &Value) -> Option<Mark> {
     if error.pointer("/metadata/flagged_input").is_some() {
         return Some(Mark::Moderated);
     }
     let daily = error.get("details").is_some_and(|details| details.to_string().contains("PerDay"));
     daily.then_some(Mark::DailyQuota)
+}
+
+/// llama.cpp's.
+fn overflow_fields(error: &Value) -> Option<Overflow> {
+    let number = |name: &str| error.get(name).and_then(Value::as_u64).filter(|number| *number > 0);
+    let (input, limit) = (number("n_prompt_tokens"), number("n_ctx"));
+    (input.is_some() || limit.is_some()).then_some(Overflow { limit, input, ..Overflow::default() })
+}
+
+/// Gemini's `RetryInfo`.
+fn retry_delay(error: &Value) -> Option<Duration> {
+    let details = error.get("details")?.as_array()?;
+    details.iter().find_map(|detail| retry_after::of_text(detail.get("retryDelay")?.as_str()?))
 }
 
 /// Codes in the shape of a number repeat the status: they are none.

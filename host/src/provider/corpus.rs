@@ -1,7 +1,8 @@
 //! Failures in the shapes in which providers send them, and what each of them is: from references, SDKs, reports and
 //! servers run by hand. A failure that was misread ends here as a new line.
 
-use super::{Exchange, read};
+use super::exchange::{Exchange, read};
+use super::openai::OpenAi;
 use crate::domain::ErrorClass::{self, *};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -476,7 +477,8 @@ fn read_recorded(recorded: &Recorded) -> crate::provider::ProviderError {
     let headers: HeaderMap =
         pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
     let body = recorded.body.as_bytes();
-    read(&Exchange { status: recorded.status, headers: &headers, body, now_unix_ms: 0, model: "m" }).unwrap_err()
+    let exchange = Exchange { status: recorded.status, headers: &headers, body, now_unix_ms: 0, model: "m" };
+    read(&exchange, &OpenAi::local()).unwrap_err()
 }
 
 #[test]

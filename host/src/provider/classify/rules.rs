@@ -1,6 +1,7 @@
 //! What providers' codes and phrases mean: data, without logic.
 //!
-//! A provider with habits of its own gets rules of its own beside `COMMON`. Codes are compared whole, phrases are looked
+//! `COMMON` holds for every protocol, since gateways hand one provider's errors on in another's shape. What means
+//! something in one protocol only stands in that protocol's rules, which come first. Codes are compared whole, phrases are looked
 //! for in the message in lower case. `corpus.rs` holds a body for most of them.
 
 use crate::domain::ErrorClass;
@@ -15,6 +16,9 @@ pub(super) struct Rules {
     pub(super) rejections: &'static [(&'static str, ErrorClass)],
     /// For 5xx.
     pub(super) overload: &'static [&'static str],
+    /// The fields that bound the answer, in lower case, and what is said of one that is too large.
+    pub(super) output_bounds: &'static [&'static str],
+    pub(super) too_large: &'static [&'static str],
     /// What tells a limit by the minute from a quota that is used up.
     pub(super) short_windows: &'static [&'static str],
     /// Codes that are there and say nothing.
@@ -26,12 +30,68 @@ use ErrorClass::{
     QuotaExhausted, RateLimited, Refused, RequestTooLarge, ServerError, Timeout,
 };
 
-pub(super) const COMMON: Rules = Rules {
+/// The rules of one protocol, those that are its own first.
+pub(in crate::provider) struct Profile(&'static [&'static Rules]);
+
+impl Profile {
+    /// One table of all rules.
+    pub(super) fn all<T>(&self, table: fn(&Rules) -> &'static [T]) -> impl Iterator<Item = &'static T> {
+        self.0.iter().flat_map(move |rules| table(rules))
+    }
+
+    pub(super) fn any<T: 'static>(&self, table: fn(&Rules) -> &'static [T], holds: impl Fn(&T) -> bool) -> bool {
+        self.all(table).any(holds)
+    }
+}
+
+pub(in crate::provider) const OPENAI: Profile = Profile(&[&COMMON]);
+pub(in crate::provider) const ANTHROPIC: Profile = Profile(&[&ANTHROPIC_RULES, &COMMON]);
+pub(in crate::provider) const GEMINI: Profile = Profile(&[&GEMINI_RULES, &COMMON]);
+
+const NONE: Rules = Rules {
+    codes: &[],
+    weak_codes: &[],
+    rejections: &[],
+    overload: &[],
+    output_bounds: &[],
+    too_large: &[],
+    short_windows: &[],
+    empty_codes: &[],
+};
+
+const ANTHROPIC_RULES: Rules = Rules {
+    rejections: &[
+        // Both are BadRequest by their type, and mean the same as a code elsewhere.
+        ("you have reached your specified api usage limits", QuotaExhausted),
+        ("output blocked by content filtering policy", Refused),
+    ],
+    ..NONE
+};
+
+const GEMINI_RULES: Rules = Rules {
+    codes: &[
+        ("api_key_invalid", Authentication),
+        ("api_key_expired", Authentication),
+        ("access_token_expired", Authentication),
+        ("billing_disabled", QuotaExhausted),
+    ],
+    // A precondition that failed is the project's: its country, its billing.
+    weak_codes: &[("failed_precondition", Permission)],
+    rejections: &[
+        ("api key not valid", Authentication),
+        ("api key expired", Authentication),
+        ("api key not found", Authentication),
+        ("location is not supported", Permission),
+        ("free tier is not available", Permission),
+    ],
+    ..NONE
+};
+
+const COMMON: Rules = Rules {
     codes: &[
         ("context_length_exceeded", ContextOverflow),
         ("exceed_context_size_error", ContextOverflow),
         ("context_window_exceeded", ContextOverflow),
-        ("request_too_large", RequestTooLarge),
         ("insufficient_quota", QuotaExhausted),
         ("billing_hard_limit_reached", QuotaExhausted),
         ("billing_not_active", QuotaExhausted),
@@ -56,6 +116,7 @@ pub(super) const COMMON: Rules = Rules {
         ("invalid_api_key", Authentication),
         ("account_deactivated", Authentication),
         ("no_db_connection", Authentication),
+        ("request_too_large", RequestTooLarge),
         ("overloaded_error", Overloaded),
         ("engine_overloaded_error", Overloaded),
     ],
@@ -82,10 +143,12 @@ pub(super) const COMMON: Rules = Rules {
         ("internal_server_error", ServerError),
     ],
     rejections: &[
-        ("exceed context limit:", MaxOutputTooLarge),
-        ("max_tokens is too large", MaxOutputTooLarge),
+        ("`max_tokens` exceed context limit", MaxOutputTooLarge),
+        ("maximum allowed number of output tokens", MaxOutputTooLarge),
         ("cannot be greater than max_model_len", MaxOutputTooLarge),
-        ("> the maximum allowed number of output tokens", MaxOutputTooLarge),
+        ("'max_completion_tokens' is too large", MaxOutputTooLarge),
+        ("max_tokens is too large", MaxOutputTooLarge),
+        ("maxoutputtokens value of", MaxOutputTooLarge),
         ("maximum context length", ContextOverflow),
         ("exceeds the context window", ContextOverflow),
         ("exceed context limit", ContextOverflow),
@@ -112,6 +175,8 @@ pub(super) const COMMON: Rules = Rules {
         ("invalid model name", ModelUnknown),
     ],
     overload: &["overloaded", "slow down", "slow_down", "at capacity", "out of capacity", "no capacity"],
+    output_bounds: &["max_tokens", "max_completion_tokens", "max_output_tokens"],
+    too_large: &["too large", "at most", "greater than", "exceed", "maximum"],
     short_windows: &["per minute", "per second", "/min", "perminute", "rpm", "tpm"],
     empty_codes: &["invalid_request_error", "bad_request", "badrequesterror", "invalid_argument", "unknown_error"],
 };

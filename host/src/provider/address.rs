@@ -1,0 +1,46 @@
+//! Base URLs: which can work, and what may be shown of them.
+
+use super::ProviderSettingsError;
+use reqwest::Url;
+
+/// What ends an address of a request rather than a base URL.
+const ENDPOINTS: [&str; 3] = ["/chat/completions", "/messages", ":generateContent"];
+
+/// Up to and including the version. A query is kept, but not shown.
+pub(super) fn base(text: &str) -> Result<Url, ProviderSettingsError> {
+    let bad = |reason: &str| bad(text, reason);
+    let mut url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad("it must begin with http:// or https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("a name or password in it would be shown: give the API key instead"));
+    }
+    if let Some(end) = ENDPOINTS.iter().find(|end| url.path().trim_end_matches('/').ends_with(**end)) {
+        return Err(bad(&format!("leave out {end}")));
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// The error of a base URL, without the password that stands before its last @.
+pub(super) fn bad(text: &str, reason: &str) -> ProviderSettingsError {
+    ProviderSettingsError::BadBaseUrl {
+        url: text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, rest)| format!("…@{rest}")),
+        reason: reason.to_owned(),
+    }
+}
+
+/// What may be shown.
+pub(super) fn shown(base: &Url) -> String {
+    let mut shown = base.clone();
+    shown.set_query(None);
+    shown.as_str().trim_end_matches('/').to_owned()
+}
+
+/// What runs on this machine is never asked for through the environment's proxy.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}

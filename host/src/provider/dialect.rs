@@ -1,0 +1,120 @@
+//! What one wire protocol is, as far as HTTP is concerned: addresses, headers, bodies.
+//!
+//! A dialect is pure: it never sends anything, and knows neither keys nor clocks. `http` sends, `exchange` reads.
+
+use super::classify::Profile;
+use super::json::NotJson;
+use super::{Call, ModelFacts, ProviderError};
+use crate::domain::{Completion, ErrorClass, Pair};
+use reqwest::Url;
+use reqwest::header::HeaderName;
+use serde_json::Value;
+
+pub(super) trait Dialect: Send + Sync {
+    fn profile(&self) -> &'static Profile;
+
+    /// Where a model is asked.
+    fn address(&self, base: &Url, model: &str) -> Url;
+
+    /// The headers that carry a key.
+    fn key_headers(&self, key: &str) -> Vec<(HeaderName, String)>;
+
+    /// Beside the key's.
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The body to send. The error is of the class `BadRequest`: nothing has been sent.
+    fn encode(&self, call: &Call) -> Result<Vec<u8>, ProviderError>;
+
+    /// Reads an answer whose status says success, and which holds no error.
+    fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect>;
+
+    /// The provider's name for the exchange, where it stands in the answer rather than in a header.
+    fn exchange_id<'a>(&self, _answer: &'a Value) -> Option<&'a str> {
+        None
+    }
+
+    /// Where something is said of a model; `None`: nowhere.
+    fn model_address(&self, base: &Url, model: &str) -> Option<Url>;
+
+    fn model_facts(&self, answer: &Value, model: &str) -> ModelFacts;
+}
+
+/// Why a JSON is no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Defect {
+    pub(super) class: ErrorClass,
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+impl Defect {
+    pub(super) fn garbage(code: &str, message: &str) -> Self {
+        Self { class: ErrorClass::Garbage, code: code.to_owned(), message: message.to_owned() }
+    }
+
+    pub(super) fn wrong_shape() -> Self {
+        Self::garbage("wrong_shape", "an answer of an unknown shape")
+    }
+
+    pub(super) fn empty() -> Self {
+        Self::garbage("empty_answer", "an answer without content")
+    }
+}
+
+/// Why a request cannot be said on a wire.
+#[derive(Debug)]
+pub(super) struct BadRequest(pub(super) String);
+
+impl From<NotJson> for BadRequest {
+    fn from(error: NotJson) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<BadRequest> for ProviderError {
+    fn from(BadRequest(message): BadRequest) -> Self {
+        Self::new(ErrorClass::BadRequest, message)
+    }
+}
+
+/// Fields that decide how the answer comes, which is not a plugin's business. The layer above denies them; here it is
+/// made sure.
+pub(super) fn check_reserved(call: &Call, reserved: &[&str]) -> Result<(), BadRequest> {
+    let is_reserved = |pair: &&Pair| reserved.contains(&pair.name.as_str());
+    if let Some(pair) = call.request.extra.iter().find(is_reserved) {
+        return Err(BadRequest(format!("the field `{}` belongs to the host: leave it out of `extra`", pair.name)));
+    }
+    match call.parameters.iter().find(is_reserved) {
+        None => Ok(()),
+        Some(pair) => {
+            Err(BadRequest(format!("the field `{}` belongs to the host: leave it out of the parameters", pair.name)))
+        }
+    }
+}
+
+/// The bytes of a body.
+pub(super) fn to_bytes(body: &impl serde::Serialize) -> Result<Vec<u8>, ProviderError> {
+    serde_json::to_vec(body)
+        .map_err(|error| ProviderError::new(ErrorClass::BadRequest, format!("cannot be written as JSON: {error}")))
+}
+
+/// What stands in an object under these names, kept as it is.
+pub(super) fn pairs(object: &Value, names: &[&str]) -> Vec<Pair> {
+    let present = |name: &&str| object.get(*name).filter(|value| !value.is_null()).map(|value| pair(name, value));
+    names.iter().filter_map(present).collect()
+}
+
+pub(super) fn pair(name: &str, value: &Value) -> Pair {
+    Pair { name: name.to_owned(), value: value.to_string() }
+}
+
+/// An address with more segments; its query stays.
+pub(super) fn extended(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}

@@ -1,0 +1,296 @@
+//! One endpoint over HTTP, whatever is spoken there.
+//!
+//! Sends one request and reads one answer. Nothing is streamed, no redirect is followed, and the key goes into the
+//! headers of its dialect and nowhere else. A key that is refused is read again from where it comes from, and if it is
+//! another one by now, the request is sent a second time: the server has looked at nothing but the first key.
+
+use super::dialect::Dialect;
+use super::exchange::{Exchange, failure_of, read};
+use super::key::{ApiKey, Current, Keys};
+use super::{Answer, Call, HttpSettings, ModelFacts, Provider, ProviderError, ProviderSettingsError, address};
+use crate::clock::Clock;
+use crate::domain::{ErrorClass, sanitize_text};
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, Method, Proxy, Response, Url};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The largest body that is read.
+const BODY_MAX: usize = 32 * 1024 * 1024;
+/// uvicorn, and with it vLLM, closes an idle connection after 5 s, as does llama.cpp: one that is reused at that
+/// moment is reset. Under load connections are not idle that long.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+/// Notices a peer that is gone without a word, while an answer may take minutes.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// For a question about a model, which no run waits long for.
+const MODEL_TIME_MAX: Duration = Duration::from_secs(10);
+/// Shorter secrets are not looked for in what is shown: they would be found in words.
+const KEY_BYTES_SEARCHED_MIN: usize = 4;
+const HEADER_BYTES_SEARCHED_MIN: usize = 16;
+const USER_AGENT: &str = concat!("sandmill/", env!("CARGO_PKG_VERSION"));
+
+/// One endpoint, and the connections to it.
+pub(super) struct HttpProvider {
+    name: String,
+    client: Client,
+    base: Url,
+    dialect: Box<dyn Dialect>,
+    /// Set by the operator; they win over the dialect's.
+    headers: HeaderMap,
+    keys: Arc<Keys>,
+    clock: Arc<dyn Clock>,
+}
+
+/// An HTTP answer as it came.
+struct Received {
+    status: u16,
+    headers: HeaderMap,
+    body: BytesMut,
+}
+
+impl HttpProvider {
+    /// Reads the key, which blocks.
+    pub(super) fn new(
+        settings: HttpSettings,
+        base: Url,
+        dialect: Box<dyn Dialect>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ProviderSettingsError> {
+        let client = client(&settings, &base)?;
+        let headers = settings.headers.iter().map(|(name, value)| header(name, value));
+        Ok(Self {
+            client,
+            headers: headers.collect::<Result<_, _>>()?,
+            keys: Arc::new(Keys::read(settings.key)?),
+            name: settings.name,
+            base,
+            dialect,
+            clock,
+        })
+    }
+
+    /// Sends once, or twice if the key was refused and there is a newer one.
+    async fn exchange(&self, method: Method, url: Url, body: Bytes) -> Result<(Received, Current), ProviderError> {
+        let key = self.keys.current();
+        let received = self.send(method.clone(), url.clone(), body.clone(), &key).await?;
+        if received.status == 401
+            && let Some(newer) = self.keys.newer_than(key.clone()).await
+        {
+            return Ok((self.send(method, url, body, &newer).await?, newer));
+        }
+        Ok((received, key))
+    }
+
+    async fn send(&self, method: Method, url: Url, body: Bytes, key: &Current) -> Result<Received, ProviderError> {
+        let mut request = self.client.request(method, url).headers(self.headers_with(key)?);
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        let mut response = request.send().await.map_err(broken)?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let (body, end) = receive(&mut response).await;
+        match end {
+            Err(error) if (200..300).contains(&status) => Err(ProviderError { status: Some(status), ..error }),
+            // The status of a failure says more than that its body broke off.
+            Ok(()) | Err(_) => Ok(Received { status, headers, body }),
+        }
+    }
+
+    fn headers_with(&self, key: &Current) -> Result<HeaderMap, ProviderError> {
+        let json = HeaderValue::from_static("application/json");
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
+        for (name, value) in self.dialect.headers() {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        for (name, value) in key.key.iter().flat_map(|key| self.dialect.key_headers(key.reveal())) {
+            let unsendable = |_| ProviderError::new(ErrorClass::Authentication, "the API key cannot be sent");
+            let mut value = HeaderValue::from_str(&value).map_err(unsendable)?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        headers.extend(self.headers.clone());
+        Ok(headers)
+    }
+
+    fn read(&self, received: &Received, key: &Current, model: &str) -> Result<Answer, ProviderError> {
+        let exchange = self.as_exchange(received, &received.body, model);
+        let result = read(&exchange, self.dialect.as_ref());
+        // Some servers repeat the key in their complaint about it.
+        if result.is_err()
+            && let Some(clean) = self.without_secrets(&received.body, key)
+        {
+            return read(&Exchange { body: clean.as_bytes(), ..exchange }, self.dialect.as_ref());
+        }
+        result
+    }
+
+    fn as_exchange<'a>(&self, received: &'a Received, body: &'a [u8], model: &'a str) -> Exchange<'a> {
+        let now_unix_ms = self.clock.unix_ms();
+        Exchange { status: received.status, headers: &received.headers, body, now_unix_ms, model }
+    }
+
+    /// The body without the key and the operator's headers, if any of them stands in it.
+    fn without_secrets(&self, body: &[u8], key: &Current) -> Option<String> {
+        let key = key.key.as_ref().map(ApiKey::reveal).filter(|key| key.len() >= KEY_BYTES_SEARCHED_MIN);
+        let headers = self.headers.values().filter_map(|value| value.to_str().ok());
+        let headers = headers.filter(|value| value.len() >= HEADER_BYTES_SEARCHED_MIN);
+        let text = String::from_utf8_lossy(body);
+        let found: Vec<&str> = key.into_iter().chain(headers).filter(|secret| text.contains(*secret)).collect();
+        let clean = |text: String, secret: &&str| text.replace(secret, "[key]");
+        (!found.is_empty()).then(|| found.iter().fold(text.into_owned(), clean))
+    }
+}
+
+#[async_trait]
+impl Provider for HttpProvider {
+    async fn complete(&self, call: &Call) -> Result<Answer, ProviderError> {
+        let body = Bytes::from(self.dialect.encode(call)?);
+        let url = self.dialect.address(&self.base, &call.model);
+        let (received, key) = self.exchange(Method::POST, url, body).await?;
+        self.read(&received, &key, &call.model)
+    }
+
+    async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError> {
+        let Some(url) = self.dialect.model_address(&self.base, name) else {
+            return Ok(ModelFacts::default());
+        };
+        let exchange = self.exchange(Method::GET, url, Bytes::new());
+        let late = |_| ProviderError::new(ErrorClass::Timeout, "no answer about the model within 10 s");
+        let (received, key) = tokio::time::timeout(MODEL_TIME_MAX, exchange).await.map_err(late)??;
+        if (200..300).contains(&received.status) {
+            let answer = serde_json::from_slice(&received.body).unwrap_or_default();
+            return Ok(self.dialect.model_facts(&answer, name));
+        }
+        let clean = self.without_secrets(&received.body, &key);
+        let body = clean.as_ref().map_or(&received.body[..], |clean| clean.as_bytes());
+        let error = failure_of(&self.as_exchange(&received, body, name), self.dialect.profile());
+        match error.class {
+            // There is no such list, or the key may not see it: nothing is told.
+            ErrorClass::ModelUnknown
+            | ErrorClass::Permission
+            | ErrorClass::BadRequest
+            | ErrorClass::Garbage
+            | ErrorClass::Refused
+            | ErrorClass::ContextOverflow
+            | ErrorClass::MaxOutputTooLarge
+            | ErrorClass::RequestTooLarge => Ok(ModelFacts::default()),
+            ErrorClass::RateLimited
+            | ErrorClass::Overloaded
+            | ErrorClass::Timeout
+            | ErrorClass::Connection
+            | ErrorClass::ServerError
+            | ErrorClass::Authentication
+            | ErrorClass::QuotaExhausted => Err(error),
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("{} at {}", self.name, address::shown(&self.base))
+    }
+}
+
+impl std::fmt::Debug for HttpProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpProvider").field("base_url", &address::shown(&self.base)).finish_non_exhaustive()
+    }
+}
+
+fn client(settings: &HttpSettings, base: &Url) -> Result<Client, ProviderSettingsError> {
+    let mut builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(settings.connect_timeout)
+        .pool_idle_timeout(IDLE_MAX)
+        .tcp_keepalive(TCP_KEEPALIVE)
+        .redirect(reqwest::redirect::Policy::none())
+        // On HTTP/2 all requests share a connection: they queue for its streams, and are lost together with it.
+        .http1_only();
+    match &settings.proxy {
+        Some(proxy) => {
+            // The error may hold the proxy's password.
+            builder = builder.proxy(Proxy::all(proxy).map_err(|_| ProviderSettingsError::BadProxy)?);
+        }
+        None if address::is_loopback(base) => builder = builder.no_proxy(),
+        None => {}
+    }
+    if let Some(path) = &settings.ca_file {
+        let bad = |reason: String| ProviderSettingsError::BadCaFile { path: path.clone(), reason };
+        let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+        let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(chain(&error)))?;
+        if certificates.is_empty() {
+            return Err(bad("it holds no certificate in PEM".to_owned()));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(|error| ProviderSettingsError::Client(chain(&error)))
+}
+
+/// The error names the header, and does not show its value.
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ProviderSettingsError> {
+    let bad = || ProviderSettingsError::BadHeader(sanitize_text(name, 100));
+    let parsed = name.parse::<HeaderName>().map_err(|_| bad())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+    value.set_sensitive(true);
+    Ok((parsed, value))
+}
+
+/// The body as far as it came, and how it ended.
+async fn receive(response: &mut Response) -> (BytesMut, Result<(), ProviderError>) {
+    let mut body = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_MAX => return (body, Err(too_large())),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return (body, Ok(())),
+            Err(error) => return (body, Err(broken(error))),
+        }
+    }
+}
+
+fn too_large() -> ProviderError {
+    let message = format!("an answer of more than {} MB", BODY_MAX / 1024 / 1024);
+    ProviderError { code: "body_too_large".to_owned(), ..ProviderError::new(ErrorClass::Garbage, message) }
+}
+
+/// What the transport has to say. With the code `connect_failed`, the request was not sent.
+fn broken(error: reqwest::Error) -> ProviderError {
+    let error = error.without_url();
+    let (class, code) = if error.is_connect() {
+        (ErrorClass::Connection, "connect_failed")
+    } else if error.is_timeout() {
+        (ErrorClass::Timeout, "timeout")
+    } else if error.is_builder() {
+        (ErrorClass::BadRequest, "not_sent")
+    } else {
+        (ErrorClass::Connection, CONNECTION_BROKEN)
+    };
+    ProviderError { code: code.to_owned(), ..ProviderError::new(class, chain(&error)) }
+}
+
+const CONNECTION_BROKEN: &str = "connection_broken";
+
+/// What a connection that is cut in mid-answer ends in, for providers without a wire.
+pub(super) fn connection_broken(status: Option<u16>) -> ProviderError {
+    let error = ProviderError::new(ErrorClass::Connection, "the connection broke before the answer was complete");
+    ProviderError { code: CONNECTION_BROKEN.to_owned(), status, ..error }
+}
+
+/// An error and its causes, in one line; what repeats its cause is left out.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    sanitize_text(&text, 500)
+}
+
+#[cfg(test)]
+mod tests;
