@@ -47,7 +47,7 @@ enum Command {
     /// Work with plugins' folders
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
-    /// Serve the mock provider over HTTP, in OpenAI's form
+    /// Serve the mock provider over HTTP, in the forms of OpenAI, Anthropic and Gemini
     MockServer(mock_server::MockServerArgs),
 }
 

@@ -11,14 +11,35 @@ use std::path::{Path, PathBuf};
 const VARIABLE: &str = "SANDMILL_POLICY";
 const FILE: &str = "/etc/sandmill/policy.toml";
 
+/// The policy in force; without a file it bounds nothing.
+pub(super) struct InForce {
+    policy: Policy,
+    path: PathBuf,
+}
+
 /// Sets what the policy bounds and nobody set, and refuses what goes beyond it.
-pub(super) fn apply(args: &mut RunArgs) -> anyhow::Result<()> {
+pub(super) fn apply(args: &mut RunArgs) -> anyhow::Result<InForce> {
     let named = std::env::var_os(VARIABLE).map(PathBuf::from);
     if named.is_none() && !Path::new(FILE).exists() {
-        return Ok(());
+        return Ok(InForce { policy: Policy::default(), path: PathBuf::new() });
     }
     let path = named.unwrap_or_else(|| FILE.into());
-    bound(args, &config::load_policy(&path)?, &path)
+    let policy = config::load_policy(&path)?;
+    bound(args, &policy, &path)?;
+    Ok(InForce { policy, path })
+}
+
+impl InForce {
+    /// Also of the routes that sandmill.toml names.
+    pub(super) fn check_models<'a>(&self, mut models: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+        let Some(allowed) = &self.policy.models else { return Ok(()) };
+        match models.find(|model| !allowed.iter().any(|name| name == model)) {
+            Some(model) => {
+                bail!("model {model}: the policy ({}) allows {}", self.path.display(), allowed.join(", "))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 fn bound(args: &mut RunArgs, policy: &Policy, path: &Path) -> anyhow::Result<()> {
@@ -43,11 +64,6 @@ fn bound(args: &mut RunArgs, policy: &Policy, path: &Path) -> anyhow::Result<()>
         && !allowed.contains(asked)
     {
         bail!("--provider {asked}: the policy ({path}) allows {}", allowed.join(", "));
-    }
-    if let (Some(allowed), Some(asked)) = (&policy.models, &provider.model)
-        && !allowed.contains(asked)
-    {
-        bail!("--model {asked}: the policy ({path}) allows {}", allowed.join(", "));
     }
     Ok(())
 }
@@ -81,7 +97,7 @@ mod tests {
     fn check(flags: &[&str], expected: Result<u64, &str>) {
         let line = ["x", "p", "--input", "i.jsonl"].iter().chain(flags);
         let mut args = Line::try_parse_from(line).unwrap().args;
-        let policy = Policy { max_cost: Some(2.0), models: Some(vec!["small".into()]), ..Policy::default() };
+        let policy = Policy { max_cost: Some(2.0), ..Policy::default() };
         let bounded = bound(&mut args, &policy, Path::new("policy.toml"));
         match (bounded, expected) {
             (Ok(()), Ok(cost)) => assert_eq!(args.provider.max_cost, Some(cost)),
@@ -93,8 +109,12 @@ mod tests {
     #[test]
     fn nothing_goes_beyond_the_policy_and_what_is_not_set_is_its_bound() {
         check(&[], Ok(2_000_000));
-        check(&["--max-cost", "0.5", "--model", "small"], Ok(500_000));
+        check(&["--max-cost", "0.5"], Ok(500_000));
         check(&["--max-cost", "3"], Err("allows $2.00"));
-        check(&["--model", "large"], Err("allows small"));
+        let models = Policy { models: Some(vec!["small".into()]), ..Policy::default() };
+        let in_force = InForce { policy: models, path: "policy.toml".into() };
+        assert!(in_force.check_models(["small"].into_iter()).is_ok());
+        let error = in_force.check_models(["small", "large"].into_iter()).unwrap_err();
+        assert!(error.to_string().contains("model large: the policy (policy.toml) allows small"), "{error}");
     }
 }

@@ -58,6 +58,10 @@ impl Planned {
         words.join(",")
     }
 
+    pub(super) fn all_models(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(|(route, _)| route.model.as_str())
+    }
+
     /// With their prices in the store's books.
     pub(super) fn with_prices(&self, store: &Store) -> anyhow::Result<Routes> {
         let mut routes = Vec::new();

@@ -35,7 +35,6 @@ pub(super) fn run(mut args: RunArgs) -> CliResult {
     let job = args.job.clone().unwrap_or_else(|| settings::default_job(&args.plugin, &args.input));
     let job = JobName::new(&job)?;
     make_absolute(&mut args, &store_dir, &job)?;
-    policy::apply(&mut args)?;
     if args.provider.dry_run {
         return dry_run(args, &config, &job);
     }
@@ -108,6 +107,9 @@ struct Prepared {
 
 /// `args` hold absolute paths.
 pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &JobName) -> CliResult {
+    let mut args = args.clone();
+    let policy = policy::apply(&mut args)?;
+    let args = &args;
     let runtime = runtime()?;
     let verbosity = match (args.quiet, args.verbose) {
         (true, _) => Verbosity::Quiet,
@@ -123,6 +125,7 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     // Before minutes are spent on compiling.
     Store::check_free(store_dir, job)?;
     let prepared = prepare(args, config, &runtime)?;
+    policy.check_models(prepared.routes.all_models())?;
     let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
     let session =
         Session { args, config, job, store: &store, prepared: &prepared, runtime: &runtime, console: &console, clock };
@@ -384,9 +387,10 @@ impl Session<'_> {
         let tally = Arc::new(Tally::new(Box::new(self.console.clone())));
         let shared = Arc::new(self.shared(run, generation, &tally)?);
         let settings = settings::run(self.args, self.config)?;
+        let stack = Arc::clone(&shared.stack);
         let dispatcher = Dispatcher::new(shared, settings, guests.handle().clone(), shutdown);
         let already = before.done + before.skipped + if self.args.skip_failed { before.failed } else { 0 };
-        let following = self.console.clone().follow(Arc::clone(&tally), before.total, already);
+        let following = self.console.clone().follow(Arc::clone(&tally), stack, before.total, already);
         let (ending, totals) = self.runtime.block_on(async {
             tokio::select! {
                 ended = dispatcher.run() => ended,

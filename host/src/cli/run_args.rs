@@ -169,7 +169,7 @@ pub(super) struct ProviderArgs {
     #[arg(long, value_name = "N")]
     #[serde(default)]
     pub(super) max_tokens: Option<u64>,
-    /// Prices of the route, in dollars for a million tokens: input=0.15,output=0.6[,cache-read=…][,cache-write=…]
+    /// Prices of the route, in dollars for a million tokens: input=0.15,output=0.6, and cache-read=…,cache-write=… if need be
     #[arg(long, value_name = "PRICES")]
     #[serde(default)]
     pub(super) prices: Option<String>,

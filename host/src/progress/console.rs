@@ -1,6 +1,7 @@
 //! Lines and a bar on stderr. Messages never break the bar: they go through it.
 
 use crate::domain::{Event, EventSink, sanitize_text};
+use crate::resilience::{BreakerState, GateStatus, Stack};
 use crate::run::{Tally, TallySnapshot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -62,7 +63,7 @@ impl Console {
     }
 
     /// Shows the counts until it is dropped. `total` and `before`: items in all, and ended before this run.
-    pub async fn follow(self, tally: Arc<Tally>, total: u64, before: u64) {
+    pub async fn follow(self, tally: Arc<Tally>, stack: Arc<Stack>, total: u64, before: u64) {
         if self.verbosity == Verbosity::Quiet {
             return std::future::pending().await;
         }
@@ -81,9 +82,9 @@ impl Console {
             match &self.bar {
                 Some(bar) => {
                     bar.set_position(ended);
-                    bar.set_message(details(&counts));
+                    bar.set_message(details(&counts, &stack.status()));
                 }
-                None => self.line(&format!("{ended}/{total} items, {}", details(&counts))),
+                None => self.line(&format!("{ended}/{total} items, {}", details(&counts, &stack.status()))),
             }
         }
     }
@@ -96,9 +97,21 @@ impl Console {
     }
 }
 
-fn details(counts: &TallySnapshot) -> String {
+/// Short enough for a line of 80 columns. A route that is not closed is what everybody waits for.
+fn details(counts: &TallySnapshot, routes: &[(String, GateStatus)]) -> String {
     let retries: u64 = counts.retries.values().sum();
-    format!("{} failed, {} calls, {retries} retries", counts.failed, counts.provider_calls)
+    let mut text = format!("{} failed, {} calls, {retries} retries", counts.failed, counts.provider_calls);
+    for (name, status) in routes {
+        match (status.breaker, status.open_for) {
+            (BreakerState::Closed, _) => {}
+            (BreakerState::Open, Some(left)) => {
+                let left = humantime::format_duration(Duration::from_secs(left.as_secs() + 1));
+                text.push_str(&format!(", {name} open for {left}"));
+            }
+            (BreakerState::Open | BreakerState::HalfOpen, _) => text.push_str(&format!(", {name} half-open")),
+        }
+    }
+    text
 }
 
 impl EventSink for Console {
