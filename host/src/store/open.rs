@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Numbered, frozen once released; the format is their count.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 /// Files up to this size are checked page by page at the start.
 const QUICK_CHECK_BYTES: u64 = 64 << 20;
 /// How long a reader waits for a lock that a checkpoint holds.
@@ -52,6 +52,13 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     }
     check_format(&connection, path)?;
     Ok(connection)
+}
+
+/// Whether the file is one of ours, of a format before this one.
+pub(super) fn is_older(path: &Path) -> Result<bool, StoreError> {
+    files::inspect(path)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    Ok(!is_blank(&connection, path)? && version(&connection, path)? < FORMAT)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {

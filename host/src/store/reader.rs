@@ -21,13 +21,18 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens a job that may be running elsewhere.
+    /// Opens a job that may be running elsewhere; a file of an older format is brought to this one first.
     pub fn open(dir: &Path, job: &files::JobName) -> Result<Self, StoreError> {
         let path = files::database(dir, job);
         if !path.exists() {
             let jobs: Vec<String> = files::list_jobs(dir)?.iter().map(|name| format!("`{name}`")).collect();
             let known = if jobs.is_empty() { String::new() } else { format!("; there is {}", jobs.join(", ")) };
             return Err(StoreError::NotFound { job: job.to_string(), dir: dir.to_path_buf(), known });
+        }
+        if open::is_older(&path)? {
+            // While an older version runs it, it is that version's.
+            let _lock = files::Lock::take(dir, job)?;
+            open::writer(&path)?;
         }
         Self::at(&path)
     }
@@ -64,7 +69,8 @@ impl Reader {
             connection.query_row(
                 "SELECT count(*), count(*) FILTER (WHERE o.state = 'done'), count(*) FILTER (WHERE o.state = 'skipped'),
                         count(*) FILTER (WHERE o.state = 'failed')
-                 FROM item i LEFT JOIN outcome o ON o.item = i.seq WHERE i.position IS NOT NULL",
+                 FROM item i INDEXED BY item_position LEFT JOIN outcome o INDEXED BY outcome_item ON o.item = i.seq
+                 WHERE i.position IS NOT NULL",
                 [],
                 |row| {
                     Ok(Counts {
@@ -81,9 +87,10 @@ impl Reader {
     pub fn usage(&self) -> Result<UsageTotals, StoreError> {
         self.query(|connection| {
             connection.query_row(
-                "SELECT count(*), count(*) FILTER (WHERE e.state = 'answered'), count(*) FILTER (WHERE e.state = 'unknown'),
-                        coalesce(sum(e.input_tokens), 0), coalesce(sum(e.output_tokens), 0), coalesce(sum(e.cost), 0)
-                 FROM call c LEFT JOIN call_end e ON e.call = c.id",
+                "SELECT (SELECT count(*) FROM call), count(*) FILTER (WHERE state = 'answered'),
+                        count(*) FILTER (WHERE state = 'unknown'),
+                        coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0)
+                 FROM call_end INDEXED BY call_end_books",
                 [],
                 |row| {
                     Ok(UsageTotals {
@@ -261,7 +268,7 @@ impl Reader {
         self.query(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
-                     FROM item i LEFT JOIN outcome o ON o.item = i.seq
+                     FROM item i INDEXED BY item_position LEFT JOIN outcome o INDEXED BY outcome_item ON o.item = i.seq
                      WHERE i.position > ?1 AND i.problem IS NULL
                        AND (o.item IS NULL OR (?3 AND o.state = 'failed' AND o.run < ?4))
                      ORDER BY i.position LIMIT ?2",
