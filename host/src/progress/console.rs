@@ -4,6 +4,7 @@ use crate::domain::{Event, EventSink, sanitize_text};
 use crate::resilience::{BreakerState, GateStatus, Stack};
 use crate::run::{Tally, TallySnapshot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,9 +107,11 @@ fn details(counts: &TallySnapshot, routes: &[(String, GateStatus)]) -> String {
             (BreakerState::Closed, _) => {}
             (BreakerState::Open, Some(left)) => {
                 let left = humantime::format_duration(Duration::from_secs(left.as_secs() + 1));
-                text.push_str(&format!(", {name} open for {left}"));
+                let _ = write!(text, ", {name} open for {left}");
             }
-            (BreakerState::Open | BreakerState::HalfOpen, _) => text.push_str(&format!(", {name} half-open")),
+            (BreakerState::Open | BreakerState::HalfOpen, _) => {
+                let _ = write!(text, ", {name} half-open");
+            }
         }
     }
     text
