@@ -9,6 +9,7 @@ mod files;
 mod open;
 mod reader;
 mod registration;
+mod reuse;
 mod types;
 mod write;
 mod writer;
@@ -21,7 +22,7 @@ pub use registration::Registration;
 pub use types::{
     Added, AttemptId, CallId, CallOutcome, CostBy, CostRow, Counts, Cursor, FailureRow, Generation, GenerationId,
     GuestLogLine, ItemEnd, ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem,
-    NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, UsageTotals,
+    NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, Took, UsageTotals,
 };
 pub use write::{Opened, Store};
 pub use writer::Durable;
