@@ -103,14 +103,21 @@ fn end(item: ItemSeq, run: RunId, generation: GenerationId, done: bool) -> ItemE
     }
 }
 
-/// One run against the store; what it was handed, and the counts behind it.
-async fn carry_out(store: &Store, run: &Run) -> (Vec<u8>, Counts) {
+/// Before anything runs.
+fn prepare(store: &Store, run: &Run) {
     let extent = Extent { limit: None, shard: Shard::WHOLE };
     register(records(run), store, DuplicatePolicy::Error, extent, "mark", 1).unwrap();
-    let digest = format!("g{}", run.generation);
     if run.redo {
-        store.forget_other_generations(digest.clone()).unwrap();
+        store.forget_other_generations(digest(run)).unwrap();
     }
+}
+
+fn digest(run: &Run) -> String {
+    format!("g{}", run.generation)
+}
+
+/// One run against the store; what it was handed, and the counts behind it.
+async fn carry_out(store: &Store, run: &Run) -> (Vec<u8>, Counts) {
     let generation = Generation {
         plugin_name: "p".into(),
         plugin_version: "1".into(),
@@ -118,7 +125,7 @@ async fn carry_out(store: &Store, run: &Run) -> (Vec<u8>, Counts) {
         config: "{}".into(),
         model: String::new(),
     };
-    let (run_id, generation, _) = store.begin_run(digest, generation, 1, "{}".into()).await.unwrap();
+    let (run_id, generation, _) = store.begin_run(digest(run), generation, 1, "{}".into()).await.unwrap();
     let (mut handed, mut cursor) = (Vec::new(), None);
     loop {
         let page = store.pending(cursor, 3, !run.skip_failed, run_id).await.unwrap();
@@ -151,6 +158,7 @@ proptest! {
             let (store, _) = Store::create_or_open(folder.path(), &job, &new).unwrap();
             model.register(run);
             let expected = model.taken_up(run);
+            prepare(&store, run);
             let (handed, counts) = runtime.block_on(carry_out(&store, run));
             prop_assert_eq!(&handed, &expected);
             for (id, done) in handed.iter().zip(&run.ends) {
