@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::domain::{
     AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
 };
-use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
+use crate::resilience::{Amount, Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
 use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError};
 use std::collections::HashMap;
@@ -83,6 +83,7 @@ struct Start {
     budget: Budget,
     context: Option<String>,
     answers: HashMap<([u8; 32], u32), crate::domain::Completion>,
+    spent: Amount,
 }
 
 impl Worker<'_> {
@@ -123,13 +124,14 @@ impl Worker<'_> {
             Budget { calls: Some(self.shared.item_calls_max), tokens: tokens_max, micro_dollars: micro_dollars_max };
         if !has_history {
             let (number, context, answers) = (AttemptNumber::FIRST, None, HashMap::new());
-            return Ok(Start { number, executions: 0, budget, context, answers });
+            return Ok(Start { number, executions: 0, budget, context, answers, spent: Amount::default() });
         }
-        let ItemHistory { next_attempt, context, executions, answers } =
+        let ItemHistory { next_attempt, context, executions, answers, cost, tokens } =
             self.shared.store.history(self.item.seq).await?;
         let budget = context.as_deref().and_then(store::budget_from_context).unwrap_or(budget);
         let answers = answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect();
-        Ok(Start { number: next_attempt, executions, budget, context, answers })
+        let spent = Amount { micro_dollars: cost, tokens };
+        Ok(Start { number: next_attempt, executions, budget, context, answers, spent })
     }
 
     async fn begin(&mut self, start: &Start) -> Result<AttemptId, StoreError> {
@@ -157,10 +159,12 @@ impl Worker<'_> {
                 item: self.item.id.clone(),
                 seq: self.item.seq,
                 attempt,
+                number: start.number,
                 answers: std::mem::take(&mut start.answers),
                 roles: Arc::clone(&shared.roles),
                 calls_max: shared.item_calls_max,
                 spending: shared.item_spending,
+                spent: start.spent,
             },
         ));
         let llm = Arc::clone(&session) as Arc<dyn crate::domain::Llm>;
@@ -170,6 +174,7 @@ impl Worker<'_> {
         {
             report.verdict = Verdict::Failed(failure);
         }
+        start.spent = session.spent();
         if report.verdict != Verdict::Suspended {
             self.answers_not_reused += session.answers_not_reused();
         }

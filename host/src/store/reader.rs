@@ -42,7 +42,7 @@ impl Reader {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: path.to_path_buf() })
     }
 
-    fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map_err(|error| StoreError::sqlite(&self.path, &error))
     }
@@ -290,7 +290,7 @@ impl Reader {
     }
 
     pub(super) fn history(&self, item: ItemSeq) -> Result<ItemHistory, StoreError> {
-        let (spent, executions, context, rows) = self.query(|connection| {
+        let (spent, executions, context, rows, (cost, tokens)) = self.query(|connection| {
             let (spent, executions): (i64, i64) = connection
                 .prepare_cached(
                     "SELECT coalesce(max(CASE WHEN r.attempt IS NOT NULL THEN a.number END), 0), count(*)
@@ -309,7 +309,7 @@ impl Reader {
                 )?
                 .query_map(params![item.0, spent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
                 .collect::<rusqlite::Result<_>>()?;
-            Ok((spent, executions, context, rows))
+            Ok((spent, executions, context, rows, super::reader_spent::of_item(connection, item)?))
         })?;
         let answers = rows
             .into_iter()
@@ -322,6 +322,8 @@ impl Reader {
             context,
             executions: u32::try_from(executions).unwrap_or(u32::MAX),
             answers,
+            cost,
+            tokens,
         })
     }
 }

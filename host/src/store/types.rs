@@ -106,6 +106,9 @@ pub struct ItemHistory {
     pub context: Option<String>,
     pub executions: u32,
     pub answers: Vec<JournalEntry>,
+    /// What all its calls took: millionths of a dollar, and tokens; of those without an answer what they may have taken.
+    pub cost: u64,
+    pub tokens: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,8 +138,9 @@ pub struct NewCall {
     pub route: String,
     pub model: String,
     pub price: Option<PriceId>,
-    /// The most that it may cost, in millionths of a dollar.
+    /// The most that it may cost, in millionths of a dollar, and the most tokens.
     pub reserved: u64,
+    pub reserved_tokens: u64,
     pub intent_ms: u64,
 }
 
@@ -168,6 +172,8 @@ pub enum CallOutcome {
         body: String,
         /// Where the provider answered, and the answer was none.
         usage: Option<Usage>,
+        /// Tokens that it may have taken although nothing came of it.
+        lost_tokens: u64,
         cost: Option<u64>,
     },
 }
