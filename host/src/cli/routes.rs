@@ -266,6 +266,7 @@ fn provider_of(
         proxy: spec.proxy.clone(),
         ca_file: spec.ca_file.clone(),
         connect_timeout: spec.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+        idempotency_header: spec.idempotency_header.clone(),
     };
     Ok((provider::build(provider::Settings::Http(settings))?, false))
 }

@@ -451,7 +451,7 @@ impl Session<'_> {
         let halt = Arc::new(Halt::default());
         let events = Arc::clone(tally) as Arc<dyn EventSink>;
         let created_unix_ms = self.store.reader().job()?.map_or(0, |job| job.created_ms);
-        let used = self.store.reader().usage()?;
+        let (used, lost_tokens) = (self.store.reader().usage()?, self.store.reader().lost_tokens()?);
         let stack = Stack::new(
             self.prepared.routes.with_prices(self.store)?,
             StackSettings {
@@ -462,7 +462,11 @@ impl Session<'_> {
                     micro_dollars_max: self.args.provider.max_cost,
                     tokens_max: self.args.provider.max_tokens,
                 },
-                spent: Amount { micro_dollars: used.cost, tokens: used.input_tokens + used.output_tokens },
+                spent: Amount {
+                    micro_dollars: used.cost,
+                    tokens: used.input_tokens + used.output_tokens + lost_tokens,
+                },
+                job: format!("{} {created_unix_ms}", self.job),
                 seed: self.args.provider.seed,
             },
             StackAround {

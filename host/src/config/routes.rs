@@ -28,6 +28,8 @@ pub struct Provider {
     pub headers: BTreeMap<String, String>,
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Option<Duration>,
+    /// `Idempotency-Key`: sent with a key for each question, the same for every try; without it none is sent.
+    pub idempotency_header: Option<String>,
     /// The mock provider's.
     pub faults: Option<String>,
 }

@@ -13,6 +13,7 @@ pub enum Event {
         class: ErrorClass,
         code: String,
         message: String,
+        /// How many attempts that makes; 0: this failure costs none.
         attempt: u32,
         attempts_max: u32,
         wait: Duration,

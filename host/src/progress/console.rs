@@ -134,7 +134,11 @@ impl EventSink for Console {
         match event {
             Event::CallRetry { item, class, message, attempt, attempts_max, wait, .. } if wait >= LONG_WAIT => self
                 .line(&format!(
-                    "{item}: {class}, attempt {attempt} of {attempts_max} failed, waiting {:.1} s: {}",
+                    "{item}: {class}, {}, waiting {:.1} s: {}",
+                    match attempt {
+                        0 => "which costs no attempt".to_owned(),
+                        attempt => format!("attempt {attempt} of {attempts_max} failed"),
+                    },
                     wait.as_secs_f64(),
                     short(&message)
                 )),

@@ -4,7 +4,7 @@
 
 use super::classify::Profile;
 use super::json::NotJson;
-use super::{Call, ModelFacts, ProviderError};
+use super::{Call, Measure, ModelFacts, ProviderError};
 use crate::domain::{Completion, ErrorClass, Pair};
 use reqwest::Url;
 use reqwest::header::HeaderName;
@@ -26,6 +26,14 @@ pub(super) trait Dialect: Send + Sync {
 
     /// The body to send. The error is of the class `BadRequest`: nothing has been sent.
     fn encode(&self, call: &Call) -> Result<Vec<u8>, ProviderError>;
+
+    /// The most tokens that the answers to a body may have, where the body says so.
+    fn output_limit(&self, body: &[u8]) -> Option<u64>;
+
+    fn measure(&self, call: &Call) -> Result<Measure, ProviderError> {
+        let body = self.encode(call)?;
+        Ok(Measure { body_bytes: body.len() as u64, output_tokens: self.output_limit(&body) })
+    }
 
     /// Reads an answer whose status says success, and which holds no error.
     fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect>;
@@ -92,6 +100,13 @@ pub(super) fn check_reserved(call: &Call, reserved: &[&str]) -> Result<(), BadRe
             Err(BadRequest(format!("the field `{}` belongs to the host: leave it out of the parameters", pair.name)))
         }
     }
+}
+
+/// A number of tokens as operators write it: a whole number, or a float that is meant as one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded up, and saturating")]
+pub(super) fn tokens(value: Option<&Value>) -> Option<u64> {
+    let value = value?;
+    value.as_u64().or_else(|| value.as_f64().filter(|number| *number > 0.0).map(|number| number.ceil() as u64))
 }
 
 /// The bytes of a body.

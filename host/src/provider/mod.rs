@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 pub use error::ProviderError;
 pub use key::ApiKey;
-pub use limits::{Allowance, ModelFacts, Overflow, RateLimits};
+pub use limits::{Allowance, Measure, ModelFacts, Overflow, RateLimits};
 pub use mock::{BadFaults, FaultHelp, Faults, MockProvider};
 pub use settings::{HttpSettings, KeySource, Protocol, Settings};
 
@@ -53,6 +53,8 @@ pub struct Call {
     pub request: Arc<Request>,
     /// Fields of the body that the operator set for the route; they win over the plugin's.
     pub parameters: Arc<[Pair]>,
+    /// Tells this question from every other, and is the same for each try; an idempotency key is made of it.
+    pub identity: [u8; 32],
 }
 
 /// What came back.
@@ -71,6 +73,9 @@ pub struct Answer {
 pub trait Provider: Send + Sync {
     /// Cancel-safe in so far as dropping the future drops the connection; what the provider did by then is unknown.
     async fn complete(&self, call: &Call) -> Result<Answer, ProviderError>;
+
+    /// How large the call is on the wire. The error is the one that [`Self::complete`] would end in.
+    fn measure(&self, call: &Call) -> Result<Measure, ProviderError>;
 
     /// What the provider tells of a model; nothing where it has no such list, or does not name the model.
     async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError>;

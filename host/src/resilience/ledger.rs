@@ -5,7 +5,7 @@
 use super::exchange::{Billed, billed};
 use super::purse::Amount;
 use super::{HaltReason, Route, Stack, structure};
-use crate::domain::{ErrorClass, Event, ItemId, ItemSeq, Usage};
+use crate::domain::{AttemptNumber, ErrorClass, Event, ItemId, ItemSeq, Usage};
 use crate::provider::{Answer, Call, ProviderError};
 use crate::store::{self, AttemptId, CallId};
 
@@ -14,6 +14,8 @@ use crate::store::{self, AttemptId, CallId};
 pub(super) struct CallKey {
     pub(super) item: ItemSeq,
     pub(super) attempt: AttemptId,
+    /// The same for each execution of the attempt.
+    pub(super) number: AttemptNumber,
     pub(super) hash: [u8; 32],
     pub(super) occurrence: u32,
 }
@@ -44,7 +46,7 @@ pub(super) struct Ledger<'a> {
 impl Ledger<'_> {
     /// Intent, exchange, end. `None`: the store no longer takes anything, and the run has been halted.
     pub(super) async fn exchange(&self, try_number: u32, reserved: Amount) -> Option<Exchanged> {
-        let id = self.intend(try_number, reserved.micro_dollars).await?;
+        let id = self.intend(try_number, reserved).await?;
         let result = self.ask().await;
         let used = self.used(&result, reserved);
         self.close(id, &result, used).await?;
@@ -92,8 +94,8 @@ impl Ledger<'_> {
         )
     }
 
-    async fn intend(&self, try_number: u32, reserved: u64) -> Option<CallId> {
-        let CallKey { item, attempt, hash, occurrence } = self.key;
+    async fn intend(&self, try_number: u32, reserved: Amount) -> Option<CallId> {
+        let CallKey { item, attempt, hash, occurrence, .. } = self.key;
         let intent = self.stack.store.call_intent(store::NewCall {
             item,
             attempt,
@@ -103,7 +105,8 @@ impl Ledger<'_> {
             route: self.route.name.clone(),
             model: self.route.model.clone(),
             price: self.route.prices.map(|(_, id)| id),
-            reserved,
+            reserved: reserved.micro_dollars,
+            reserved_tokens: reserved.tokens,
             intent_ms: self.stack.clock.unix_ms(),
         });
         self.or_halt(intent.await)
@@ -125,6 +128,10 @@ impl Ledger<'_> {
                 request_id: error.request_id.clone(),
                 body: error.body.clone(),
                 usage: usage.clone(),
+                lost_tokens: match billed(error, usage.as_ref()) {
+                    Billed::Unknown => used.tokens,
+                    Billed::Nothing | Billed::AsUsed => 0,
+                },
                 cost,
             },
         };

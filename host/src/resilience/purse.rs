@@ -148,6 +148,11 @@ impl Reservation {
         self.settled = true;
         self.purse.finish(self.amount, used);
     }
+
+    /// Nothing left.
+    pub(super) fn release(self) {
+        self.settle(Amount::default());
+    }
 }
 
 impl Drop for Reservation {

@@ -1,5 +1,6 @@
 //! The only owner of retries: decides by class, waits, tries again.
 
+use super::purse::Empty;
 use super::retry_budget::RetryBudget;
 use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
@@ -18,6 +19,8 @@ pub(super) enum Retried<T> {
     Failed(ProviderError),
     /// The route's breaker is open, and another route may step in.
     Open,
+    /// The item has used up what it may.
+    ItemLimit(Empty),
     /// The run stops; the item stays pending.
     Halted,
 }
@@ -31,6 +34,7 @@ pub(super) enum Failed {
         was_probe: bool,
     },
     Open,
+    ItemLimit(Empty),
     Halted,
 }
 
@@ -89,6 +93,7 @@ impl Retry<'_> {
                 Ok(answer) => return Retried::Answered(answer),
                 Err(Failed::Halted) => return Retried::Halted,
                 Err(Failed::Open) => return Retried::Open,
+                Err(Failed::ItemLimit(empty)) => return Retried::ItemLimit(empty),
                 Err(Failed::Provider { error, was_probe }) => (error, was_probe),
             };
             match self.next(&error, was_probe, &mut spent, &mut random) {

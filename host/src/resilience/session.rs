@@ -1,14 +1,16 @@
 //! The world of models as one attempt of one item sees it, with the journal in front: what was answered before is answered again from
 //! the store, by what was asked and how often, not by when.
 
+use super::exchange::Question;
 use super::ledger::CallKey;
-use super::purse::{Amount, Spending, dollars};
+use super::purse::{Amount, Empty, Purse, Spending, dollars};
 use super::retry::Retried;
 use super::route::LiveRoute;
 use super::stack::Stack;
 use super::{context, hash};
 use crate::domain::{
-    CallEnd, Completion, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request, TokenCount,
+    AttemptNumber, CallEnd, Completion, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request,
+    TokenCount,
 };
 use crate::provider::ProviderError;
 use crate::store::AttemptId;
@@ -22,6 +24,7 @@ pub struct SessionStart {
     pub item: ItemId,
     pub seq: ItemSeq,
     pub attempt: AttemptId,
+    pub number: AttemptNumber,
     /// What was answered to earlier executions of this attempt: request hash and occurrence.
     pub answers: HashMap<([u8; 32], u32), Completion>,
     /// Questions that were sent by a process that died, and that shall not be asked again.
@@ -30,8 +33,10 @@ pub struct SessionStart {
     pub roles: Arc<[String]>,
     /// Questions that the attempt may ask; answers from the journal count too, so that a replay ends where the first run did.
     pub calls_max: u64,
-    /// What the attempt may use, answers from the journal included.
+    /// What the item may use, in all its attempts and runs.
     pub spending: Spending,
+    /// What its calls took before this attempt.
+    pub spent: Amount,
 }
 
 /// One attempt's way to the models.
@@ -39,6 +44,8 @@ pub struct ItemSession {
     stack: Arc<Stack>,
     start: SessionStart,
     state: Mutex<State>,
+    /// The item's own. What earlier executions took is in it from the start, so that a replayed answer adds nothing.
+    purse: Arc<Purse>,
 }
 
 #[derive(Default)]
@@ -47,13 +54,10 @@ struct State {
     asked: u64,
     reused: u64,
     truncated: u64,
-    used: Amount,
-    /// By questions that are on their way.
-    aside: Amount,
 }
 
 /// A question with its place in the attempt.
-struct Question {
+struct Asked {
     request: Arc<Request>,
     hash: [u8; 32],
     occurrence: u32,
@@ -61,7 +65,8 @@ struct Question {
 
 impl ItemSession {
     pub fn new(stack: Arc<Stack>, start: SessionStart) -> Self {
-        Self { stack, start, state: Mutex::default() }
+        let purse = Arc::new(Purse::new(start.spending, start.spent));
+        Self { stack, start, state: Mutex::default(), purse }
     }
 
     /// Paid answers of earlier executions that this one did not ask for again.
@@ -99,7 +104,7 @@ impl ItemSession {
     }
 
     /// Gives a question its occurrence, in the order in which they are asked.
-    fn question(&self, request: Request) -> Result<Question, LlmError> {
+    fn question(&self, request: Request) -> Result<Asked, LlmError> {
         let model = self.stack.routes.model_of_role(&request.role).unwrap_or_default();
         let hash = hash::request_hash(model, &request);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,13 +120,12 @@ impl ItemSession {
         let next = state.occurrences.entry(hash).or_default();
         let occurrence = *next;
         *next += 1;
-        Ok(Question { request: Arc::new(request), hash, occurrence })
+        Ok(Asked { request: Arc::new(request), hash, occurrence })
     }
 
-    async fn answer(&self, route: &Arc<LiveRoute>, mut question: Question) -> Result<Completion, CallEnd> {
+    async fn answer(&self, route: &Arc<LiveRoute>, question: Asked) -> Result<Completion, CallEnd> {
         if let Some(completion) = self.start.answers.get(&(question.hash, question.occurrence)) {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
-            self.spend(route, completion);
+            self.count(completion, true);
             self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
             return Ok(completion.clone());
         }
@@ -135,18 +139,13 @@ impl ItemSession {
         if self.stack.halt.is_thrown() {
             return Err(CallEnd::Suspended);
         }
-        let aside = self.set_aside(route, &mut question)?;
-        let result = self.dispatch(Arc::clone(route), question).await;
-        {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.aside = state.aside.minus(aside);
-        }
-        match result {
+        match self.dispatch(Arc::clone(route), question).await {
             Some(Retried::Answered(completion)) => {
-                self.spend(route, &completion);
+                self.count(&completion, false);
                 Ok(completion)
             }
             Some(Retried::Failed(error)) => Err(CallEnd::Error(for_plugin(error))),
+            Some(Retried::ItemLimit(empty)) => Err(item_limit(empty).into()),
             // A task that was aborted, like a run that was halted, leaves the item pending.
             Some(Retried::Halted) | None => Err(CallEnd::Suspended),
             // The last route in a row of fallbacks waits for its breaker.
@@ -154,53 +153,31 @@ impl ItemSession {
         }
     }
 
-    /// What the item has used up, whoever answered.
-    fn spend(&self, route: &LiveRoute, completion: &Completion) {
-        let usage = &completion.usage;
-        let used = Amount {
-            micro_dollars: route.route.prices.map_or(0, |(prices, _)| prices.of(usage)),
-            tokens: usage.input_tokens.saturating_add(usage.output_tokens),
-        };
+    fn count(&self, completion: &Completion, is_replayed: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.used = state.used.plus(used);
+        state.reused += u64::from(is_replayed);
         state.truncated += u64::from(completion.cut.is_some());
     }
 
-    /// Sets aside what the question may take, if that is left for the item.
-    fn set_aside(&self, route: &LiveRoute, question: &mut Question) -> Result<Amount, LlmError> {
-        let Spending { micro_dollars_max, tokens_max } = self.start.spending;
-        if micro_dollars_max.is_none() && tokens_max.is_none() {
-            return Ok(Amount::default());
-        }
-        // What is set aside must be all that it can take.
-        let request = Arc::make_mut(&mut question.request);
-        let output = u64::from(*request.max_output_tokens.get_or_insert(super::OUTPUT_TOKENS_ASSUMED));
-        let input = context::estimate(&question.request);
-        let micro_dollars = route.route.prices.map_or(0, |(prices, _)| prices.at_most(input, output));
-        let amount = Amount { micro_dollars, tokens: input.saturating_add(output) };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = state.used.plus(state.aside).plus(amount);
-        let (code, message) = if tokens_max.is_some_and(|most| next.tokens > most) {
-            ("item_tokens", format!("the item may use {} tokens (--max-item-tokens)", tokens_max.unwrap_or(0)))
-        } else if micro_dollars_max.is_some_and(|most| next.micro_dollars > most) {
-            ("item_cost", format!("the item may cost {} (--max-item-cost)", dollars(micro_dollars_max.unwrap_or(0))))
-        } else {
-            state.aside = state.aside.plus(amount);
-            return Ok(amount);
-        };
-        Err(LlmError { kind: LlmErrorKind::Limit, code: code.into(), message, extra: Vec::new() })
+    /// What the item's calls have used up by now, answered or not.
+    pub fn spent(&self) -> Amount {
+        self.purse.spent()
     }
 
     /// As a task of its own, so that a guest's end does not end a call under way.
-    async fn dispatch(&self, route: Arc<LiveRoute>, question: Question) -> Option<Retried<Completion>> {
+    async fn dispatch(&self, route: Arc<LiveRoute>, asked: Asked) -> Option<Retried<Completion>> {
         let key = CallKey {
             item: self.start.seq,
             attempt: self.start.attempt,
-            hash: question.hash,
-            occurrence: question.occurrence,
+            number: self.start.number,
+            hash: asked.hash,
+            occurrence: asked.occurrence,
         };
-        let (stack, item) = (Arc::clone(&self.stack), self.start.item.clone());
-        let call = async move { stack.call(route, &item, key, question.request).await };
+        let (stack, item, purse) = (Arc::clone(&self.stack), self.start.item.clone(), Arc::clone(&self.purse));
+        let call = async move {
+            let question = Question { item, key, request: asked.request, purse };
+            stack.call(route, &question).await
+        };
         self.stack.tasks.spawn_on(call, &self.stack.runtime).await.ok()
     }
 }
@@ -239,6 +216,28 @@ impl Llm for ItemSession {
             self.stack.runtime.spawn(context::count(model, route.route.counting, Arc::new(request), Some(window)));
         count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))
     }
+}
+
+/// The next call may take more than is left for the item.
+fn item_limit(empty: Empty) -> LlmError {
+    let (code, message) = match empty {
+        Empty::Tokens { limit, spent, wanted } => (
+            "item_tokens",
+            format!(
+                "the item may use {limit} tokens (--max-item-tokens), {spent} are used, and the next call may use {wanted}"
+            ),
+        ),
+        Empty::Money { limit, spent, wanted } => (
+            "item_cost",
+            format!(
+                "the item may cost {} (--max-item-cost), {} are spent, and the next call may cost {}",
+                dollars(limit),
+                dollars(spent),
+                dollars(wanted)
+            ),
+        ),
+    };
+    LlmError { kind: LlmErrorKind::Limit, code: code.into(), message, extra: Vec::new() }
 }
 
 fn denied(code: &str, message: String) -> LlmError {

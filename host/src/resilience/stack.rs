@@ -4,20 +4,19 @@
 //! budgets ▶ ledger ( timeout ( provider ▶ structure ) ) )
 
 use super::context::{self, ContextSettings, Fitted, Window};
-use super::exchange::CallOnRoute;
+use super::exchange::{CallOnRoute, Question};
 use super::gate::{GateStatus, Surroundings};
-use super::ledger::CallKey;
 use super::purse::{Amount, Purse, Spending};
 use super::retry::{Failed, Retried, Retry};
 use super::retry_budget::RetryBudget;
 use super::route::{LiveRoute, LiveRoutes, Routes};
 use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
-use crate::domain::{Completion, Cut, ErrorClass, Event, EventSink, ItemId, Request};
+use crate::domain::{Completion, Cut, ErrorClass, Event, EventSink, Request};
 use crate::provider::{Overflow, ProviderError};
 use crate::store::{RunId, Store};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -38,6 +37,8 @@ pub struct StackSettings {
     pub spent: Amount,
     /// For jitter.
     pub seed: u64,
+    /// Tells this job from every other, one of the same name that was forgotten among them.
+    pub job: String,
 }
 
 /// What surrounds the stack.
@@ -108,13 +109,7 @@ impl Stack {
     }
 
     /// One request through every layer below the journal, on the role's route or on those that step in for it.
-    pub(super) async fn call(
-        &self,
-        first: Arc<LiveRoute>,
-        item: &ItemId,
-        key: CallKey,
-        request: Arc<Request>,
-    ) -> Retried<Completion> {
+    pub(super) async fn call(&self, first: Arc<LiveRoute>, question: &Question) -> Retried<Completion> {
         let mut live = first;
         let mut seen = BTreeSet::new();
         loop {
@@ -127,7 +122,7 @@ impl Stack {
                 continue;
             }
             let waits = fallback.open.as_ref().is_none_or(|name| seen.contains(name));
-            let (result, next) = match self.call_on(&live, item, key, &request, waits).await {
+            let (result, next) = match self.call_on(&live, question, waits).await {
                 Retried::Open => (Retried::Open, self.step_in(&live, fallback.open.as_deref(), "open", &seen)),
                 Retried::Failed(error) if error.class == ErrorClass::QuotaExhausted => {
                     live.use_up();
@@ -181,26 +176,23 @@ impl Stack {
     }
 
     /// Fits the request to the model, and fits it anew as often as the provider says that it is too long after all.
-    async fn call_on(
-        &self,
-        live: &LiveRoute,
-        item: &ItemId,
-        key: CallKey,
-        request: &Arc<Request>,
-        waits: bool,
-    ) -> Retried<Completion> {
+    async fn call_on(&self, live: &LiveRoute, question: &Question, waits: bool) -> Retried<Completion> {
         let mut window = self.window(live).await;
         for _ in 0..=REFITS_MAX {
-            let (fitted, cut) = match self.fit(live, request, window).await {
+            let (fitted, cut) = match self.fit(live, &question.request, window).await {
                 Ok(fitted) => fitted,
                 Err(error) => return Retried::Failed(error),
             };
-            let result = self.retry_on(live, item, key, &fitted, waits).await;
+            let result = self.retry_on(live, question, &fitted, waits).await;
             let error = match result {
                 Retried::Answered(mut completion) => {
                     if let Some(cut) = cut {
                         let (tokens_before, tokens_after) = (cut.tokens_before, cut.tokens_after);
-                        self.events.emit(Event::RequestCut { item: item.clone(), tokens_before, tokens_after });
+                        self.events.emit(Event::RequestCut {
+                            item: question.item.clone(),
+                            tokens_before,
+                            tokens_after,
+                        });
                         completion.cut = Some(cut);
                     }
                     return Retried::Answered(completion);
@@ -258,20 +250,18 @@ impl Stack {
     async fn retry_on(
         &self,
         live: &LiveRoute,
-        item: &ItemId,
-        key: CallKey,
+        question: &Question,
         request: &Arc<Request>,
         waits: bool,
     ) -> Retried<Completion> {
         let call = CallOnRoute {
             stack: self,
             live,
-            item,
-            key,
+            question,
             request: Arc::clone(request),
-            input_tokens: context::estimate(request),
             waits,
             wrong: Mutex::default(),
+            answered: AtomicU32::new(0),
         };
         let retry = Retry {
             settings: &self.settings.retry,
@@ -280,10 +270,14 @@ impl Stack {
             clock: self.clock.as_ref(),
             events: self.events.as_ref(),
             budget: &self.retry_budget,
-            item,
+            item: &question.item,
             has_quota_fallback: live.route.fallback.quota.is_some(),
         };
         retry.run(&call).await
+    }
+
+    pub(super) fn job(&self) -> &str {
+        &self.settings.job
     }
 
     pub(super) fn answered(&self) {

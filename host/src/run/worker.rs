@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::domain::{
     AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
 };
-use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
+use crate::resilience::{Amount, Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
 use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError, Took};
 use std::collections::{HashMap, HashSet};
@@ -88,6 +88,7 @@ struct Start {
     not_again: HashSet<([u8; 32], u32)>,
     /// What the last execution took.
     took: Took,
+    spent: Amount,
 }
 
 impl Worker<'_> {
@@ -135,14 +136,21 @@ impl Worker<'_> {
                 answers: HashMap::new(),
                 not_again: HashSet::new(),
                 took: Took::default(),
+                spent: Amount::default(),
             });
         }
-        let ItemHistory { next_attempt, context, executions, answers, unknown } =
+        let ItemHistory { next_attempt, context, executions, answers, unknown, cost, tokens } =
             self.shared.store.history(self.item.seq).await?;
-        let budget = context.as_deref().and_then(store::budget_from_context).unwrap_or(budget);
-        let answers = answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect();
-        let not_again = if self.shared.fails_unknown { unknown.into_iter().collect() } else { HashSet::new() };
-        Ok(Start { number: next_attempt, executions, budget, context, answers, not_again, took: Took::default() })
+        Ok(Start {
+            number: next_attempt,
+            executions,
+            budget: context.as_deref().and_then(store::budget_from_context).unwrap_or(budget),
+            context,
+            answers: answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect(),
+            not_again: if self.shared.fails_unknown { unknown.into_iter().collect() } else { HashSet::new() },
+            took: Took::default(),
+            spent: Amount { micro_dollars: cost, tokens },
+        })
     }
 
     async fn begin(&mut self, start: &Start) -> Result<AttemptId, StoreError> {
@@ -170,11 +178,13 @@ impl Worker<'_> {
                 item: self.item.id.clone(),
                 seq: self.item.seq,
                 attempt,
+                number: start.number,
                 answers: std::mem::take(&mut start.answers),
                 not_again: std::mem::take(&mut start.not_again),
                 roles: Arc::clone(&shared.roles),
                 calls_max: shared.item_calls_max,
                 spending: shared.item_spending,
+                spent: start.spent,
             },
         ));
         let llm = Arc::clone(&session) as Arc<dyn crate::domain::Llm>;
@@ -186,6 +196,7 @@ impl Worker<'_> {
         }
         let (replayed, truncated) = session.replayed_and_truncated();
         start.took = Took { replayed, truncated, cpu: report.cpu_time, memory_bytes: report.memory_bytes as u64 };
+        start.spent = session.spent();
         if report.verdict != Verdict::Suspended {
             self.answers_not_reused += session.answers_not_reused();
         }

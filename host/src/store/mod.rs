@@ -8,6 +8,7 @@ mod error;
 mod files;
 mod open;
 mod reader;
+mod reader_spent;
 mod registration;
 mod reuse;
 mod types;

@@ -294,7 +294,7 @@ impl Reader {
     }
 
     pub(super) fn history(&self, item: ItemSeq) -> Result<ItemHistory, StoreError> {
-        let (spent, executions, context, rows, unknown) = self.query(|connection| {
+        let (spent, executions, context, rows, unknown, (cost, tokens)) = self.query(|connection| {
             let (spent, executions): (i64, i64) = connection
                 .prepare_cached(
                     "SELECT coalesce(max(CASE WHEN r.attempt IS NOT NULL THEN a.number END), 0),
@@ -323,7 +323,7 @@ impl Reader {
                 )?
                 .query_map(params![item.0, spent], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<rusqlite::Result<_>>()?;
-            Ok((spent, executions, context, rows, unknown))
+            Ok((spent, executions, context, rows, unknown, super::reader_spent::of_item(connection, item)?))
         })?;
         let answers = rows
             .into_iter()
@@ -337,6 +337,8 @@ impl Reader {
             executions: u32::try_from(executions).unwrap_or(u32::MAX),
             answers,
             unknown,
+            cost,
+            tokens,
         })
     }
 }

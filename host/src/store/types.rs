@@ -109,6 +109,9 @@ pub struct ItemHistory {
     pub answers: Vec<JournalEntry>,
     /// Questions that were sent and of whose answer nothing is known: request hash and occurrence.
     pub unknown: Vec<([u8; 32], u32)>,
+    /// What all its calls took: millionths of a dollar, and tokens; of those without an answer what they may have taken.
+    pub cost: u64,
+    pub tokens: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +141,9 @@ pub struct NewCall {
     pub route: String,
     pub model: String,
     pub price: Option<PriceId>,
-    /// The most that it may cost, in millionths of a dollar.
+    /// The most that it may cost, in millionths of a dollar, and the most tokens.
     pub reserved: u64,
+    pub reserved_tokens: u64,
     pub intent_ms: u64,
 }
 
@@ -171,6 +175,8 @@ pub enum CallOutcome {
         body: String,
         /// Where the provider answered, and the answer was none.
         usage: Option<Usage>,
+        /// Tokens that it may have taken although nothing came of it.
+        lost_tokens: u64,
         cost: Option<u64>,
     },
 }

@@ -205,8 +205,8 @@ impl Store {
         let insert = move |connection: &Connection| {
             connection
                 .prepare_cached(
-                    "INSERT INTO call (id, item, attempt, hash, occurrence, try, route, model, price, reserved, intent_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                    "INSERT INTO call (id, item, attempt, hash, occurrence, try, route, model, price, reserved, intent_ms,
+                     reserved_tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                 )?
                 .execute(params![
                     id,
@@ -219,7 +219,8 @@ impl Store {
                     new.model,
                     new.price.map(|price| price.0),
                     new.reserved.cast_signed(),
-                    new.intent_ms.cast_signed()
+                    new.intent_ms.cast_signed(),
+                    new.reserved_tokens.cast_signed()
                 ])
                 .map(|_| ())
         };
@@ -258,13 +259,14 @@ impl Store {
                 };
                 self.inner.writer.write(Box::new(insert), bytes).await
             }
-            CallOutcome::Failed { class, code, message, status, request_id, body, usage, cost } => {
+            CallOutcome::Failed { class, code, message, status, request_id, body, usage, lost_tokens, cost } => {
                 let bytes = message.len() + body.len();
                 let insert = move |connection: &Connection| {
                     connection
                         .prepare_cached(
                             "INSERT INTO call_end (call, ended_ms, state, status, class, code, message, request_id, body,
-                             input_tokens, output_tokens, cost) VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                             input_tokens, output_tokens, cost, lost_tokens)
+                             VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                         )?
                         .execute(params![
                             call.0,
@@ -277,7 +279,8 @@ impl Store {
                             body,
                             usage.as_ref().map(|usage| usage.input_tokens.cast_signed()),
                             usage.as_ref().map(|usage| usage.output_tokens.cast_signed()),
-                            cost.map(u64::cast_signed)
+                            cost.map(u64::cast_signed),
+                            lost_tokens.cast_signed()
                         ])
                         .map(|_| ())
                 };
@@ -364,8 +367,8 @@ fn close_unknown(connection: &Connection, now: i64) -> rusqlite::Result<u64> {
         let id: i64 = row.get(0)?;
         if !mark(&mut ended, id) {
             unknown += connection.execute(
-                "INSERT INTO call_end (call, ended_ms, state, cost)
-                 SELECT id, ?2, 'unknown', CASE WHEN price IS NULL THEN NULL ELSE reserved END FROM call
+                "INSERT INTO call_end (call, ended_ms, state, cost, lost_tokens)
+                 SELECT id, ?2, 'unknown', CASE WHEN price IS NULL THEN NULL ELSE reserved END, reserved_tokens FROM call
                  WHERE id = ?1 AND remote_id IS NULL",
                 params![id, now],
             )? as u64;

@@ -6,10 +6,12 @@
 use crate::domain::{
     Media, MediaSource, Message, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
 };
-use crate::provider::dialect::{BadRequest, check_reserved, to_bytes};
+use crate::provider::dialect::{BadRequest, check_reserved, to_bytes, tokens};
 use crate::provider::json::{Json, Object};
 use crate::provider::turns::Turns;
 use crate::provider::{Call, ProviderError, base64};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// What neither a plugin nor an operator sets.
 const RESERVED: [&str; 5] = ["model", "messages", "system", "stream", "container"];
@@ -23,6 +25,14 @@ const JSON_WANTED: &str = "Answer with one JSON value and nothing else: no code 
 /// The body to send.
 pub(super) fn encode(call: &Call) -> Result<Vec<u8>, ProviderError> {
     to_bytes(&body(call)?)
+}
+
+pub(super) fn output_limit(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Bounds {
+        max_tokens: Option<Value>,
+    }
+    tokens(serde_json::from_slice::<Bounds>(body).ok()?.max_tokens.as_ref())
 }
 
 fn body(call: &Call) -> Result<Object<'_>, BadRequest> {

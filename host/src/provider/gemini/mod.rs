@@ -36,6 +36,10 @@ impl Dialect for Gemini {
         request::encode(call)
     }
 
+    fn output_limit(&self, body: &[u8]) -> Option<u64> {
+        request::output_limit(body)
+    }
+
     fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect> {
         response::completion(answer, model_asked)
     }

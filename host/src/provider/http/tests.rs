@@ -14,6 +14,7 @@ fn settings(base_url: &str) -> HttpSettings {
         proxy: None,
         ca_file: None,
         connect_timeout: Duration::from_secs(1),
+        idempotency_header: None,
     }
 }
 

@@ -54,6 +54,10 @@ impl Dialect for OpenAi {
         request::encode(call, self.limit_field)
     }
 
+    fn output_limit(&self, body: &[u8]) -> Option<u64> {
+        request::output_limit(body)
+    }
+
     fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect> {
         response::completion(answer, model_asked)
     }

@@ -3,7 +3,7 @@
 //! A guest can send text that makes a tokenizer slow, or panic (tiktoken-rs 0.12.1 does on a megabyte of spaces), so counting runs off
 //! the async threads, in bounded pieces, and a piece that cannot be counted is estimated.
 
-use crate::domain::{Message, Part, Request, TokenCount};
+use crate::domain::{Media, MediaSource, Message, Part, Request, ResponseFormat, TokenCount};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
@@ -18,7 +18,12 @@ pub(super) const PER_MESSAGE: u64 = 4;
 const FOR_REPLY: u64 = 3;
 const PER_TOOL: u64 = 22;
 /// What a picture costs is each provider's own affair; this is above most.
-const PER_MEDIA: u64 = 1_500;
+const PER_PICTURE: u64 = 1_500;
+/// A page of a document is read as text and as a picture, about 3,000 tokens for some 60 KB; a second of sound is about 30
+/// tokens for 1 KB and more.
+const DOCUMENT_BYTES_PER_TOKEN: u64 = 20;
+/// What a cut between two pieces may hide, in tokens.
+const PER_SEAM: u64 = 4;
 /// For models whose encoding is not known, in hundredths.
 const MARGIN: u64 = 110;
 
@@ -90,7 +95,7 @@ impl Counter {
             let texts = [&tool.name, &tool.description, &tool.parameters];
             PER_TOOL + texts.into_iter().map(|text| self.text(text, u64::MAX)).sum::<u64>()
         };
-        FOR_REPLY + request.tools.iter().map(tool).sum::<u64>()
+        FOR_REPLY + self.text(schema(request), u64::MAX) + request.tools.iter().map(tool).sum::<u64>()
     }
 
     /// From `enough` tokens on it is an estimate, never below `enough`.
@@ -98,9 +103,9 @@ impl Counter {
         let part = |part: &Part| match part {
             Part::Text(text) => self.text(text, enough),
             Part::ToolCall(call) => self.text(&call.arguments, enough) + self.text(&call.name, enough),
-            Part::ToolResult(result) => self.text(&result.content, enough) + PER_MEDIA * result.media.len() as u64,
+            Part::ToolResult(result) => self.text(&result.content, enough) + media_of(&result.media),
             Part::Other(other) => self.text(&other.value, enough),
-            Part::Media(_) => PER_MEDIA,
+            Part::Media(medium) => media(medium),
         };
         PER_MESSAGE + message.parts.iter().map(part).sum::<u64>()
     }
@@ -120,6 +125,12 @@ impl Counter {
         self.with_margin(tokens, text.len())
     }
 
+    /// In one piece, as the provider counts it.
+    #[cfg(test)]
+    pub(super) fn whole(&self, text: &str) -> u64 {
+        self.encoding.encode_ordinary(text).len() as u64
+    }
+
     fn with_margin(&self, tokens: u64, bytes: usize) -> u64 {
         if self.is_own { tokens } else { (tokens * self.margin).div_ceil(100).max((bytes as u64).div_ceil(4)) }
     }
@@ -127,6 +138,19 @@ impl Counter {
     /// tiktoken-rs panics on some texts; those are estimated.
     fn piece(&self, piece: &str) -> u64 {
         catch_unwind(|| self.encoding.encode_ordinary(piece).len() as u64).unwrap_or_else(|_| estimate_text(piece))
+    }
+
+    /// No fewer than the text has. Without the model's own encoding that is its bytes: there is no token without one.
+    pub(super) fn most(&self, text: &str) -> u64 {
+        let bytes = text.len() as u64;
+        if !self.is_own {
+            return bytes;
+        }
+        let piece =
+            |piece: &str| catch_unwind(|| self.encoding.encode_ordinary(piece).len()).unwrap_or(piece.len()) as u64;
+        // Where two pieces meet the encoding of the whole may differ by some tokens.
+        let counted: u64 = pieces(text).map(|text| piece(text) + PER_SEAM).sum();
+        counted.min(bytes)
     }
 
     /// The start of a text, of about so many tokens and not more, and a mark.
@@ -224,20 +248,41 @@ fn estimate_text(text: &str) -> u64 {
     ascii.div_ceil(3) + (text.len() as u64 - ascii).div_ceil(2)
 }
 
-/// Without an encoding: what is set aside before a call leaves.
+/// Without an encoding: what a call is reckoned with where nothing depends on its being enough.
 pub(crate) fn estimate(request: &Request) -> u64 {
     let part = |part: &Part| match part {
         Part::Text(text) => estimate_text(text),
-        Part::ToolCall(call) => estimate_text(&call.arguments),
-        Part::ToolResult(result) => estimate_text(&result.content),
+        Part::ToolCall(call) => estimate_text(&call.arguments) + estimate_text(&call.name),
+        Part::ToolResult(result) => estimate_text(&result.content) + media_of(&result.media),
         Part::Other(other) => estimate_text(&other.value),
-        Part::Media(_) => PER_MEDIA,
+        Part::Media(medium) => media(medium),
     };
     let tools = request.tools.iter().map(|tool| {
         PER_TOOL + estimate_text(&tool.parameters) + estimate_text(&tool.description) + estimate_text(&tool.name)
     });
     let messages = request.messages.iter().map(|message| PER_MESSAGE + message.parts.iter().map(part).sum::<u64>());
-    FOR_REPLY + tools.chain(messages).sum::<u64>()
+    FOR_REPLY + estimate_text(schema(request)) + tools.chain(messages).sum::<u64>()
+}
+
+/// It is read with the question.
+fn schema(request: &Request) -> &str {
+    match &request.format {
+        ResponseFormat::JsonSchema(schema) => &schema.schema,
+        ResponseFormat::Text | ResponseFormat::Json => "",
+    }
+}
+
+fn media(media: &Media) -> u64 {
+    match &media.source {
+        MediaSource::Bytes(bytes) if !media.mime_type.starts_with("image/") => {
+            (bytes.len() as u64 / DOCUMENT_BYTES_PER_TOKEN).max(PER_PICTURE)
+        }
+        MediaSource::Bytes(_) | MediaSource::Url(_) => PER_PICTURE,
+    }
+}
+
+fn media_of(list: &[Media]) -> u64 {
+    list.iter().map(media).sum()
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 mod count;
 mod fit;
 mod learned;
+mod most;
 
 pub(super) use count::{Counter, count, estimate};
 pub use count::{Counting, Encoding};
 pub use fit::{ContextSettings, OnOverflow};
 pub(super) use fit::{Fitted, Window, fit};
 pub(super) use learned::LearnedWindow;
+pub(super) use most::{Sent, at_most};

@@ -53,3 +53,7 @@ CREATE VIEW runs AS
          strftime('%Y-%m-%dT%H:%M:%fZ', r.ended_ms / 1000.0, 'unixepoch') AS ended_at,
          r.state, r.reason, r.exit_code, g.plugin_name || ' ' || g.plugin_version AS plugin, g.model, g.digest AS generation
   FROM run r JOIN generation g ON g.id = r.generation;
+
+-- What a call may take in tokens, as `reserved` is in money; and what one without an answer may have taken.
+ALTER TABLE call ADD COLUMN reserved_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE call_end ADD COLUMN lost_tokens INTEGER;
