@@ -4,6 +4,8 @@
 
 mod config;
 mod cost;
+#[cfg(test)]
+mod documents;
 mod exit;
 mod log;
 mod mock_server;

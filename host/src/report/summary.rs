@@ -216,3 +216,52 @@ impl Summary {
         format!("{} with {percent:.1} % success (exit code {})", self.ended.state, self.ended.exit_code)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn summary() -> Summary {
+        let counts = Counts::default();
+        let job = JobSummary::new("j", counts, BTreeMap::new());
+        let run = RunSummary::new(&TallySnapshot::default(), crate::run::RunTotals::default(), counts, 0, 1.0);
+        let ended = EndedSummary {
+            state: "finished".into(),
+            reason: String::new(),
+            exit_code: 0,
+            command: String::new(),
+            parked_until_ms: Some(0),
+        };
+        Summary { schema: SCHEMA, job, run, ended }
+    }
+
+    /// `job.total`; a table whose keys are classes counts as one.
+    fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+        match value.as_object().filter(|table| !table.is_empty()) {
+            None => {
+                found.insert(path.to_owned());
+            }
+            Some(table) => {
+                let dot = if path.is_empty() { "" } else { "." };
+                table.iter().for_each(|(name, value)| keys(value, &format!("{path}{dot}{name}"), found));
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_names_every_key_and_no_other() {
+        let mut written = BTreeSet::new();
+        keys(&serde_json::to_value(summary()).unwrap(), "", &mut written);
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/summary.md")).unwrap();
+        let first_cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let named: BTreeSet<String> = first_cells
+            .flat_map(|cell| cell.split('`').step_by(2))
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(named, written, "what docs/summary.md names, and what a summary has");
+    }
+}
