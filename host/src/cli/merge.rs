@@ -120,7 +120,7 @@ fn arguments(stored: &str, job: &JobName, dir: &Path) -> Result<String, Failure>
         // It was stopped before it began, and so is what is made of it.
         return Ok("{}".into());
     }
-    for name in ["output", "summary", "shard"] {
+    for name in ["output", "summary", "shard", "reuse"] {
         arguments.remove(name);
     }
     arguments.insert("job".into(), job.as_str().into());

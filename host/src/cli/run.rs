@@ -2,7 +2,7 @@
 
 use super::policy;
 use super::routes::{self, Planned};
-use super::run_args::{OnChange, OnDuplicate, RunArgs};
+use super::run_args::{OnChange, OnDuplicate, OnUnknown, RunArgs};
 use super::{CliResult, Exit, Failure, print_json, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
@@ -15,7 +15,8 @@ use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
 use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings, dollars};
 use crate::results::{self, ExportError, Target};
 use crate::run::{
-    Contract, Dispatcher, DuplicatePolicy, Ending, RunTotals, Shared, Shutdown, Tally, TallySnapshot, register,
+    Contract, Dispatcher, DuplicatePolicy, Ending, Extent, RunTotals, Shard, Shared, Shutdown, Tally, TallySnapshot,
+    register, watch,
 };
 use crate::sandbox::{Engine, Job, Plugin};
 use crate::store::{CostBy, CostRow, Counts, Generation, JobName, NewJob, Order, Reader, RunEnd, RunId, Store};
@@ -32,7 +33,7 @@ use tokio::sync::Semaphore;
 pub(super) fn run(mut args: RunArgs) -> CliResult {
     let config = config::load(args.config.as_deref())?;
     let store_dir = settings::store_dir(args.store.as_deref(), &config);
-    let job = args.job.clone().unwrap_or_else(|| settings::default_job(&args.plugin, &args.input));
+    let job = args.job.clone().unwrap_or_else(|| settings::default_job(&args.plugin, &args.input, args.shard));
     let job = JobName::new(&job)?;
     make_absolute(&mut args, &store_dir, &job)?;
     if args.provider.dry_run {
@@ -239,6 +240,7 @@ impl Session<'_> {
             let source = self.source()?;
             self.register(&source)?;
         }
+        self.reuse()?;
         let before = self.store.reader().counts().map_err(Failure::internal)?;
         self.greet(before);
         let started_ms = self.clock.unix_ms();
@@ -279,14 +281,36 @@ impl Session<'_> {
 
     fn check_change(&self, digest: &str) -> anyhow::Result<()> {
         let others = self.store.reader().outcomes_of_other_generations(digest)?;
+        if others == 0 {
+            return Ok(());
+        }
         match self.args.on_change {
-            Some(OnChange::Keep) => Ok(()),
-            None if others == 0 => Ok(()),
+            Some(OnChange::Keep) => self.console.say(&format!(
+                "The plugin, its configuration or the model has changed: {others} items stay as they were done before"
+            )),
+            Some(OnChange::Redo) => {
+                let again = self.store.forget_other_generations(digest.to_owned())?;
+                self.console.say(&format!(
+                    "The plugin, its configuration or the model has changed: {again} items are done again; what they ask again is not paid again"
+                ));
+            }
             None => bail!(
-                "the plugin, its configuration or the model has changed since {others} items of job `{}` were done, and the output would mix two kinds: --on-change keep does the rest the new way, --fresh starts over, --job NAME makes another job",
+                "the plugin, its configuration or the model has changed since {others} items of job `{}` were done, and the output would mix two kinds: --on-change keep does the rest the new way, --on-change redo does all again (and pays only for what was not asked before), --fresh starts over, --job NAME makes another job",
                 self.job
             ),
         }
+        Ok(())
+    }
+
+    /// Answers of other jobs go into the journal before anything is asked.
+    fn reuse(&self) -> anyhow::Result<()> {
+        for name in &self.args.reuse {
+            let dir = self.store.path().parent().unwrap_or_else(|| Path::new("."));
+            let other = Reader::open(dir, &JobName::new(name)?)?;
+            let taken = self.store.take_answers(other.path(), name)?;
+            self.console.say(&format!("{taken} paid answers of job {name} are at hand"));
+        }
+        Ok(())
     }
 
     /// The file that is read; stdin is kept first, so that the job can be resumed.
@@ -316,7 +340,9 @@ impl Session<'_> {
             OnDuplicate::Error => DuplicatePolicy::Error,
             OnDuplicate::Skip => DuplicatePolicy::Skip,
         };
-        let registered = register(records, self.store, policy, self.args.limit, &mark, self.clock.unix_ms())?;
+        let shard = self.args.shard.map_or(Shard::WHOLE, |shard| Shard { index: shard.number - 1, of: shard.of });
+        let extent = Extent { limit: self.args.limit, shard };
+        let registered = register(records, self.store, policy, extent, &mark, self.clock.unix_ms())?;
         let report = registered.report;
         if registered.bad_lines > 0 {
             self.console.say(&format!(
@@ -358,6 +384,7 @@ impl Session<'_> {
             "map": args.map,
             "limit": args.limit,
             "on_duplicate": args.on_duplicate,
+            "shard": args.shard,
         });
         Ok(mark.to_string())
     }
@@ -395,6 +422,7 @@ impl Session<'_> {
         let shared = Arc::new(self.shared(run, generation, &tally)?);
         let settings = settings::run(self.args, self.config)?;
         let stack = Arc::clone(&shared.stack);
+        let watching = self.watch(&tally, &stack)?;
         let dispatcher = Dispatcher::new(shared, settings, guests.handle().clone(), shutdown);
         let already = match &self.args.retry {
             Some(filter) => before.total.saturating_sub(self.store.reader().count_failed(filter)?.0),
@@ -406,10 +434,22 @@ impl Session<'_> {
             tokio::select! {
                 ended = dispatcher.run() => ended,
                 () = following => (Ending::Broken { message: "progress ended by itself".into() }, RunTotals::default()),
+                () = watching => (Ending::Broken { message: "the watchdog ended by itself".into() }, RunTotals::default()),
             }
         });
         guests.shutdown_background();
         Ok((ending, totals, tally.snapshot()))
+    }
+
+    fn watch(&self, tally: &Arc<Tally>, stack: &Arc<Stack>) -> Result<impl Future<Output = ()> + use<>, Failure> {
+        let patience = settings::watchdog(self.args, self.config)?;
+        let (tally, stack, clock) = (Arc::clone(tally), Arc::clone(stack), Arc::clone(&self.clock));
+        Ok(async move {
+            match patience {
+                Some(patience) => watch(tally, stack, clock, patience).await,
+                None => std::future::pending().await,
+            }
+        })
     }
 
     fn shared(
@@ -464,6 +504,7 @@ impl Session<'_> {
                 micro_dollars_max: self.args.work.max_item_cost,
                 tokens_max: self.args.work.max_item_tokens,
             },
+            fails_unknown: self.args.on_unknown == OnUnknown::Fail,
             live,
             plugin,
         })

@@ -19,6 +19,26 @@ pub(super) enum OnDuplicate {
 pub(super) enum OnChange {
     /// Keep what is done, and do the rest the new way
     Keep,
+    /// Do everything again, with every paid answer that is asked for again
+    Redo,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnUnknown {
+    /// Ask again; it may be billed twice
+    #[default]
+    Retry,
+    /// Let the item fail
+    Fail,
+}
+
+/// One of so many parts of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ShardArg {
+    /// From 1.
+    pub(super) number: u32,
+    pub(super) of: u32,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -50,6 +70,10 @@ pub(super) struct RunArgs {
     /// Take the first N items and no more
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub(super) limit: Option<u64>,
+    /// Run one of N parts, chosen by the items' ids; limits by the minute and of calls at once are divided by N
+    #[arg(long, value_name = "I/N", value_parser = shard, help_heading = "Input")]
+    #[serde(default)]
+    pub(super) shard: Option<ShardArg>,
 
     /// Where results go: a file (.jsonl, .csv, .parquet), or `-` for stdout; FILE.partial while the job is unfinished
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
@@ -83,6 +107,14 @@ pub(super) struct RunArgs {
     /// What to do if plugin, its configuration or the model changed since items were done
     #[arg(long, value_enum, help_heading = "Job")]
     pub(super) on_change: Option<OnChange>,
+    /// What to do about a call that was sent by a process that died before its answer came
+    #[arg(long, value_enum, default_value_t, help_heading = "Job")]
+    #[serde(default)]
+    pub(super) on_unknown: OnUnknown,
+    /// Take paid answers from another job, where the same items ask the same
+    #[arg(long, value_name = "JOB", help_heading = "Job")]
+    #[serde(default)]
+    pub(super) reuse: Vec<String>,
     /// Settings from FILE [default: sandmill.toml, if there is one]
     #[arg(long, value_name = "FILE", help_heading = "Job")]
     pub(super) config: Option<PathBuf>,
@@ -212,6 +244,18 @@ pub(super) struct WorkArgs {
     /// Stop after so many failed items in a row; 0: never [default: 10]
     #[arg(long, value_name = "N")]
     pub(super) max_consecutive_errors: Option<u32>,
+    /// Stop when more than this share of the items that ended has failed, such as 20%
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[serde(default)]
+    pub(super) max_error_rate: Option<f64>,
+    /// --max-error-rate is looked at once so many items have ended
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[serde(default)]
+    pub(super) after: u64,
+    /// Say what everybody waits for when nothing has moved for so long; 0s: never [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[serde(default)]
+    pub(super) watchdog: Option<String>,
     /// Failed items up to this share are no failure of the run, such as 0.5%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(super) allow_failed: Option<f64>,
@@ -266,6 +310,15 @@ fn dollars(text: &str) -> Result<u64, String> {
     }
 }
 
+/// `2/8`.
+fn shard(text: &str) -> Result<ShardArg, String> {
+    let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((number, of)) if (1..=10_000).contains(&of) && (1..=of).contains(&number) => Ok(ShardArg { number, of }),
+        Some(_) | None => Err(format!("`{text}` is no part: write 1/8 for the first of eight")),
+    }
+}
+
 /// Kept as text, so that it is stored as it was given.
 fn duration(text: &str) -> Result<String, String> {
     humantime::parse_duration(text).map(|_| text.to_owned()).map_err(|error| format!("{error}: write 500ms, 30s or 5m"))
@@ -293,5 +346,11 @@ mod tests {
         assert_eq!(share("0.5%"), Ok(0.005));
         assert_eq!(share("0.25"), Ok(0.25));
         assert!(share("200%").is_err() && share("x").is_err());
+    }
+
+    #[test]
+    fn a_part_is_counted_from_one() {
+        assert_eq!(shard("8/8"), Ok(ShardArg { number: 8, of: 8 }));
+        assert!(["0/8", "9/8", "1", "1/0", "a/b"].into_iter().all(|text| shard(text).is_err()));
     }
 }

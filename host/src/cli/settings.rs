@@ -1,6 +1,6 @@
 //! From flags and sandmill.toml, flags first, to the settings of each module.
 
-use super::run_args::RunArgs;
+use super::run_args::{RunArgs, ShardArg};
 use crate::config::Config;
 use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
 use crate::run::RunSettings;
@@ -16,6 +16,8 @@ const CONCURRENCY: u32 = 32;
 const INSTANCES: u32 = 1_000;
 const ATTEMPTS: u32 = 3;
 const CONSECUTIVE_ERRORS: u32 = 10;
+const WATCHDOG: Duration = Duration::from_mins(10);
+
 pub(super) fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Result<Option<Duration>> {
     match flag {
         Some(text) => Ok(Some(humantime::parse_duration(text)?)),
@@ -94,6 +96,7 @@ pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<RunSettings
             .max_consecutive_errors
             .or(config.run.max_consecutive_errors)
             .unwrap_or(CONSECUTIVE_ERRORS),
+        error_rate_max: args.work.max_error_rate.map(|share| (share, args.work.after)),
         take: match &args.retry {
             Some(filter) => Take::Failed(filter.clone()),
             None if args.skip_failed => Take::Pending,
@@ -101,6 +104,12 @@ pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<RunSettings
         },
         grace: humantime::parse_duration(&args.work.grace)?,
     })
+}
+
+/// `None`: nobody wants to be told.
+pub(super) fn watchdog(args: &RunArgs, config: &Config) -> anyhow::Result<Option<Duration>> {
+    let patience = time(args.work.watchdog.as_deref(), config.run.watchdog)?.unwrap_or(WATCHDOG);
+    Ok((!patience.is_zero()).then_some(patience))
 }
 
 pub(super) fn store_dir(flag: Option<&Path>, config: &Config) -> PathBuf {
@@ -124,7 +133,7 @@ pub(super) fn plugin_config(args: &RunArgs) -> anyhow::Result<String> {
 }
 
 /// From plugin and input; two paths never share a name.
-pub(super) fn default_job(plugin: &Path, input: &Path) -> String {
+pub(super) fn default_job(plugin: &Path, input: &Path, shard: Option<ShardArg>) -> String {
     let word = |path: &Path| {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let clean: String = stem.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(40).collect();
@@ -138,7 +147,8 @@ pub(super) fn default_job(plugin: &Path, input: &Path) -> String {
     }
     let digest = hex::encode(&hasher.finalize()[..3]);
     let input_word = if input == Path::new("-") { "stdin".to_owned() } else { word(input) };
-    let words = [word(&absolute(plugin)), input_word, digest];
+    let part = shard.map(|shard| format!("{}of{}", shard.number, shard.of)).unwrap_or_default();
+    let words = [word(&absolute(plugin)), input_word, digest, part];
     words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
@@ -148,7 +158,7 @@ mod tests {
 
     #[test]
     fn two_inputs_of_one_name_are_two_jobs() {
-        let name = |input: &str| default_job(Path::new("plugins/p"), Path::new(input));
+        let name = |input: &str| default_job(Path::new("plugins/p"), Path::new(input), None);
         assert!(name("a/items.jsonl").starts_with("p-items-"));
         assert_ne!(name("a/items.jsonl"), name("b/items.jsonl"));
         assert_eq!(name("a/items.jsonl"), name("a/items.jsonl"));

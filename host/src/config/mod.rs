@@ -39,6 +39,9 @@ pub struct Run {
     pub concurrency: Option<usize>,
     pub max_attempts: Option<u32>,
     pub max_consecutive_errors: Option<u32>,
+    /// How long nothing may move before it is said; `0s`: never.
+    #[serde(deserialize_with = "duration")]
+    pub watchdog: Option<Duration>,
 }
 
 /// `[retry]`.

@@ -88,6 +88,11 @@ pub enum Event {
         code: String,
         message: String,
     },
+    /// Nothing has ended for so long.
+    NoProgress {
+        patience: Duration,
+        waiting_for: String,
+    },
     /// The plugin wrote to its log, stdout or stderr.
     GuestLog {
         item: ItemId,

@@ -123,6 +123,10 @@ impl EventSink for Console {
             let pause = pause.map_or(String::new(), |pause| format!(", for {:.1} s", pause.as_secs_f64()));
             self.say(&format!("route {route}: circuit breaker {to}: {}{pause}", sanitize_text(reason, 300)));
         }
+        if let Event::NoProgress { patience, waiting_for } = &event {
+            let patience = humantime::format_duration(*patience);
+            self.say(&format!("nothing has moved for {patience}: {waiting_for}"));
+        }
         if self.verbosity < Verbosity::Verbose {
             return;
         }
@@ -161,6 +165,7 @@ impl EventSink for Console {
             Event::ConcurrencyChanged { route, limit } => self.line(&format!("route {route}: {limit} calls at once")),
             Event::CallRetry { .. }
             | Event::BreakerChanged { .. }
+            | Event::NoProgress { .. }
             | Event::CallAnswered { .. }
             | Event::CallReused { .. }
             | Event::CallFailed { .. }

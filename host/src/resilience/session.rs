@@ -14,7 +14,7 @@ use crate::provider::ProviderError;
 use crate::store::AttemptId;
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a session starts with.
@@ -24,6 +24,8 @@ pub struct SessionStart {
     pub attempt: AttemptId,
     /// What was answered to earlier executions of this attempt: request hash and occurrence.
     pub answers: HashMap<([u8; 32], u32), Completion>,
+    /// Questions that were sent by a process that died, and that shall not be asked again.
+    pub not_again: HashSet<([u8; 32], u32)>,
     /// The roles that the plugin named.
     pub roles: Arc<[String]>,
     /// Questions that the attempt may ask; answers from the journal count too, so that a replay ends where the first run did.
@@ -44,6 +46,7 @@ struct State {
     occurrences: HashMap<[u8; 32], u32>,
     asked: u64,
     reused: u64,
+    truncated: u64,
     used: Amount,
     /// By questions that are on their way.
     aside: Amount,
@@ -65,6 +68,12 @@ impl ItemSession {
     pub fn answers_not_reused(&self) -> u64 {
         let reused = self.state.lock().unwrap_or_else(PoisonError::into_inner).reused;
         (self.start.answers.len() as u64).saturating_sub(reused)
+    }
+
+    /// Answers so far that came from the journal, and that were given to a request that had been shortened.
+    pub fn replayed_and_truncated(&self) -> (u64, u64) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.reused, state.truncated)
     }
 
     fn route(&self, request: &Request) -> Result<&Arc<LiveRoute>, LlmError> {
@@ -116,6 +125,13 @@ impl ItemSession {
             self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
             return Ok(completion.clone());
         }
+        if self.start.not_again.contains(&(question.hash, question.occurrence)) {
+            return Err(denied(
+                "call_unknown",
+                "this was asked, and the process died before an answer came: it may have been billed, and is not asked again (--on-unknown fail); run it again with --on-unknown retry".to_owned(),
+            )
+            .into());
+        }
         if self.stack.halt.is_thrown() {
             return Err(CallEnd::Suspended);
         }
@@ -147,6 +163,7 @@ impl ItemSession {
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.used = state.used.plus(used);
+        state.truncated += u64::from(completion.cut.is_some());
     }
 
     /// Sets aside what the question may take, if that is left for the item.

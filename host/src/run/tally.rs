@@ -67,7 +67,10 @@ impl EventSink for Tally {
                 Event::ItemDone { .. } => counts.done += 1,
                 Event::ItemSkipped { .. } => counts.skipped += 1,
                 Event::ItemFailed { .. } => counts.failed += 1,
-                Event::ConcurrencyChanged { .. } | Event::PaceLearned { .. } | Event::GuestLog { .. } => {}
+                Event::ConcurrencyChanged { .. }
+                | Event::PaceLearned { .. }
+                | Event::NoProgress { .. }
+                | Event::GuestLog { .. } => {}
             }
         }
         self.next.emit(event);

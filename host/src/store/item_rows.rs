@@ -145,7 +145,7 @@ const BOOKS: &str =
     coalesce(sum(e.cache_read_tokens), 0), coalesce(sum(e.cache_write_tokens), 0), coalesce(sum(e.reasoning_tokens), 0),
     CASE WHEN count(*) FILTER (WHERE c.price IS NULL AND e.cost IS NULL) = 0 THEN coalesce(sum(e.cost), 0) END,
     group_concat(DISTINCT c.route), group_concat(DISTINCT c.model)
-    FROM call c LEFT JOIN call_end e ON e.call = c.id WHERE c.item = ?1";
+    FROM call c LEFT JOIN call_end e ON e.call = c.id WHERE c.item = ?1 AND e.state IS NOT 'taken'";
 
 impl Reader {
     /// Calls the visitor for each item of the selection, as they stood when the walk began; its error ends the walk.

@@ -11,6 +11,7 @@ mod merge;
 mod open;
 mod reader;
 mod registration;
+mod reuse;
 mod selection;
 mod types;
 mod write;
@@ -27,7 +28,7 @@ pub use selection::{FailedFilter, Order, Selection, States, Take};
 pub use types::{
     Added, AttemptId, CallId, CallOutcome, CostBy, CostRow, Counts, Cursor, FailureRow, Generation, GenerationId,
     GuestLogLine, ItemEnd, ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem,
-    NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, UsageTotals,
+    NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, Took, UsageTotals,
 };
 pub use write::{Opened, Store};
 pub use writer::Durable;

@@ -43,6 +43,10 @@ impl Reader {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: path.to_path_buf() })
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map_err(|error| StoreError::sqlite(&self.path, &error))
@@ -99,7 +103,7 @@ impl Reader {
     pub fn usage(&self) -> Result<UsageTotals, StoreError> {
         self.query(|connection| {
             connection.query_row(
-                "SELECT (SELECT count(*) FROM call), count(*) FILTER (WHERE state = 'answered'),
+                "SELECT (SELECT count(*) FROM call) - count(*) FILTER (WHERE state = 'taken'), count(*) FILTER (WHERE state = 'answered'),
                         count(*) FILTER (WHERE state = 'unknown'),
                         coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0)
                  FROM call_end INDEXED BY call_end_books",
@@ -312,10 +316,11 @@ impl Reader {
     }
 
     pub(super) fn history(&self, item: ItemSeq) -> Result<ItemHistory, StoreError> {
-        let (spent, executions, context, rows) = self.query(|connection| {
+        let (spent, executions, context, rows, unknown) = self.query(|connection| {
             let (spent, executions): (i64, i64) = connection
                 .prepare_cached(
-                    "SELECT coalesce(max(CASE WHEN r.attempt IS NOT NULL THEN a.number END), 0), count(*)
+                    "SELECT coalesce(max(CASE WHEN r.attempt IS NOT NULL THEN a.number END), 0),
+                            count(*) FILTER (WHERE a.run > 0)
                      FROM attempt a LEFT JOIN attempt_retry r ON r.attempt = a.id WHERE a.item = ?1",
                 )?
                 .query_row(params![item.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -327,11 +332,20 @@ impl Reader {
                 .prepare_cached(
                     "SELECT c.hash, c.occurrence, e.answer FROM call c
                      JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
-                     WHERE c.item = ?1 AND e.state = 'answered' AND a.number > ?2 ORDER BY c.id",
+                     WHERE c.item = ?1 AND e.state IN ('answered', 'taken') AND a.number > ?2 ORDER BY c.id",
                 )?
                 .query_map(params![item.0, spent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
                 .collect::<rusqlite::Result<_>>()?;
-            Ok((spent, executions, context, rows))
+            let unknown = connection
+                .prepare_cached(
+                    "SELECT c.hash, c.occurrence FROM call c JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
+                     WHERE c.item = ?1 AND e.state = 'unknown' AND a.number > ?2
+                       AND NOT EXISTS (SELECT 1 FROM call d JOIN call_end f ON f.call = d.id
+                                       WHERE d.item = ?1 AND d.id > c.id AND d.hash = c.hash AND d.occurrence = c.occurrence)",
+                )?
+                .query_map(params![item.0, spent], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok((spent, executions, context, rows, unknown))
         })?;
         let answers = rows
             .into_iter()
@@ -344,6 +358,7 @@ impl Reader {
             context,
             executions: u32::try_from(executions).unwrap_or(u32::MAX),
             answers,
+            unknown,
         })
     }
 }

@@ -3,6 +3,7 @@
 use crate::domain::{
     AttemptNumber, Completion, Emission, ErrorClass, Failure, Fingerprint, Item, ItemId, ItemSeq, Usage,
 };
+use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunId(pub i64);
@@ -106,6 +107,8 @@ pub struct ItemHistory {
     pub context: Option<String>,
     pub executions: u32,
     pub answers: Vec<JournalEntry>,
+    /// Questions that were sent and of whose answer nothing is known: request hash and occurrence.
+    pub unknown: Vec<([u8; 32], u32)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +188,19 @@ pub enum ItemOutcome {
     Failed(Failure),
 }
 
+/// What the execution that ended an item took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Took {
+    /// Answers from the journal.
+    pub replayed: u64,
+    /// Answers to requests that were shortened.
+    pub truncated: u64,
+    /// Processor time of the guest.
+    pub cpu: Duration,
+    /// The most memory that it had.
+    pub memory_bytes: u64,
+}
+
 #[derive(Debug, Clone)]
 pub struct ItemEnd {
     pub item: ItemSeq,
@@ -194,6 +210,7 @@ pub struct ItemEnd {
     pub ended_ms: u64,
     /// Executions in all runs.
     pub attempts: u32,
+    pub took: Took,
     pub end: ItemOutcome,
     pub logs: Vec<GuestLogLine>,
 }

@@ -94,6 +94,16 @@ impl Store {
         &self.inner.path
     }
 
+    pub(super) fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+
+    /// Rows were added under ids that SQLite gave.
+    pub(super) fn continue_ids(&self, attempt: i64, call: i64) {
+        self.inner.next_attempt.store(attempt, Ordering::Relaxed);
+        self.inner.next_call.store(call, Ordering::Relaxed);
+    }
+
     /// How the job is run, for `resume`. Durable on return. Blocks.
     pub fn set_arguments(&self, arguments: String) -> Result<(), StoreError> {
         self.inner.writer.write_blocking(Box::new(move |connection| {
@@ -385,7 +395,8 @@ fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO outcome (item, state, attempt, generation, run, ended_ms, attempts, emissions, reason,
-             class, code, message, detail, backtrace) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             class, code, message, detail, backtrace, replayed, truncated, cpu_us, memory_bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             end.item.0,
@@ -402,6 +413,10 @@ fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str
             failure.map(|failure| &failure.message),
             failure.and_then(|failure| failure.detail.as_ref()),
             failure.and_then(|failure| failure.backtrace.as_ref()),
+            end.took.replayed.cast_signed(),
+            end.took.truncated.cast_signed(),
+            i64::try_from(end.took.cpu.as_micros()).unwrap_or(i64::MAX),
+            end.took.memory_bytes.cast_signed(),
         ])?;
     for line in &end.logs {
         connection

@@ -57,8 +57,10 @@ fn number(connection: &Connection, table: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// One process starts one run in a millisecond.
+/// One process starts one run in a millisecond. Answers that were taken from another job are booked under no run, which has
+/// the number 0 in every store.
 fn take_runs(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("INSERT INTO run_map VALUES (0, 0, TRUE)", [])?;
     connection.execute(
         "INSERT OR IGNORE INTO run_map SELECT s.id, m.id, TRUE FROM src.run s JOIN generation_map g ON g.src = s.generation
          JOIN main.run m ON m.pid = s.pid AND m.started_ms = s.started_ms AND m.generation = g.dst AND m.tags = s.tags",

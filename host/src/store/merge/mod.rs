@@ -165,7 +165,7 @@ impl Merge {
         let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
         let is_concatenated = items::settle_positions(connection)?;
         connection.execute(
-            "UPDATE outcome SET attempts = max(attempts, (SELECT count(*) FROM attempt a WHERE a.item = outcome.item))",
+            "UPDATE outcome SET attempts = max(attempts, (SELECT count(*) FROM attempt a WHERE a.item = outcome.item AND a.run > 0))",
             [],
         )?;
         let created_ms = sources.iter().map(|source| source.created_ms).min().unwrap_or(0);
@@ -187,7 +187,9 @@ impl Merge {
                 skipped: of_state("skipped")?,
                 failed: of_state("failed")?,
             },
-            calls: number("SELECT count(*) FROM call")?,
+            calls: number(
+                "SELECT count(*) FROM call c LEFT JOIN call_end e ON e.call = c.id WHERE e.state IS NOT 'taken'",
+            )?,
             calls_shared: number("SELECT coalesce(sum(calls), 0) FROM shared")?,
             generations: number("SELECT count(DISTINCT generation) FROM outcome WHERE state <> 'failed'")?,
             content_conflicts: conflicts(connection, items::CONTENT)?,

@@ -6,12 +6,11 @@ ALTER TABLE outcome ADD COLUMN replayed INTEGER;    -- answers taken from the jo
 ALTER TABLE outcome ADD COLUMN truncated INTEGER;   -- requests that were shortened
 ALTER TABLE outcome ADD COLUMN cpu_us INTEGER;      -- processor time of the guest, in microseconds
 ALTER TABLE outcome ADD COLUMN memory_bytes INTEGER;-- the most memory that it had
-ALTER TABLE outcome ADD COLUMN waiting_in TEXT;     -- what it was waiting in when it was stopped
 
 -- Reserved: a call that was handed over to be answered later, under the provider's own name for it. Such a call is
 -- *submitted*, and not unknown, until its end is written.
 ALTER TABLE call ADD COLUMN remote_id TEXT;
--- The job that an answer was taken from; its books are there, and its cost is 0 here.
+-- The job that an answer was *taken* from (a fourth state); what it took and cost is in the books of that job.
 ALTER TABLE call_end ADD COLUMN source TEXT;
 
 -- Bytes that came with an item. They stay where they are; the digest tells whether they are still the same.
