@@ -6,6 +6,7 @@ mod bad_input;
 mod batch;
 mod crash;
 mod provider;
+mod results;
 mod resume;
 mod sandbox;
 mod support;

@@ -7,7 +7,10 @@ mod cost;
 #[cfg(test)]
 mod documents;
 mod exit;
+mod export;
+mod failed;
 mod log;
+mod merge;
 mod mock_server;
 mod plugin;
 mod policy;
@@ -43,6 +46,13 @@ enum Command {
     Log(log::LogArgs),
     /// Show what a job's calls cost
     Cost(cost::CostArgs),
+    /// Write what a job has yielded, in the columns and the format that are wanted
+    Export(export::ExportArgs),
+    /// Look at failed items, take them out, try them again
+    #[command(subcommand)]
+    Failed(failed::FailedCommand),
+    /// Make one job or one output of several: shards, interrupted runs, machines
+    Merge(merge::MergeArgs),
     /// Check or show the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -70,6 +80,9 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::status(&args),
         Command::Log(args) => log::log(&args),
         Command::Cost(args) => cost::cost(&args),
+        Command::Export(args) => export::export(&args),
+        Command::Failed(command) => failed::failed(&command),
+        Command::Merge(args) => merge::merge(&args),
         Command::Config(command) => config::config(&command),
         Command::Plugin(command) => plugin::plugin(&command),
         Command::MockServer(args) => mock_server::mock_server(&args),

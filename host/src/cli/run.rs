@@ -13,13 +13,13 @@ use crate::output;
 use crate::progress::{Console, Verbosity};
 use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
 use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings, dollars};
-use crate::results::{self, ExportError};
+use crate::results::{self, ExportError, Target};
 use crate::run::{
     Contract, Dispatcher, DuplicatePolicy, Ending, Extent, RunTotals, Shard, Shared, Shutdown, Tally, TallySnapshot,
     register, watch,
 };
 use crate::sandbox::{Engine, Job, Plugin};
-use crate::store::{CostBy, CostRow, Counts, Generation, JobName, NewJob, Reader, RunEnd, RunId, Store};
+use crate::store::{CostBy, CostRow, Counts, Generation, JobName, NewJob, Order, Reader, RunEnd, RunId, Store};
 use anyhow::{Context, anyhow, bail};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -151,7 +151,7 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
         );
     }
     let output = args.output.as_deref().map(|path| check_output(path, &args.input)).transpose()?;
-    if args.input != Path::new("-") {
+    if args.reads_input() && args.input != Path::new("-") {
         input::open_source(&args.input)?;
         input_format(args)?;
     }
@@ -180,8 +180,9 @@ fn check_output(path: &Path, input: &Path) -> anyhow::Result<output::Format> {
     if path == Path::new("-") {
         return Ok(output::Format::JsonLines);
     }
-    let format = output::Format::from_extension(path)
-        .with_context(|| format!("{}: name the output .jsonl or .csv, which tells its format", path.display()))?;
+    let format = output::Format::from_extension(path).with_context(|| {
+        format!("{}: name the output .jsonl, .csv or .parquet, which tells its format", path.display())
+    })?;
     if path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|input| input == path)) {
         bail!("--output {} would replace the input: choose another file", path.display());
     }
@@ -235,8 +236,10 @@ impl Session<'_> {
     fn run(&self, shutdown: Shutdown) -> CliResult {
         let (digest, generation) = self.generation();
         self.check_change(&digest)?;
-        let source = self.source()?;
-        self.register(&source)?;
+        if self.args.reads_input() {
+            let source = self.source()?;
+            self.register(&source)?;
+        }
         self.reuse()?;
         let before = self.store.reader().counts().map_err(Failure::internal)?;
         self.greet(before);
@@ -388,6 +391,10 @@ impl Session<'_> {
 
     fn greet(&self, before: Counts) {
         let ended = before.done + before.skipped;
+        if self.args.retry.is_some() {
+            self.console.say(&format!("Trying failed items of job {} again; nothing else is run", self.job));
+            return;
+        }
         if ended + before.failed == 0 {
             self.console.say(&format!("Job {}: {} items", self.job, before.total));
             return;
@@ -417,7 +424,11 @@ impl Session<'_> {
         let stack = Arc::clone(&shared.stack);
         let watching = self.watch(&tally, &stack)?;
         let dispatcher = Dispatcher::new(shared, settings, guests.handle().clone(), shutdown);
-        let already = before.done + before.skipped + if self.args.skip_failed { before.failed } else { 0 };
+        let already = match &self.args.retry {
+            Some(filter) => before.total.saturating_sub(self.store.reader().count_failed(filter)?.0),
+            None if self.args.skip_failed => before.done + before.skipped + before.failed,
+            None => before.done + before.skipped,
+        };
         let following = self.console.clone().follow(Arc::clone(&tally), stack, before.total, already);
         let (ending, totals) = self.runtime.block_on(async {
             tokio::select! {
@@ -575,15 +586,19 @@ impl Session<'_> {
     /// FILE once nothing is pending, FILE.partial until then.
     fn write_output(&self, counts: Counts) -> Result<(), ExportError> {
         let (Some(path), Some(format)) = (&self.args.output, self.prepared.output) else { return Ok(()) };
-        let mut stdout = std::io::stdout().lock();
+        let mut stdout = std::io::stdout();
+        let mut write = |path: Option<&Path>| {
+            let target = Target { format, path, stdout: &mut stdout };
+            results::export(self.store.reader(), Order::Input, target)
+        };
         let result = if path == Path::new("-") {
-            results::export(self.store.reader(), format, None, &mut stdout)
+            write(None)
         } else {
             let partial = PathBuf::from(format!("{}.partial", path.display()));
             if counts.pending() > 0 {
-                results::export(self.store.reader(), format, Some(&partial), &mut stdout)
+                write(Some(&partial))
             } else {
-                let written = results::export(self.store.reader(), format, Some(path), &mut stdout);
+                let written = write(Some(path));
                 if written.is_ok() {
                     // Gone already, or never there.
                     let _ = std::fs::remove_file(&partial);

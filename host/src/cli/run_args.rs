@@ -1,5 +1,6 @@
 //! The arguments of `run`, as they are given and as they are stored with the job for `resume`.
 
+use crate::store::FailedFilter;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -74,7 +75,7 @@ pub(super) struct RunArgs {
     #[serde(default)]
     pub(super) shard: Option<ShardArg>,
 
-    /// Where results go: a file (.jsonl, .csv), or `-` for stdout; FILE.partial while the job is unfinished
+    /// Where results go: a file (.jsonl, .csv, .parquet), or `-` for stdout; FILE.partial while the job is unfinished
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
     /// Print the summary as JSON on stdout
@@ -117,6 +118,15 @@ pub(super) struct RunArgs {
     /// Settings from FILE [default: sandmill.toml, if there is one]
     #[arg(long, value_name = "FILE", help_heading = "Job")]
     pub(super) config: Option<PathBuf>,
+
+    /// Only these failed items are run, and the input is not read: `failed retry`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(super) retry: Option<FailedFilter>,
+    /// The items are those of the store, which were merged into it, and the input is not read.
+    #[arg(skip)]
+    #[serde(default)]
+    pub(super) items_from_store: bool,
 
     /// A value of the plugin's configuration; JSON if it parses as such, else text
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Plugin")]
@@ -275,6 +285,13 @@ pub(super) struct WorkArgs {
     /// What an item may emit [default: 16MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) limit_output: Option<u64>,
+}
+
+impl RunArgs {
+    /// Otherwise the items are those that the store has.
+    pub(super) fn reads_input(&self) -> bool {
+        self.retry.is_none() && !self.items_from_store
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

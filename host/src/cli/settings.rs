@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
 use crate::run::RunSettings;
 use crate::sandbox::Limits;
+use crate::store::Take;
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -96,7 +97,11 @@ pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<RunSettings
             .or(config.run.max_consecutive_errors)
             .unwrap_or(CONSECUTIVE_ERRORS),
         error_rate_max: args.work.max_error_rate.map(|share| (share, args.work.after)),
-        retry_failed: !args.skip_failed,
+        take: match &args.retry {
+            Some(filter) => Take::Failed(filter.clone()),
+            None if args.skip_failed => Take::Pending,
+            None => Take::PendingAndFailed,
+        },
         grace: humantime::parse_duration(&args.work.grace)?,
     })
 }

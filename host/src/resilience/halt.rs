@@ -27,6 +27,7 @@ impl From<&StoreError> for HaltReason {
             StoreError::ReadOnly { .. } => Self::Parked { code: "store_read_only".into(), message },
             StoreError::Locked { .. }
             | StoreError::NotFound { .. }
+            | StoreError::Exists { .. }
             | StoreError::NotAStore { .. }
             | StoreError::Newer { .. }
             | StoreError::Corrupt { .. }

@@ -3,7 +3,7 @@
 use super::worker::{ItemEnded, ItemReport, Shared, run_item};
 use super::{Ending, Phase, Shutdown};
 use crate::resilience::HaltReason;
-use crate::store::{Cursor, PendingItem, StoreError};
+use crate::store::{Cursor, PendingItem, StoreError, Take};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,7 @@ pub struct RunSettings {
     pub consecutive_errors_max: u32,
     /// The share of failed items at which the run stops, and how many must have ended before it is looked at.
     pub error_rate_max: Option<(f64, u64)>,
-    /// Whether items that failed in earlier runs are taken up again.
-    pub retry_failed: bool,
+    pub take: Take,
     /// How long what is in flight may take after the first signal.
     pub grace: Duration,
 }
@@ -148,7 +147,7 @@ impl Dispatcher {
     async fn next(&mut self) -> Result<Option<PendingItem>, StoreError> {
         if self.queue.is_empty() && !self.exhausted {
             let page =
-                self.shared.store.pending(self.cursor, PAGE, self.settings.retry_failed, self.shared.run).await?;
+                self.shared.store.pending(self.cursor, PAGE, self.settings.take.clone(), self.shared.run).await?;
             self.cursor = page.next.or(self.cursor);
             self.exhausted = page.next.is_none();
             self.queue = page.items.into();

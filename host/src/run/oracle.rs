@@ -4,7 +4,7 @@ use super::register::{DuplicatePolicy, Extent, Shard, register};
 use crate::domain::{Emission, Failure, FailureClass, ItemId, ItemSeq};
 use crate::input::{Entry, Record};
 use crate::store::{
-    AttemptId, Counts, Generation, GenerationId, ItemEnd, ItemOutcome, JobName, NewJob, RunId, Store, Took,
+    AttemptId, Counts, Generation, GenerationId, ItemEnd, ItemOutcome, JobName, NewJob, RunId, Store, Take, Took,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -128,7 +128,8 @@ async fn carry_out(store: &Store, run: &Run) -> (Vec<u8>, Counts) {
     let (run_id, generation, _) = store.begin_run(digest(run), generation, 1, "{}".into()).await.unwrap();
     let (mut handed, mut cursor) = (Vec::new(), None);
     loop {
-        let page = store.pending(cursor, 3, !run.skip_failed, run_id).await.unwrap();
+        let take = if run.skip_failed { Take::Pending } else { Take::PendingAndFailed };
+        let page = store.pending(cursor, 3, take, run_id).await.unwrap();
         for pending in &page.items {
             let id = pending.item.id.as_str().trim_start_matches('i').parse().unwrap();
             if let Some(done) = run.ends.get(handed.len()) {

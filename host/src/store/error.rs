@@ -10,6 +10,8 @@ pub enum StoreError {
     Locked { job: String, pid: String },
     #[error("there is no job `{job}` in {dir}{known}", dir = dir.display())]
     NotFound { job: String, dir: PathBuf, known: String },
+    #[error("there is a job `{job}` already: choose another name, or take its file as one of the inputs")]
+    Exists { job: String },
     #[error("{path} is not a Sandmill store, and is left as it is: choose another --job or --store", path = path.display())]
     NotAStore { path: PathBuf },
     #[error("{path} was written by a newer sandmill (format {found}, this one knows {known}): use that version", path = path.display())]

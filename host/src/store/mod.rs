@@ -6,11 +6,14 @@
 mod codec;
 mod error;
 mod files;
+mod item_rows;
+mod merge;
 mod open;
 mod reader;
 mod reader_spent;
 mod registration;
 mod reuse;
+mod selection;
 mod types;
 mod write;
 mod writer;
@@ -18,8 +21,11 @@ mod writer;
 pub use codec::{budget_from_context, context_of_budget};
 pub use error::StoreError;
 pub use files::{JobName, list_jobs};
+pub use item_rows::{CallRow, ItemBooks, ItemDetail, ItemRow, ItemState, Rejection};
+pub use merge::{Conflicts, MergeReport, Merged};
 pub use reader::Reader;
 pub use registration::Registration;
+pub use selection::{FailedFilter, Order, Selection, States, Take};
 pub use types::{
     Added, AttemptId, CallId, CallOutcome, CostBy, CostRow, Counts, Cursor, FailureRow, Generation, GenerationId,
     GuestLogLine, ItemEnd, ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem,

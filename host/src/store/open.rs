@@ -16,7 +16,7 @@ const BUSY: Duration = Duration::from_secs(10);
 const CACHE_KIB: i64 = 32_768;
 
 #[expect(clippy::cast_possible_wrap, reason = "a handful")]
-const FORMAT: i64 = MIGRATIONS.len() as i64;
+pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// The one connection that writes.
 pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
@@ -95,7 +95,7 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> 
     Ok(())
 }
 
-fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     if path.metadata().is_ok_and(|meta| meta.len() > QUICK_CHECK_BYTES) {
         return Ok(());
     }

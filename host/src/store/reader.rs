@@ -1,12 +1,13 @@
 //! Everything that is read from a store, by runs and by those who only look.
 
+use super::selection::{FAILED_FILTER, FailedFilter, Take};
 use super::types::{
     CostBy, CostRow, Counts, Cursor, FailureRow, ItemHistory, JobRow, JournalEntry, LogRow, Page, PendingItem, RunId,
     RunRow, UsageTotals,
 };
 use super::{StoreError, codec, files, open};
 use crate::domain::{AttemptNumber, Emission, Item, ItemId, ItemSeq};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,8 +17,8 @@ const PAGE_BYTES: usize = 16 << 20;
 /// A connection that reads; calls block.
 #[derive(Clone)]
 pub struct Reader {
-    connection: Arc<Mutex<Connection>>,
-    path: PathBuf,
+    pub(super) connection: Arc<Mutex<Connection>>,
+    pub(super) path: PathBuf,
 }
 
 impl Reader {
@@ -49,6 +50,17 @@ impl Reader {
     pub(super) fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+
+    /// Reads what belongs together as of one moment, while another process may write.
+    pub(super) fn with_snapshot<T, E: From<StoreError>>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        // It wrote nothing: dropped, it only ends.
+        let transaction = connection.unchecked_transaction().map_err(|error| StoreError::sqlite(&self.path, &error))?;
+        read(&transaction)
     }
 
     /// `None`: the process died between making the file and its first row.
@@ -259,26 +271,36 @@ impl Reader {
         Ok(())
     }
 
-    /// A page of what is left to do, in the order of the input: at most `limit` items, and fewer where they are large. Failed items are among it if `retry_failed`, and if they failed
-    /// before the run `run`; lines that are no items never.
+    /// A page of what is left to do, in the order of the input: at most `limit` items, and fewer where they are large. What
+    /// failed counts as left if it failed before the run `run`; lines that are no items never do.
     pub(super) fn pending(
         &self,
         after: Option<Cursor>,
         limit: usize,
-        retry_failed: bool,
+        take: &Take,
         run: RunId,
     ) -> Result<Page, StoreError> {
         let after = after.map_or(-1, |cursor| cursor.0);
+        let (pending, failed, filter) = match take {
+            Take::Pending => (true, false, FailedFilter::default()),
+            Take::PendingAndFailed => (true, true, FailedFilter::default()),
+            Take::Failed(filter) => (false, true, filter.clone()),
+        };
+        let sql = format!(
+            "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
+             FROM item i INDEXED BY item_position LEFT JOIN outcome o INDEXED BY outcome_item ON o.item = i.seq
+             WHERE i.position > :after AND i.problem IS NULL
+               AND ((o.item IS NULL AND :pending) OR (:failed AND o.state = 'failed' AND o.run < :run AND {FAILED_FILTER}))
+             ORDER BY i.position LIMIT :limit"
+        );
         self.query(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
-                     FROM item i INDEXED BY item_position LEFT JOIN outcome o INDEXED BY outcome_item ON o.item = i.seq
-                     WHERE i.position > ?1 AND i.problem IS NULL
-                       AND (o.item IS NULL OR (?3 AND o.state = 'failed' AND o.run < ?4))
-                     ORDER BY i.position LIMIT ?2",
-            )?;
+            let mut statement = connection.prepare_cached(&sql)?;
             let limit_row = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![after, limit_row, retry_failed, run.0])?;
+            let [classes, codes, since] = filter.parameters();
+            let mut rows = statement.query(named_params! {
+                ":after": after, ":limit": limit_row, ":pending": pending, ":failed": failed, ":run": run.0,
+                ":classes": classes, ":codes": codes, ":since": since,
+            })?;
             let (mut items, mut bytes) = (Vec::new(), 0);
             while let Some(row) = rows.next()? {
                 let position: i64 = row.get(2)?;
@@ -343,7 +365,7 @@ impl Reader {
     }
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 

@@ -8,7 +8,7 @@ use super::types::{
     NewCall, NewJob, NewRouteEvent, Page, PriceId, RunEnd, RunId,
 };
 use super::writer::{Durable, Writer};
-use super::{Reader, StoreError, open};
+use super::{Reader, StoreError, Take, open};
 use crate::domain::{ItemSeq, Prices, Retryable};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
@@ -169,11 +169,11 @@ impl Store {
         &self,
         after: Option<Cursor>,
         limit: usize,
-        retry_failed: bool,
+        take: Take,
         run: RunId,
     ) -> Result<Page, StoreError> {
         let reader = self.inner.reader.clone();
-        tokio::task::spawn_blocking(move || reader.pending(after, limit, retry_failed, run))
+        tokio::task::spawn_blocking(move || reader.pending(after, limit, &take, run))
             .await
             .unwrap_or(Err(StoreError::Closed))
     }
