@@ -196,7 +196,9 @@ mod tests {
 
     fn names(items: &[ItemRow]) -> Names {
         let mut names = Names::default();
-        items.iter().for_each(|item| names.observe(item).unwrap());
+        for item in &items {
+            names.observe(item).unwrap();
+        }
         names
     }
 
