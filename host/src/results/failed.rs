@@ -196,7 +196,7 @@ mod tests {
 
     fn names(items: &[ItemRow]) -> Names {
         let mut names = Names::default();
-        for item in &items {
+        for item in items {
             names.observe(item).unwrap();
         }
         names
