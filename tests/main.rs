@@ -5,6 +5,7 @@
 mod bad_input;
 mod batch;
 mod crash;
+mod failures;
 mod provider;
 mod results;
 mod resume;

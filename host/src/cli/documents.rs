@@ -62,6 +62,19 @@ fn every_key_of_the_files_is_in_the_document_and_no_other() {
     }
 }
 
+#[test]
+fn the_example_in_the_document_can_be_used() {
+    let text = document(CONFIGURATION);
+    let indented = text.lines().skip_while(|line| *line != "    [provider.house]");
+    let example: Vec<&str> = indented.take_while(|line| line.is_empty() || line.starts_with("    ")).collect();
+    let config: config::Config = toml::from_str(&example.join("\n")).unwrap();
+    assert_eq!((config.provider.len(), config.route.len()), (1, 2));
+    let named = config.route.values().flat_map(|route| [&route.fallback.open, &route.fallback.context]).flatten();
+    for name in named.chain(&config.run.route) {
+        assert!(config.route.contains_key(name), "[route.{name}]");
+    }
+}
+
 fn flags(command: &clap::Command, found: &mut BTreeSet<String>) {
     found.extend(command.get_arguments().filter_map(|argument| argument.get_long()).map(str::to_owned));
     for below in command.get_subcommands() {
