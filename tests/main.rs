@@ -5,6 +5,8 @@
 mod bad_input;
 mod batch;
 mod crash;
+mod money;
 mod provider;
+mod routes;
 mod sandbox;
 mod support;
