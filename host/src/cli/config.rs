@@ -53,6 +53,9 @@ fn show(config: &Config, args: &ConfigArgs) {
         |name: &str, set: Option<u64>, default: u64| line(name, set.unwrap_or(default).to_string(), set.is_some());
     number("breaker.overloaded_after", set.overloaded_after.map(u64::from), breaker.overloaded_after.into());
     number("breaker.connections_after", set.connections_after.map(u64::from), breaker.connections_after.into());
+    number("breaker.rate_limited_after", set.rate_limited_after.map(u64::from), breaker.rate_limited_after.into());
+    time("breaker.rate_limited_for", set.rate_limited_for, breaker.rate_limited_for);
+    number("breaker.window", set.window.map(|n| n as u64), breaker.window as u64);
     number("breaker.calls_min", set.calls_min.map(|n| n as u64), breaker.calls_min as u64);
     line(
         "breaker.fault_share",

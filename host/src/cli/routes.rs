@@ -1,13 +1,14 @@
 //! From flags and sandmill.toml to the routes of a run: flags make one, `default`; `--route` takes those of the file.
 
 use super::run_args::RunArgs;
-use super::settings::time;
+use super::settings::{self, time};
 use crate::catalog::{Catalog, EncodingName, Tier};
 use crate::config::{self, Config};
 use crate::domain::{Pair, Prices, Rates};
 use crate::provider::{self, Faults, HttpSettings, KeySource, Protocol, Provider};
 use crate::resilience::{
-    BreakerSettings, ConcurrencySettings, Counting, Encoding, Fallback, GateSettings, LimiterSettings, Route, Routes,
+    BreakerSettings, ConcurrencySettings, Counting, Encoding, Fallback, GateSettings, KeyLimits, LimiterSettings,
+    Route, Routes,
 };
 use crate::sandbox::Manifest;
 use crate::store::Store;
@@ -19,6 +20,8 @@ use std::time::Duration;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_mins(10);
 const CALLS_AT_ONCE: u32 = 256;
+/// Of calls that a breaker looks back at.
+const WINDOW_MAX: usize = 10_000;
 /// What the mock provider is asked for if nobody names a model.
 const MOCK_MODEL: &str = "mock-1";
 /// The route that flags make.
@@ -212,6 +215,7 @@ fn build(name: &str, spec: &config::Route, args: &RunArgs, config: &Config) -> a
         parameters: parameters(name, &spec.parameters)?,
         extra_allow: spec.extra_allow.clone().into(),
         gate: gate(spec, args, config)?,
+        key_limits: key_limits(provider_name, config),
         fallback: fallback(spec),
     };
     Ok((route, prices))
@@ -303,25 +307,69 @@ fn encoding(name: EncodingName) -> Encoding {
 }
 
 fn gate(spec: &config::Route, args: &RunArgs, config: &Config) -> anyhow::Result<GateSettings> {
-    let (args, breaker, default) = (&args.provider, &config.breaker, BreakerSettings::default());
-    let pause = time(args.breaker_pause.as_deref(), breaker.pause)?.unwrap_or(default.pause);
+    let retry_after_max = settings::retry(args, config)?.retry_after_max;
+    let args = &args.provider;
     let concurrency = match args.call_concurrency {
         Some(fixed) => ConcurrencySettings::Fixed(fixed),
         None => ConcurrencySettings::Adaptive { ceiling: spec.limits.concurrency.unwrap_or(CALLS_AT_ONCE) },
     };
     Ok(GateSettings {
-        breaker: BreakerSettings {
-            overloaded_after: breaker.overloaded_after.unwrap_or(default.overloaded_after).max(1),
-            connections_after: breaker.connections_after.unwrap_or(default.connections_after).max(1),
-            fault_share: breaker.fault_share.unwrap_or(default.fault_share),
-            calls_min: breaker.calls_min.unwrap_or(default.calls_min),
-            pause,
-            pause_max: breaker.pause_max.unwrap_or(default.pause_max).max(pause),
-            ..default
-        },
+        breaker: breaker(time(args.breaker_pause.as_deref(), config.breaker.pause)?, &config.breaker)?,
         concurrency,
-        limits: LimiterSettings { requests: spec.limits.rpm, tokens: spec.limits.tpm },
-        outage_max: time(args.max_outage.as_deref(), breaker.max_outage)?.unwrap_or(GateSettings::default().outage_max),
+        limits: limits(&spec.limits),
+        outage_max: time(args.max_outage.as_deref(), config.breaker.max_outage)?
+            .unwrap_or(GateSettings::default().outage_max),
+        retry_after_max,
+    })
+}
+
+fn limits(spec: &config::RouteLimits) -> LimiterSettings {
+    LimiterSettings { requests: spec.rpm, tokens: spec.tpm }
+}
+
+/// What all routes on a provider share, where anything is set.
+fn key_limits(provider: &str, config: &Config) -> Option<KeyLimits> {
+    let spec = &config.provider.get(provider)?.limits;
+    (*spec != config::RouteLimits::default()).then(|| KeyLimits {
+        provider: provider.to_owned(),
+        limits: limits(spec),
+        concurrency: spec.concurrency,
+    })
+}
+
+/// Settings that would never let it open, or always, are told rather than taken.
+fn breaker(pause: Option<Duration>, spec: &config::Breaker) -> anyhow::Result<BreakerSettings> {
+    let default = BreakerSettings::default();
+    let pause = pause.unwrap_or(default.pause);
+    // Whoever sets one of the two means the other to follow.
+    let window = spec.window.unwrap_or_else(|| default.window.max(spec.calls_min.unwrap_or(0)));
+    let calls_min = spec.calls_min.unwrap_or(default.calls_min.min(window));
+    if !(1..=WINDOW_MAX).contains(&window) {
+        bail!("breaker.window {window}: the last 1 to {WINDOW_MAX} calls can be looked at");
+    }
+    if !(1..=window).contains(&calls_min) {
+        bail!(
+            "breaker.calls_min {calls_min}: there are never so many calls in a window of {window}: set it from 1 to breaker.window"
+        );
+    }
+    let fault_share = spec.fault_share.unwrap_or(default.fault_share);
+    if fault_share <= 0.0 {
+        bail!("breaker.fault_share 0%: the breaker would open without any failure; 100% opens it only when all fail");
+    }
+    let at_least_one = |name: &str, set: Option<u32>, default: u32| match set {
+        Some(0) => bail!("breaker.{name} 0: it would open without any cause; 1 opens it on the first"),
+        set => Ok(set.unwrap_or(default)),
+    };
+    Ok(BreakerSettings {
+        overloaded_after: at_least_one("overloaded_after", spec.overloaded_after, default.overloaded_after)?,
+        connections_after: at_least_one("connections_after", spec.connections_after, default.connections_after)?,
+        rate_limited_after: at_least_one("rate_limited_after", spec.rate_limited_after, default.rate_limited_after)?,
+        rate_limited_for: spec.rate_limited_for.unwrap_or(default.rate_limited_for),
+        fault_share,
+        window,
+        calls_min,
+        pause,
+        pause_max: spec.pause_max.unwrap_or(default.pause_max).max(pause),
     })
 }
 
@@ -376,6 +424,29 @@ fn prices_of_flag(text: &str) -> anyhow::Result<Prices> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_of_the_breaker_are_checked_together() {
+        let check = |text: &str| {
+            let config: Config = toml_of(text);
+            breaker(None, &config.breaker).map_err(|error| error.to_string())
+        };
+        let read = check("window = 30\nrate_limited_after = 5\nrate_limited_for = \"10s\"").unwrap();
+        assert_eq!((read.window, read.calls_min, read.rate_limited_after), (30, 20, 5));
+        assert_eq!(check("calls_min = 80").unwrap().window, 80, "the window grows with it");
+        assert_eq!(check("window = 10").unwrap().calls_min, 10);
+        assert!(check("window = 10\ncalls_min = 20").unwrap_err().contains("breaker.window"));
+        for bad in ["window = 0", "calls_min = 0", "fault_share = \"0%\"", "rate_limited_after = 0"] {
+            assert!(check(bad).unwrap_err().contains("breaker."), "{bad}");
+        }
+    }
+
+    fn toml_of(breaker: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sandmill.toml");
+        std::fs::write(&path, format!("[breaker]\n{breaker}\n")).unwrap();
+        config::load(Some(&path)).unwrap()
+    }
 
     #[test]
     fn prices_are_read_in_dollars_for_a_million_tokens() {

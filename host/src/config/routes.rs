@@ -26,6 +26,8 @@ pub struct Provider {
     pub ca_file: Option<PathBuf>,
     /// Sent with every request.
     pub headers: BTreeMap<String, String>,
+    /// Of the key: what all routes on this provider share.
+    pub limits: RouteLimits,
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Option<Duration>,
     /// `Idempotency-Key`: sent with a key for each question, the same for every try; without it none is sent.
@@ -58,7 +60,7 @@ pub struct Route {
     pub fallback: RouteFallback,
 }
 
-/// `[route.NAME.limits]`.
+/// `[route.NAME.limits]`, and `[provider.NAME.limits]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteLimits {
@@ -96,7 +98,13 @@ pub struct Breaker {
     pub connections_after: Option<u32>,
     #[serde(deserialize_with = "fraction")]
     pub fault_share: Option<f64>,
+    /// How many calls the share is of, and how many there have to be.
+    pub window: Option<usize>,
     pub calls_min: Option<usize>,
+    /// 429s without an answer between them: so many, over so long.
+    pub rate_limited_after: Option<u32>,
+    #[serde(deserialize_with = "duration")]
+    pub rate_limited_for: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     pub pause: Option<Duration>,
     #[serde(deserialize_with = "duration")]

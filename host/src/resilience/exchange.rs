@@ -1,8 +1,9 @@
 //! One try of a call: through the gate, money set aside, into the books, over the wire, and its answer looked at.
 
 use super::context::{self, Sent};
-use super::gate::{Admission, Permit};
+use super::gate::{Admission, Ask, BreakerState, Load, Permit};
 use super::ledger::{CallKey, Exchanged, Ledger};
+use super::probes::{self, About, Probes};
 use super::purse::{Amount, Empty, Purse, Reservation};
 use super::retry::{Failed, Try};
 use super::route::LiveRoute;
@@ -29,8 +30,9 @@ pub(super) struct CallOnRoute<'a> {
     pub(super) question: &'a Question,
     /// As it fits the route.
     pub(super) request: Arc<Request>,
-    /// Waits for an open breaker, rather than leave it to another route.
-    pub(super) waits: bool,
+    /// Whether another route would take the call while this one is open.
+    pub(super) elsewhere: Ask<'a>,
+    pub(super) probes: &'a Mutex<Probes>,
     /// The last answer that was not what had been asked for, and what was wrong with it.
     pub(super) wrong: Mutex<Option<structure::Wrong>>,
     /// Tries that were answered, though not with what was wanted.
@@ -42,10 +44,10 @@ impl Try for CallOnRoute<'_> {
 
     async fn attempt(&self, try_number: u32) -> Result<Completion, Failed> {
         let call = self.call();
-        let (tokens, amount) = self.sizes(&call).await;
+        let (load, amount) = self.sizes(&call).await;
         // The item's first: who holds its share waits for no other call of the item.
         let own = self.set_aside(&self.question.purse, amount).await?.map_err(Failed::ItemLimit)?;
-        match self.exchange(try_number, &call, tokens, amount).await {
+        match self.exchange(try_number, &call, load, amount).await {
             Ok((permit, exchanged)) => {
                 own.settle(exchanged.used);
                 self.end(permit, exchanged).await
@@ -63,10 +65,10 @@ impl CallOnRoute<'_> {
         &self,
         try_number: u32,
         call: &Call,
-        tokens: u64,
+        load: Load,
         amount: Amount,
     ) -> Result<(Permit, Exchanged), Failed> {
-        let permit = match self.live.gate.admit(tokens, self.waits).await {
+        let permit = match self.live.gate.admit(load, self.elsewhere).await {
             Admission::Granted(permit) => permit,
             Admission::Open => return Err(Failed::Open),
             Admission::Halted => return Err(Failed::Halted),
@@ -126,7 +128,7 @@ impl CallOnRoute<'_> {
     }
 
     /// About how many tokens the call takes, and the most that it may take where that is limited.
-    async fn sizes(&self, call: &Call) -> (u64, Amount) {
+    async fn sizes(&self, call: &Call) -> (Load, Amount) {
         let route = &self.live.route;
         // What cannot be encoded is told by the exchange, and nothing leaves.
         let measure = route.provider.measure(call).unwrap_or_default();
@@ -149,7 +151,7 @@ impl CallOnRoute<'_> {
             estimate
         };
         let micro_dollars = route.prices.map_or(0, |(prices, _)| prices.at_most(input, output));
-        (estimate.saturating_add(output), Amount { micro_dollars, tokens: input.saturating_add(output) })
+        (Load { input: estimate, output }, Amount { micro_dollars, tokens: input.saturating_add(output) })
     }
 
     async fn set_aside(&self, purse: &Arc<Purse>, amount: Amount) -> Result<Result<Reservation, Empty>, Failed> {
@@ -163,19 +165,28 @@ impl CallOnRoute<'_> {
         let was_probe = permit.is_probe();
         match exchanged.result {
             Ok(answer) => {
-                permit.settle(Ok((&answer.completion, &answer.limits))).await;
+                permit.settle(Ok((&answer.completion, &answer.limits)), About::Either).await;
                 self.stack.answered();
                 Ok(answer.completion)
             }
             Err(failure) => {
-                permit.settle(Err(&failure.error)).await;
+                let about = {
+                    let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+                    probes.failed(&failure.error, was_probe, self.live.gate.answered())
+                };
+                permit.settle(Err(&failure.error), about).await;
                 if failure.error.status.is_some() || failure.wrong.is_some() {
                     self.answered.fetch_add(1, Ordering::Relaxed);
                 }
                 if let Some(wrong) = failure.wrong {
                     *self.wrong.lock().unwrap_or_else(PoisonError::into_inner) = Some(wrong);
                 }
-                Err(Failed::Provider { error: failure.error, was_probe })
+                // Nor does the failure cost an attempt that opened the breaker, or came when it was open: while the provider is
+                // away nothing fails.
+                let is_away = probes::may_be_the_providers(failure.error.class)
+                    && self.live.gate.status().breaker != BreakerState::Closed;
+                let is_free = about == About::Provider || (about == About::Either && is_away);
+                Err(Failed::Provider { error: failure.error, is_free })
             }
         }
     }

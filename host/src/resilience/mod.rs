@@ -10,6 +10,7 @@ mod gate;
 mod halt;
 mod hash;
 mod ledger;
+mod probes;
 mod purse;
 mod retry;
 mod retry_budget;
@@ -17,10 +18,13 @@ mod route;
 mod session;
 mod stack;
 mod structure;
+mod ways;
 
 pub use backoff::RetrySettings;
 pub use context::{ContextSettings, Counting, Encoding, OnOverflow};
-pub use gate::{BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, LimiterSettings};
+pub use gate::{
+    BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, KeyLimits, LimiterSettings,
+};
 pub use halt::{Halt, HaltReason};
 pub use purse::{Amount, Spending, dollars};
 pub use route::{Fallback, Route, Routes};

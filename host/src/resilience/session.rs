@@ -5,8 +5,8 @@ use super::exchange::Question;
 use super::ledger::CallKey;
 use super::purse::{Amount, Empty, Purse, Spending, dollars};
 use super::retry::Retried;
-use super::route::LiveRoute;
 use super::stack::Stack;
+use super::ways::Ways;
 use super::{context, hash};
 use crate::domain::{
     AttemptNumber, CallEnd, Completion, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request,
@@ -16,7 +16,7 @@ use crate::provider::ProviderError;
 use crate::store::AttemptId;
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a session starts with.
@@ -81,26 +81,30 @@ impl ItemSession {
         (state.reused, state.truncated)
     }
 
-    fn route(&self, request: &Request) -> Result<&Arc<LiveRoute>, LlmError> {
+    /// The route or group that is asked, and the routes behind that name.
+    fn route(&self, request: &Request) -> Result<(&str, Ways), LlmError> {
         if !self.start.roles.contains(&request.role) {
             return Err(denied(
                 "unknown_role",
                 format!("the plugin asks for the model role `{}`, which its manifest does not name", request.role),
             ));
         }
-        let live = self.stack.routes.of_role(&request.role).ok_or_else(|| {
+        let name = self.stack.routes.name_of_role(&request.role).ok_or_else(|| {
             denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
         })?;
-        if let Some(field) = request.extra.iter().find(|field| !live.route.allows(&field.name)) {
-            return Err(denied(
-                "field_not_allowed",
-                format!(
-                    "the provider's own field `{}` is not allowed by the operator (extra_allow of route `{}`)",
-                    field.name, live.route.name
-                ),
-            ));
+        let ways = self.stack.routes.ways(name);
+        for live in ways.first() {
+            if let Some(field) = request.extra.iter().find(|field| !live.route.allows(&field.name)) {
+                return Err(denied(
+                    "field_not_allowed",
+                    format!(
+                        "the provider's own field `{}` is not allowed by the operator (extra_allow of route `{}`)",
+                        field.name, live.route.name
+                    ),
+                ));
+            }
         }
-        Ok(live)
+        Ok((name, ways))
     }
 
     /// Gives a question its occurrence, in the order in which they are asked.
@@ -123,7 +127,7 @@ impl ItemSession {
         Ok(Asked { request: Arc::new(request), hash, occurrence })
     }
 
-    async fn answer(&self, route: &Arc<LiveRoute>, question: Asked) -> Result<Completion, CallEnd> {
+    async fn answer(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
         if let Some(completion) = self.start.answers.get(&(question.hash, question.occurrence)) {
             self.count(completion, true);
             self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
@@ -139,7 +143,7 @@ impl ItemSession {
         if self.stack.halt.is_thrown() {
             return Err(CallEnd::Suspended);
         }
-        match self.dispatch(Arc::clone(route), question).await {
+        match self.dispatch(route.to_owned(), question).await {
             Some(Retried::Answered(completion)) => {
                 self.count(&completion, false);
                 Ok(completion)
@@ -148,7 +152,7 @@ impl ItemSession {
             Some(Retried::ItemLimit(empty)) => Err(item_limit(empty).into()),
             // A task that was aborted, like a run that was halted, leaves the item pending.
             Some(Retried::Halted) | None => Err(CallEnd::Suspended),
-            // The last route in a row of fallbacks waits for its breaker.
+            // The way is looked for until there is one.
             Some(Retried::Open) => Err(denied("no_route", "no route is left to ask".to_owned()).into()),
         }
     }
@@ -165,7 +169,7 @@ impl ItemSession {
     }
 
     /// As a task of its own, so that a guest's end does not end a call under way.
-    async fn dispatch(&self, route: Arc<LiveRoute>, asked: Asked) -> Option<Retried<Completion>> {
+    async fn dispatch(&self, route: String, asked: Asked) -> Option<Retried<Completion>> {
         let key = CallKey {
             item: self.start.seq,
             attempt: self.start.attempt,
@@ -176,7 +180,7 @@ impl ItemSession {
         let (stack, item, purse) = (Arc::clone(&self.stack), self.start.item.clone(), Arc::clone(&self.purse));
         let call = async move {
             let question = Question { item, key, request: asked.request, purse };
-            stack.call(route, &question).await
+            stack.call(&route, &question).await
         };
         self.stack.tasks.spawn_on(call, &self.stack.runtime).await.ok()
     }
@@ -185,7 +189,7 @@ impl ItemSession {
 #[async_trait]
 impl Llm for ItemSession {
     async fn complete(&self, request: Request) -> Result<Completion, CallEnd> {
-        let route = self.route(&request)?;
+        let (route, _) = self.route(&request)?;
         let question = self.question(request)?;
         self.answer(route, question).await
     }
@@ -194,7 +198,7 @@ impl Llm for ItemSession {
         let questions = requests
             .into_iter()
             .map(|request| {
-                let route = self.route(&request)?;
+                let (route, _) = self.route(&request)?;
                 Ok((route, self.question(request)?))
             })
             .collect::<Result<Vec<_>, LlmError>>()?;
@@ -209,11 +213,12 @@ impl Llm for ItemSession {
     }
 
     async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError> {
-        let route = self.route(&request)?;
-        let window = self.stack.window(route).await.context;
-        let model = route.route.model.clone();
-        let count =
-            self.stack.runtime.spawn(context::count(model, route.route.counting, Arc::new(request), Some(window)));
+        let (_, ways) = self.route(&request)?;
+        let choice = ways.choose(&BTreeSet::new());
+        let live = choice.ok_or_else(|| denied("no_route", "no route is left to ask".to_owned()))?.live;
+        let window = self.stack.window(&live).await.context;
+        let (model, counting) = (live.route.model.clone(), live.route.counting);
+        let count = self.stack.runtime.spawn(context::count(model, counting, Arc::new(request), Some(window)));
         count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))
     }
 }

@@ -5,20 +5,23 @@
 
 use super::context::{self, ContextSettings, Fitted, Window};
 use super::exchange::{CallOnRoute, Question};
-use super::gate::{GateStatus, Surroundings};
+use super::gate::{Ask, GateStatus, Surroundings};
+use super::probes::Probes;
 use super::purse::{Amount, Purse, Spending};
-use super::retry::{Failed, Retried, Retry};
+use super::retry::{Failed, Retried, Retry, Spent};
 use super::retry_budget::RetryBudget;
 use super::route::{LiveRoute, LiveRoutes, Routes};
+use super::ways::{Choice, Ways};
 use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
 use crate::domain::{Completion, Cut, ErrorClass, Event, EventSink, Request};
 use crate::provider::{Overflow, ProviderError};
 use crate::store::{RunId, Store};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 /// How long a provider may take to tell what its model takes.
@@ -68,6 +71,17 @@ pub struct Stack {
     calls: AtomicU64,
 }
 
+/// What a call has used up on one route; it may come back there.
+#[derive(Default)]
+struct Tries {
+    spent: Spent,
+    probes: Mutex<Probes>,
+}
+
+const fn is_about_size(error: &ProviderError) -> bool {
+    matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge)
+}
+
 impl Stack {
     pub fn new(routes: Routes, settings: StackSettings, around: StackAround) -> Self {
         let StackAround { halt, clock, events, store, run, runtime } = around;
@@ -76,6 +90,7 @@ impl Stack {
             clock: Arc::clone(&clock),
             events: Arc::clone(&events),
             store: Some((store.clone(), run)),
+            turned: Arc::new(Notify::new()),
         };
         Self {
             routes: LiveRoutes::new(routes, &surroundings),
@@ -108,53 +123,86 @@ impl Stack {
         self.tasks.wait().await;
     }
 
-    /// One request through every layer below the journal, on the role's route or on those that step in for it.
-    pub(super) async fn call(&self, first: Arc<LiveRoute>, question: &Question) -> Retried<Completion> {
-        let mut live = first;
-        let mut seen = BTreeSet::new();
+    /// One request through every layer below the journal, on what the role leads to or on what steps in for it.
+    pub(super) async fn call(&self, first: &str, question: &Question) -> Retried<Completion> {
+        let mut seen = BTreeSet::from([first.to_owned()]);
+        let mut ways = self.routes.ways(first);
+        // Routes that the request does not fit.
+        let mut out = BTreeSet::new();
+        let mut tries: BTreeMap<String, Tries> = BTreeMap::new();
         loop {
-            seen.insert(live.route.name.clone());
-            let fallback = &live.route.fallback;
-            if live.is_used_up()
-                && let Some(next) = self.step_in(&live, fallback.quota.as_deref(), "quota", &seen)
-            {
-                live = next;
-                continue;
+            if ways.is_used_up() {
+                match self.after_quota(&ways, &mut seen) {
+                    Some(next) => {
+                        ways = next;
+                        continue;
+                    }
+                    None => return Retried::Halted,
+                }
             }
-            let waits = fallback.open.as_ref().is_none_or(|name| seen.contains(name));
-            let (result, next) = match self.call_on(&live, question, waits).await {
-                Retried::Open => (Retried::Open, self.step_in(&live, fallback.open.as_deref(), "open", &seen)),
-                Retried::Failed(error) if error.class == ErrorClass::QuotaExhausted => {
-                    live.use_up();
-                    (Retried::Failed(error), self.step_in(&live, fallback.quota.as_deref(), "quota", &seen))
-                }
-                Retried::Failed(error)
-                    if matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge) =>
-                {
-                    (Retried::Failed(error), self.step_in(&live, fallback.context.as_deref(), "context", &seen))
-                }
-                other => (other, None),
+            let Some(Choice { live, is_substitute }) = ways.choose(&out) else {
+                return Retried::Failed(ProviderError::new(ErrorClass::ContextOverflow, "no route is left to ask"));
             };
-            match next {
-                Some(next) => live = next,
-                None => return result,
+            if is_substitute {
+                self.fell_back(&ways, &live.route.name, "open");
+            }
+            let tries = tries.entry(live.route.name.clone()).or_default();
+            let elsewhere = || ways.elsewhere(&live, &out);
+            match self.call_on(&live, question, tries, &elsewhere).await {
+                // Another lets calls through, or the gate will say why nobody need wait.
+                Retried::Open => {}
+                Retried::Failed(error) if error.class == ErrorClass::QuotaExhausted => {
+                    self.routes.use_up(&live, error);
+                }
+                Retried::Failed(error) if is_about_size(&error) => {
+                    if let Some(next) =
+                        self.step_in(&ways, live.route.fallback.context.as_deref(), "context", &mut seen)
+                    {
+                        ways = next;
+                        continue;
+                    }
+                    out.insert(live.route.name.clone());
+                    if !ways.has_first(&out) {
+                        return Retried::Failed(error);
+                    }
+                }
+                other => return other,
             }
         }
     }
 
+    /// What steps in for routes whose credit or quota is used up; without that, the job is parked.
+    fn after_quota(&self, ways: &Ways, seen: &mut BTreeSet<String>) -> Option<Ways> {
+        let named = ways.first().iter().filter_map(|live| live.route.fallback.quota.as_deref());
+        for name in named {
+            if let Some(next) = self.step_in(ways, Some(name), "quota", seen) {
+                return Some(next);
+            }
+        }
+        let error = ways.first().iter().find_map(|live| live.used_up());
+        let (code, message) = error.map_or_else(Default::default, |e| (e.code.clone(), e.message.clone()));
+        self.halt.throw(HaltReason::Parked { code, message });
+        None
+    }
+
     fn step_in(
         &self,
-        from: &LiveRoute,
+        from: &Ways,
         name: Option<&str>,
         reason: &'static str,
-        seen: &BTreeSet<String>,
-    ) -> Option<Arc<LiveRoute>> {
-        let next = self.routes.named(name?)?;
-        if seen.contains(&next.route.name) {
+        seen: &mut BTreeSet<String>,
+    ) -> Option<Ways> {
+        let name = name.filter(|name| self.routes.has(name))?;
+        if !seen.insert(name.to_owned()) {
             return None;
         }
-        self.events.emit(Event::FellBack { from: from.route.name.clone(), to: next.route.name.clone(), reason });
-        Some(Arc::clone(next))
+        self.fell_back(from, name, reason);
+        Some(self.routes.ways(name))
+    }
+
+    fn fell_back(&self, from: &Ways, to: &str, reason: &'static str) {
+        let from = from.first().first().map_or_else(String::new, |live| live.route.name.clone());
+        self.events.emit(Event::FellBack { from, to: to.to_owned(), reason });
     }
 
     /// What a route's model takes: as set, as told by the provider, as learned, or as assumed.
@@ -176,14 +224,20 @@ impl Stack {
     }
 
     /// Fits the request to the model, and fits it anew as often as the provider says that it is too long after all.
-    async fn call_on(&self, live: &LiveRoute, question: &Question, waits: bool) -> Retried<Completion> {
+    async fn call_on(
+        &self,
+        live: &LiveRoute,
+        question: &Question,
+        tries: &mut Tries,
+        elsewhere: Ask<'_>,
+    ) -> Retried<Completion> {
         let mut window = self.window(live).await;
         for _ in 0..=REFITS_MAX {
             let (fitted, cut) = match self.fit(live, &question.request, window).await {
                 Ok(fitted) => fitted,
                 Err(error) => return Retried::Failed(error),
             };
-            let result = self.retry_on(live, question, &fitted, waits).await;
+            let result = self.retry_on(live, question, &fitted, tries, elsewhere).await;
             let error = match result {
                 Retried::Answered(mut completion) => {
                     if let Some(cut) = cut {
@@ -197,11 +251,7 @@ impl Stack {
                     }
                     return Retried::Answered(completion);
                 }
-                Retried::Failed(error)
-                    if matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge) =>
-                {
-                    error
-                }
+                Retried::Failed(error) if is_about_size(&error) => error,
                 other => return other,
             };
             let output = u64::from(fitted.max_output_tokens.unwrap_or(super::OUTPUT_TOKENS_ASSUMED));
@@ -252,14 +302,16 @@ impl Stack {
         live: &LiveRoute,
         question: &Question,
         request: &Arc<Request>,
-        waits: bool,
+        tries: &mut Tries,
+        elsewhere: Ask<'_>,
     ) -> Retried<Completion> {
         let call = CallOnRoute {
             stack: self,
             live,
             question,
             request: Arc::clone(request),
-            waits,
+            elsewhere,
+            probes: &tries.probes,
             wrong: Mutex::default(),
             answered: AtomicU32::new(0),
         };
@@ -271,9 +323,9 @@ impl Stack {
             events: self.events.as_ref(),
             budget: &self.retry_budget,
             item: &question.item,
-            has_quota_fallback: live.route.fallback.quota.is_some(),
+            patience: live.route.gate.outage_max,
         };
-        retry.run(&call).await
+        retry.run(&call, &mut tries.spent).await
     }
 
     pub(super) fn job(&self) -> &str {
