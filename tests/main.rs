@@ -7,4 +7,5 @@ mod batch;
 mod crash;
 mod provider;
 mod sandbox;
+mod settings;
 mod support;

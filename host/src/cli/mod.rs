@@ -4,16 +4,20 @@
 
 mod config;
 mod cost;
+mod dry_run;
+mod endpoint;
 mod exit;
 mod log;
 mod mock_server;
 mod plugin;
 mod policy;
+mod prices;
 mod resume;
 mod routes;
 mod run;
 mod run_args;
 mod settings;
+mod show;
 mod status;
 
 use anyhow::Context;

@@ -30,7 +30,8 @@ impl Try for CallOnRoute<'_> {
 
     async fn attempt(&self, try_number: u32) -> Result<Completion, Failed> {
         let request = self.request();
-        let output_tokens = u64::from(request.max_output_tokens.unwrap_or(super::OUTPUT_TOKENS_ASSUMED));
+        let asked = u64::from(request.max_output_tokens.unwrap_or(super::OUTPUT_TOKENS_ASSUMED));
+        let output_tokens = self.live.route.output_set().unwrap_or(asked);
         let tokens = self.input_tokens.saturating_add(output_tokens);
         let permit = match self.live.gate.admit(tokens, self.waits).await {
             Admission::Granted(permit) => permit,

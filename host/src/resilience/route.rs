@@ -1,9 +1,10 @@
 //! Where a model role leads: what the operator set for a route, and what a run learns of it.
 
 use super::context::{Counting, LearnedWindow, Window};
+use super::extras::Extras;
 use super::gate::{Gate, GateSettings, GateStatus, Surroundings};
 use crate::domain::{Pair, Prices};
-use crate::provider::Provider;
+use crate::provider::{Provider, spelling};
 use crate::store::PriceId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub struct Route {
     pub prices: Option<(Prices, PriceId)>,
     /// Fields of the body that the operator set; they win over the plugin's.
     pub parameters: Arc<[Pair]>,
-    /// The provider's own fields that a plugin may set.
+    /// The provider's own fields and kinds of parts that a plugin may send.
     pub extra_allow: Arc<[String]>,
     pub gate: GateSettings,
     pub fallback: Fallback,
@@ -45,30 +46,14 @@ pub struct Fallback {
     pub context: Option<String>,
 }
 
-/// What no plugin sets by itself, whatever a route allows: what the host decides, and what costs extra.
-const RESERVED: [&str; 16] = [
-    "messages",
-    "model",
-    "models",
-    "n",
-    "plugins",
-    "priority",
-    "provider",
-    "route",
-    "service_tier",
-    "store",
-    "stream",
-    "stream_options",
-    "tool_choice",
-    "tools",
-    "user",
-    "web_search_options",
-];
+/// The spellings of the field that bounds an answer.
+const OUTPUT_BOUNDS: [&str; 3] = ["maxtokens", "maxcompletiontokens", "maxoutputtokens"];
 
 impl Route {
-    /// Whether a plugin may set this field of the provider's own.
-    pub(super) fn allows(&self, field: &str) -> bool {
-        self.extra_allow.iter().any(|allowed| allowed == field) && !RESERVED.contains(&field)
+    /// The bound on an answer that the operator put into the parameters, where it wins over the plugin's; in tokens.
+    pub(super) fn output_set(&self) -> Option<u64> {
+        let bounds = |pair: &&Pair| OUTPUT_BOUNDS.contains(&spelling(&pair.name).as_str());
+        self.parameters.iter().find(bounds)?.value.parse().ok()
     }
 }
 
@@ -130,26 +115,42 @@ impl LiveRoutes {
         Self { routes: live.collect(), roles: routes.roles, default: routes.default, groups: routes.groups }
     }
 
-    /// The route that a role leads to; of several members the one that is the least busy, open ones last.
-    pub(super) fn of_role(&self, role: &str) -> Option<&Arc<LiveRoute>> {
-        let name = self.roles.get(role).or(self.default.as_ref())?;
-        self.named(name)
+    /// The name that a role is bound to: a route's, or a group's.
+    pub(super) fn name_of_role(&self, role: &str) -> Option<&str> {
+        self.roles.get(role).or(self.default.as_ref()).map(String::as_str)
     }
 
-    pub(super) fn named(&self, name: &str) -> Option<&Arc<LiveRoute>> {
-        let Some(members) = self.groups.get(name) else { return self.routes.get(name) };
-        let members = members.iter().filter_map(|member| self.routes.get(member));
-        members.min_by_key(|member| {
+    /// The route of this name that may be asked; of several members the one that is the least busy, open ones last.
+    pub(super) fn named(&self, name: &str, may_ask: impl Fn(&LiveRoute) -> bool) -> Option<&Arc<LiveRoute>> {
+        self.members(name).filter(|live| may_ask(live)).min_by_key(|member| {
             let GateStatus { in_flight, concurrency_limit, .. } = member.gate.status();
             (member.is_used_up(), member.gate.is_open(), in_flight * 1_000 / concurrency_limit.max(1))
         })
     }
 
-    /// What stands for a role in the hash of a question: it must not change with which member happens to answer.
-    pub(super) fn model_of_role(&self, role: &str) -> Option<&str> {
-        let name = self.roles.get(role).or(self.default.as_ref())?;
-        let name = self.groups.get(name).and_then(|members| members.first()).unwrap_or(name);
-        self.routes.get(name).map(|live| live.route.model.as_str())
+    /// Why none of this name may be asked: the field that is not allowed, and by which route.
+    pub(super) fn refusal<'a>(&'a self, name: &str, extras: &'a Extras) -> Option<(&'a str, &'a str)> {
+        let live = self.members(name).next()?;
+        extras.refused_by(&live.route).map(|field| (field, live.route.name.as_str()))
+    }
+
+    fn members(&self, name: &str) -> impl Iterator<Item = &Arc<LiveRoute>> {
+        let alone = self.routes.get(name);
+        let members = self.groups.get(name).map_or(&[][..], Vec::as_slice);
+        alone.into_iter().chain(members.iter().filter_map(|member| self.routes.get(member)))
+    }
+
+    /// What stands for a role in the hash of a question: each model and its parameters once, so that it does not change with which
+    /// member happens to answer, nor with how many share the load.
+    pub(super) fn asked_of_role(&self, role: &str) -> Vec<(&str, &[Pair])> {
+        let mut asked: Vec<(&str, &[Pair])> = Vec::new();
+        for live in self.name_of_role(role).into_iter().flat_map(|name| self.members(name)) {
+            let one = (live.route.model.as_str(), &*live.route.parameters);
+            if !asked.contains(&one) {
+                asked.push(one);
+            }
+        }
+        asked
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<LiveRoute>> {

@@ -1,6 +1,7 @@
 //! The world of models as one attempt of one item sees it, with the journal in front: what was answered before is answered again from
 //! the store, by what was asked and how often, not by when.
 
+use super::extras::{Brought, Extras, Reserved};
 use super::ledger::CallKey;
 use super::purse::{Amount, Spending, dollars};
 use super::retry::Retried;
@@ -47,6 +48,7 @@ struct State {
     used: Amount,
     /// By questions that are on their way.
     aside: Amount,
+    brought: Brought,
 }
 
 /// A question with its place in the attempt.
@@ -54,6 +56,7 @@ struct Question {
     request: Arc<Request>,
     hash: [u8; 32],
     occurrence: u32,
+    extras: Extras,
 }
 
 impl ItemSession {
@@ -67,32 +70,32 @@ impl ItemSession {
         (self.start.answers.len() as u64).saturating_sub(reused)
     }
 
-    fn route(&self, request: &Request) -> Result<&Arc<LiveRoute>, LlmError> {
+    /// Where the request goes first, and what it needs leave for.
+    fn route(&self, request: &Request) -> Result<(&Arc<LiveRoute>, Extras), LlmError> {
         if !self.start.roles.contains(&request.role) {
             return Err(denied(
                 "unknown_role",
                 format!("the plugin asks for the model role `{}`, which its manifest does not name", request.role),
             ));
         }
-        let live = self.stack.routes.of_role(&request.role).ok_or_else(|| {
-            denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
+        let extras = {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            Extras::of(request, &state.brought)
+        };
+        let extras = extras.map_err(|Reserved(path)| {
+            denied("field_not_allowed", format!("the field `{path}` belongs to the host, and no plugin sets it"))
         })?;
-        if let Some(field) = request.extra.iter().find(|field| !live.route.allows(&field.name)) {
-            return Err(denied(
-                "field_not_allowed",
-                format!(
-                    "the provider's own field `{}` is not allowed by the operator (extra_allow of route `{}`)",
-                    field.name, live.route.name
-                ),
-            ));
+        let routes = &self.stack.routes;
+        let name = routes.name_of_role(&request.role).ok_or_else(no_model)?;
+        match routes.named(name, |live| extras.refused_by(&live.route).is_none()) {
+            Some(live) => Ok((live, extras)),
+            None => Err(routes.refusal(name, &extras).map_or_else(no_model, not_allowed)),
         }
-        Ok(live)
     }
 
     /// Gives a question its occurrence, in the order in which they are asked.
-    fn question(&self, request: Request) -> Result<Question, LlmError> {
-        let model = self.stack.routes.model_of_role(&request.role).unwrap_or_default();
-        let hash = hash::request_hash(model, &request);
+    fn question(&self, request: Request, extras: Extras) -> Result<Question, LlmError> {
+        let hash = hash::request_hash(&self.stack.routes.asked_of_role(&request.role), &request);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.asked >= self.start.calls_max {
             return Err(LlmError {
@@ -106,13 +109,13 @@ impl ItemSession {
         let next = state.occurrences.entry(hash).or_default();
         let occurrence = *next;
         *next += 1;
-        Ok(Question { request: Arc::new(request), hash, occurrence })
+        Ok(Question { request: Arc::new(request), hash, occurrence, extras })
     }
 
     async fn answer(&self, route: &Arc<LiveRoute>, mut question: Question) -> Result<Completion, CallEnd> {
         if let Some(completion) = self.start.answers.get(&(question.hash, question.occurrence)) {
             self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
-            self.spend(route, completion);
+            self.take(route, completion);
             self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
             return Ok(completion.clone());
         }
@@ -127,7 +130,7 @@ impl ItemSession {
         }
         match result {
             Some(Retried::Answered(completion)) => {
-                self.spend(route, &completion);
+                self.take(route, &completion);
                 Ok(completion)
             }
             Some(Retried::Failed(error)) => Err(CallEnd::Error(for_plugin(error))),
@@ -138,15 +141,16 @@ impl ItemSession {
         }
     }
 
-    /// What the item has used up, whoever answered.
-    fn spend(&self, route: &LiveRoute, completion: &Completion) {
+    /// What the item has used up, whoever answered, and what it may send back.
+    fn take(&self, route: &LiveRoute, completion: &Completion) {
         let usage = &completion.usage;
         let used = Amount {
-            micro_dollars: route.route.prices.map_or(0, |(prices, _)| prices.of(usage)),
+            micro_dollars: route.route.prices.map_or(0, |(prices, _)| prices.of_answer(completion)),
             tokens: usage.input_tokens.saturating_add(usage.output_tokens),
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.used = state.used.plus(used);
+        state.brought.take(completion);
     }
 
     /// Sets aside what the question may take, if that is left for the item.
@@ -157,7 +161,8 @@ impl ItemSession {
         }
         // What is set aside must be all that it can take.
         let request = Arc::make_mut(&mut question.request);
-        let output = u64::from(*request.max_output_tokens.get_or_insert(super::OUTPUT_TOKENS_ASSUMED));
+        let asked = u64::from(*request.max_output_tokens.get_or_insert(super::OUTPUT_TOKENS_ASSUMED));
+        let output = route.route.output_set().unwrap_or(asked);
         let input = context::estimate(&question.request);
         let micro_dollars = route.route.prices.map_or(0, |(prices, _)| prices.at_most(input, output));
         let amount = Amount { micro_dollars, tokens: input.saturating_add(output) };
@@ -183,7 +188,7 @@ impl ItemSession {
             occurrence: question.occurrence,
         };
         let (stack, item) = (Arc::clone(&self.stack), self.start.item.clone());
-        let call = async move { stack.call(route, &item, key, question.request).await };
+        let call = async move { stack.call(route, &item, key, question.request, &question.extras).await };
         self.stack.tasks.spawn_on(call, &self.stack.runtime).await.ok()
     }
 }
@@ -191,8 +196,8 @@ impl ItemSession {
 #[async_trait]
 impl Llm for ItemSession {
     async fn complete(&self, request: Request) -> Result<Completion, CallEnd> {
-        let route = self.route(&request)?;
-        let question = self.question(request)?;
+        let (route, extras) = self.route(&request)?;
+        let question = self.question(request, extras)?;
         self.answer(route, question).await
     }
 
@@ -200,8 +205,8 @@ impl Llm for ItemSession {
         let questions = requests
             .into_iter()
             .map(|request| {
-                let route = self.route(&request)?;
-                Ok((route, self.question(request)?))
+                let (route, extras) = self.route(&request)?;
+                Ok((route, self.question(request, extras)?))
             })
             .collect::<Result<Vec<_>, LlmError>>()?;
         let ends = join_all(questions.into_iter().map(|(route, question)| self.answer(route, question))).await;
@@ -215,7 +220,7 @@ impl Llm for ItemSession {
     }
 
     async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError> {
-        let route = self.route(&request)?;
+        let (route, _) = self.route(&request)?;
         let window = self.stack.window(route).await.context;
         let model = route.route.model.clone();
         let count =
@@ -226,6 +231,17 @@ impl Llm for ItemSession {
 
 fn denied(code: &str, message: String) -> LlmError {
     LlmError { kind: LlmErrorKind::Denied, code: code.into(), message, extra: Vec::new() }
+}
+
+fn no_model() -> LlmError {
+    denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
+}
+
+fn not_allowed((field, route): (&str, &str)) -> LlmError {
+    denied(
+        "field_not_allowed",
+        format!("the provider's own field `{field}` is not allowed by the operator (extra_allow of route `{route}`)"),
+    )
 }
 
 /// What a plugin is told of a provider's error.

@@ -5,12 +5,13 @@
 
 use super::context::{self, ContextSettings, Fitted, Window};
 use super::exchange::CallOnRoute;
+use super::extras::Extras;
 use super::gate::{GateStatus, Surroundings};
 use super::ledger::CallKey;
 use super::purse::{Amount, Purse, Spending};
 use super::retry::{Failed, Retried, Retry};
 use super::retry_budget::RetryBudget;
-use super::route::{LiveRoute, LiveRoutes, Routes};
+use super::route::{Fallback, LiveRoute, LiveRoutes, Routes};
 use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
 use crate::domain::{Completion, Cut, ErrorClass, Event, EventSink, ItemId, Request};
@@ -49,6 +50,15 @@ pub struct StackAround {
     pub run: RunId,
     /// The network's runtime: calls outlive the guests that wait for them.
     pub runtime: tokio::runtime::Handle,
+}
+
+/// Whether another route can step in.
+#[derive(Debug, Clone, Copy)]
+struct Others {
+    /// While the breaker is open.
+    open: bool,
+    /// Once the quota is used up.
+    quota: bool,
 }
 
 /// The layers of one run.
@@ -107,59 +117,59 @@ impl Stack {
         self.tasks.wait().await;
     }
 
-    /// One request through every layer below the journal, on the role's route or on those that step in for it.
+    /// One request through every layer below the journal, on the role's route or on those that step in for it, as far as they allow
+    /// what it asks for.
     pub(super) async fn call(
         &self,
         first: Arc<LiveRoute>,
         item: &ItemId,
         key: CallKey,
         request: Arc<Request>,
+        extras: &Extras,
     ) -> Retried<Completion> {
         let mut live = first;
         let mut seen = BTreeSet::new();
         loop {
             seen.insert(live.route.name.clone());
-            let fallback = &live.route.fallback;
+            let Fallback { open, quota, context } = &live.route.fallback;
+            let other = |name: &Option<String>| self.other(name.as_deref(), extras, &seen);
+            let (open, quota, context) = (other(open), other(quota), other(context));
             if live.is_used_up()
-                && let Some(next) = self.step_in(&live, fallback.quota.as_deref(), "quota", &seen)
+                && let Some(next) = quota
             {
-                live = next;
+                live = self.step_in(&live, next, "quota");
                 continue;
             }
-            let waits = fallback.open.as_ref().is_none_or(|name| seen.contains(name));
-            let (result, next) = match self.call_on(&live, item, key, &request, waits).await {
-                Retried::Open => (Retried::Open, self.step_in(&live, fallback.open.as_deref(), "open", &seen)),
+            let others = Others { open: open.is_some(), quota: quota.is_some() };
+            let (result, next) = match self.call_on(&live, item, key, &request, others).await {
+                Retried::Open => (Retried::Open, open.map(|next| (next, "open"))),
                 Retried::Failed(error) if error.class == ErrorClass::QuotaExhausted => {
                     live.use_up();
-                    (Retried::Failed(error), self.step_in(&live, fallback.quota.as_deref(), "quota", &seen))
+                    (Retried::Failed(error), quota.map(|next| (next, "quota")))
                 }
                 Retried::Failed(error)
                     if matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge) =>
                 {
-                    (Retried::Failed(error), self.step_in(&live, fallback.context.as_deref(), "context", &seen))
+                    (Retried::Failed(error), context.map(|next| (next, "context")))
                 }
                 other => (other, None),
             };
             match next {
-                Some(next) => live = next,
+                Some((next, reason)) => live = self.step_in(&live, next, reason),
                 None => return result,
             }
         }
     }
 
-    fn step_in(
-        &self,
-        from: &LiveRoute,
-        name: Option<&str>,
-        reason: &'static str,
-        seen: &BTreeSet<String>,
-    ) -> Option<Arc<LiveRoute>> {
-        let next = self.routes.named(name?)?;
-        if seen.contains(&next.route.name) {
-            return None;
-        }
+    /// The route that could step in: one that was not asked yet, and allows what is asked for.
+    fn other(&self, name: Option<&str>, extras: &Extras, seen: &BTreeSet<String>) -> Option<&Arc<LiveRoute>> {
+        let may_ask = |live: &LiveRoute| !seen.contains(&live.route.name) && extras.refused_by(&live.route).is_none();
+        self.routes.named(name?, may_ask)
+    }
+
+    fn step_in(&self, from: &LiveRoute, next: &Arc<LiveRoute>, reason: &'static str) -> Arc<LiveRoute> {
         self.events.emit(Event::FellBack { from: from.route.name.clone(), to: next.route.name.clone(), reason });
-        Some(Arc::clone(next))
+        Arc::clone(next)
     }
 
     /// What a route's model takes: as set, as told by the provider, as learned, or as assumed.
@@ -187,7 +197,7 @@ impl Stack {
         item: &ItemId,
         key: CallKey,
         request: &Arc<Request>,
-        waits: bool,
+        others: Others,
     ) -> Retried<Completion> {
         let mut window = self.window(live).await;
         for _ in 0..=REFITS_MAX {
@@ -195,7 +205,7 @@ impl Stack {
                 Ok(fitted) => fitted,
                 Err(error) => return Retried::Failed(error),
             };
-            let result = self.retry_on(live, item, key, &fitted, waits).await;
+            let result = self.retry_on(live, item, key, &fitted, others).await;
             let error = match result {
                 Retried::Answered(mut completion) => {
                     if let Some(cut) = cut {
@@ -261,7 +271,7 @@ impl Stack {
         item: &ItemId,
         key: CallKey,
         request: &Arc<Request>,
-        waits: bool,
+        others: Others,
     ) -> Retried<Completion> {
         let call = CallOnRoute {
             stack: self,
@@ -270,7 +280,7 @@ impl Stack {
             key,
             request: Arc::clone(request),
             input_tokens: context::estimate(request),
-            waits,
+            waits: !others.open,
             wrong: Mutex::default(),
         };
         let retry = Retry {
@@ -281,7 +291,7 @@ impl Stack {
             events: self.events.as_ref(),
             budget: &self.retry_budget,
             item,
-            has_quota_fallback: live.route.fallback.quota.is_some(),
+            has_quota_fallback: others.quota,
         };
         retry.run(&call).await
     }

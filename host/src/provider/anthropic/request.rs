@@ -12,7 +12,7 @@ use crate::provider::turns::Turns;
 use crate::provider::{Call, ProviderError, base64};
 
 /// What neither a plugin nor an operator sets.
-const RESERVED: [&str; 5] = ["model", "messages", "system", "stream", "container"];
+pub(in crate::provider) const RESERVED: [&str; 5] = ["model", "messages", "system", "stream", "container"];
 /// The wire insists on a bound; this one, every model takes.
 const MAX_TOKENS: u64 = 4096;
 /// More marks than these are refused.

@@ -12,7 +12,8 @@ use crate::provider::turns::Turns;
 use crate::provider::{Call, ProviderError, base64};
 
 /// What neither a plugin nor an operator sets.
-const RESERVED: [&str; 5] = ["model", "contents", "systemInstruction", "candidateCount", "stream"];
+pub(in crate::provider) const RESERVED: [&str; 5] =
+    ["model", "contents", "systemInstruction", "candidateCount", "stream"];
 /// The fields that stand at the top of the body; all others belong to the configuration of the generation.
 const AT_TOP: [&str; 8] =
     ["safetySettings", "cachedContent", "labels", "tools", "toolConfig", "serviceTier", "store", "generationConfig"];

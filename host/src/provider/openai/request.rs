@@ -9,7 +9,8 @@ use crate::provider::json::{Json, Object};
 use crate::provider::{Call, ProviderError};
 
 /// What neither a plugin nor an operator sets.
-const RESERVED: [&str; 6] = ["model", "messages", "n", "stream", "stream_options", "background"];
+pub(in crate::provider) const RESERVED: [&str; 6] =
+    ["model", "messages", "n", "stream", "stream_options", "background"];
 
 /// The field that bounds the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
