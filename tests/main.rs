@@ -12,4 +12,5 @@ mod results;
 mod resume;
 mod routes;
 mod sandbox;
+mod settings;
 mod support;

@@ -6,6 +6,8 @@ mod config;
 mod cost;
 #[cfg(test)]
 mod documents;
+mod dry_run;
+mod endpoint;
 mod exit;
 mod export;
 mod failed;
@@ -14,11 +16,13 @@ mod merge;
 mod mock_server;
 mod plugin;
 mod policy;
+mod prices;
 mod resume;
 mod routes;
 mod run;
 mod run_args;
 mod settings;
+mod show;
 mod status;
 
 use anyhow::Context;

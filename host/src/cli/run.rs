@@ -1,9 +1,8 @@
 //! `run`: the wiring. Everything that can be wrong is found before the first item runs.
 
-use super::policy;
 use super::routes::{self, Planned};
 use super::run_args::{OnChange, OnDuplicate, OnUnknown, RunArgs};
-use super::{CliResult, Exit, Failure, print_json, runtime, settings};
+use super::{CliResult, Exit, Failure, dry_run, policy, print_json, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::EventSink;
@@ -12,14 +11,14 @@ use crate::kit;
 use crate::output;
 use crate::progress::{Console, Verbosity};
 use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
-use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings, dollars};
+use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
 use crate::results::{self, ExportError, Target};
 use crate::run::{
     Contract, Dispatcher, DuplicatePolicy, Ending, Extent, RunTotals, Shard, Shared, Shutdown, Tally, TallySnapshot,
     register, watch,
 };
 use crate::sandbox::{Engine, Job, Plugin};
-use crate::store::{CostBy, CostRow, Counts, Generation, JobName, NewJob, Order, Reader, RunEnd, RunId, Store};
+use crate::store::{Counts, Generation, JobName, NewJob, Order, Reader, RunEnd, RunId, Store};
 use anyhow::{Context, anyhow, bail};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -37,51 +36,19 @@ pub(super) fn run(mut args: RunArgs) -> CliResult {
     let job = JobName::new(&job)?;
     make_absolute(&mut args, &store_dir, &job)?;
     if args.provider.dry_run {
-        return dry_run(args, &config, &job);
+        return dry_run::dry_run(args, &config, &job);
     }
     execute(&args, &config, &store_dir, &job)
-}
-
-/// The whole run, against the mock and into a store that is thrown away; then what its calls would have taken.
-fn dry_run(mut args: RunArgs, config: &Config, job: &JobName) -> CliResult {
-    let folder = tempfile::tempdir().context("cannot make a folder for the dry run").map_err(Failure::internal)?;
-    args.store = Some(folder.path().to_path_buf());
-    let (max_cost, is_json) = (args.provider.max_cost.take(), std::mem::take(&mut args.json));
-    args.summary = None;
-    args.quiet = true;
-    let exit = execute(&args, config, folder.path(), job)?;
-    let reader = Reader::open(folder.path(), job)?;
-    let (counts, rows) = (reader.counts()?, reader.costs(CostBy::Route)?);
-    let sum = |of: fn(&CostRow) -> u64| rows.iter().map(of).sum::<u64>();
-    let (calls, tokens, most) = (sum(|row| row.calls), sum(|row| row.input_tokens), sum(|row| row.reserved));
-    let is_priced = calls > 0 && sum(|row| row.unpriced) == 0;
-    if is_json {
-        #[expect(clippy::cast_precision_loss, reason = "for reading")]
-        let cost = is_priced.then(|| most as f64 / 1e6);
-        let estimate = serde_json::json!({
-            "schema": 1, "items": counts.total, "calls": calls, "input_tokens": tokens, "cost_dollars_at_most": cost,
-        });
-        print_json(&estimate)?;
-        return Ok(exit);
-    }
-    println!("Dry run of job {job}: nothing was asked, nothing is stored");
-    println!("  items      {} in all, {} done, {} failed", counts.total, counts.done + counts.skipped, counts.failed);
-    println!("  calls      {calls}, if every answer is taken at once");
-    println!("  tokens     about {tokens} to read");
-    match (is_priced, max_cost) {
-        (false, _) => println!("  cost       unknown: give the route prices (--prices, or [route.NAME.prices])"),
-        (true, Some(limit)) if most > limit => {
-            println!("  cost       at most {}, which is more than --max-cost {}", dollars(most), dollars(limit));
-        }
-        (true, _) => println!("  cost       at most {}", dollars(most)),
-    }
-    Ok(exit)
 }
 
 /// So that `resume` works from any folder.
 fn make_absolute(args: &mut RunArgs, store_dir: &Path, job: &JobName) -> anyhow::Result<()> {
     if args.input_format.is_none() && args.input == Path::new("-") {
         bail!("stdin has no extension to tell its format: say --input-format jsonl, csv or lines");
+    }
+    // The file in the working directory, should it be resumed from elsewhere.
+    if args.config.is_none() && Path::new(config::DEFAULT_FILE).exists() {
+        args.config = Some(config::DEFAULT_FILE.into());
     }
     args.job = Some(job.to_string());
     args.store = Some(std::path::absolute(store_dir)?);
@@ -108,8 +75,12 @@ struct Prepared {
 
 /// `args` hold absolute paths.
 pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &JobName) -> CliResult {
-    let mut args = args.clone();
-    let policy = policy::apply(&mut args)?;
+    let (given, mut args) = (args, args.clone());
+    let policy = policy::load()?;
+    policy.bound(&mut args, config)?;
+    if args.provider.dry_run {
+        dry_run::lift(&mut args);
+    }
     let args = &args;
     let runtime = runtime()?;
     let verbosity = match (args.quiet, args.verbose) {
@@ -125,11 +96,20 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     // Before minutes are spent on compiling.
     Store::check_free(store_dir, job)?;
-    let prepared = prepare(args, config, &runtime)?;
-    policy.check_models(prepared.routes.all_models())?;
+    let mut prepared = prepare(args, config, &runtime)?;
+    policy.bound_routes(&mut prepared.routes)?;
     let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
-    let session =
-        Session { args, config, job, store: &store, prepared: &prepared, runtime: &runtime, console: &console, clock };
+    let session = Session {
+        given,
+        args,
+        config,
+        job,
+        store: &store,
+        prepared: &prepared,
+        runtime: &runtime,
+        console: &console,
+        clock,
+    };
     let result = session.run(shutdown);
     match (result, store.close()) {
         (Ok(Exit::Done), Err(error)) => Err(Failure::internal(error)),
@@ -222,6 +202,9 @@ fn open_store(
 
 /// One run over an open store.
 struct Session<'a> {
+    /// As they were given, to be stored.
+    given: &'a RunArgs,
+    /// As they are in force: bounded by the policy.
     args: &'a RunArgs,
     config: &'a Config,
     job: &'a JobName,
@@ -276,6 +259,10 @@ impl Session<'_> {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
+        // Left out where there are none, so that what was done before there were any stands.
+        if let Some(parameters) = self.prepared.routes.parameters() {
+            hasher.update(parameters);
+        }
         (hex::encode(hasher.finalize()), generation)
     }
 
@@ -295,7 +282,7 @@ impl Session<'_> {
                 ));
             }
             None => bail!(
-                "the plugin, its configuration or the model has changed since {others} items of job `{}` were done, and the output would mix two kinds: --on-change keep does the rest the new way, --on-change redo does all again (and pays only for what was not asked before), --fresh starts over, --job NAME makes another job",
+                "the plugin, its configuration, the model or its parameters have changed since {others} items of job `{}` were done, and the output would mix two kinds: --on-change keep does the rest the new way, --on-change redo does all again (and pays only for what was not asked before), --fresh starts over, --job NAME makes another job",
                 self.job
             ),
         }
@@ -326,7 +313,7 @@ impl Session<'_> {
     fn register(&self, source: &Path) -> Result<(), Failure> {
         let format = input_format(self.args)?;
         let mark = self.mark(source, format)?;
-        let mut stored = self.args.clone();
+        let mut stored = self.given.clone();
         stored.input = source.to_path_buf();
         stored.input_format = Some(format.name().to_owned());
         self.store.set_arguments(serde_json::to_string(&stored).map_err(Failure::internal)?)?;
@@ -529,6 +516,7 @@ impl Session<'_> {
         let reader = self.store.reader();
         let counts = reader.counts().map_err(Failure::internal)?;
         let groups = reader.failure_groups().map_err(Failure::internal)?;
+        let cost = reader.usage().map_err(Failure::internal)?.cost;
         let failed_is_fine =
             self.args.work.allow_failed.is_some_and(|share| is_within(counts.failed, counts.total, share));
         let written = self.write_output(counts);
@@ -543,7 +531,7 @@ impl Session<'_> {
         }
         let summary = Summary {
             schema: SCHEMA,
-            job: JobSummary::new(self.job.as_str(), counts, failures),
+            job: JobSummary::new(self.job.as_str(), counts, failures, cost),
             run: RunSummary::new(tally, totals, before, unknown, seconds),
             ended: EndedSummary {
                 state: ending.state().to_owned(),
@@ -565,7 +553,7 @@ impl Session<'_> {
             summary: text.clone(),
         };
         let stored = self.runtime.block_on(self.store.end_run(run, end));
-        self.console.say(&summary.to_text(&groups));
+        self.tell(&summary, &groups, exit);
         if let Some(path) = &self.args.summary {
             std::fs::write(path, text + "\n")
                 .with_context(|| format!("cannot write the summary into {}", path.display()))?;
@@ -581,6 +569,25 @@ impl Session<'_> {
         }
         written.map_err(|error| Failure { error: error.into(), exit })?;
         Ok(exit)
+    }
+
+    /// Whoever wants quiet still learns why it ended before all was done, and what goes on.
+    fn tell(&self, summary: &Summary, failures: &[(String, String, u64, String)], exit: Exit) {
+        self.console.say(&summary.to_text(failures));
+        if self.args.quiet && exit != Exit::Done {
+            eprintln!("{}", self.last_words(summary, exit));
+        }
+    }
+
+    fn last_words(&self, summary: &Summary, exit: Exit) -> String {
+        let (job, ended) = (&summary.job, &summary.ended);
+        let reason = match exit {
+            Exit::ItemsFailed => format!("{} of {} items failed", job.failed, job.total),
+            _ => ended.reason.clone(),
+        };
+        let told = format!("job {}: {}: {reason} (exit code {})", job.name, ended.state, exit.number());
+        // A rehearsal leaves nothing to go on with.
+        if self.args.provider.dry_run { told } else { format!("{told}: go on with {}", ended.command) }
     }
 
     /// FILE once nothing is pending, FILE.partial until then.

@@ -76,7 +76,7 @@ pub(super) struct RunArgs {
     pub(super) shard: Option<ShardArg>,
 
     /// Where results go: a file (.jsonl, .csv, .parquet), or `-` for stdout; FILE.partial while the job is unfinished
-    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "dry_run", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
     /// Print the summary as JSON on stdout
     #[arg(long, help_heading = "Output")]
@@ -98,7 +98,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DIR", help_heading = "Job")]
     pub(super) store: Option<PathBuf>,
     /// Forget the job and start over
-    #[arg(long, help_heading = "Job")]
+    #[arg(long, conflicts_with = "dry_run", help_heading = "Job")]
     #[serde(skip)]
     pub(super) fresh: bool,
     /// Leave alone what failed in earlier runs
@@ -154,7 +154,7 @@ pub(super) struct ProviderArgs {
     #[arg(long, value_name = "[ROLE=]NAME")]
     #[serde(default)]
     pub(super) route: Vec<String>,
-    /// The model, as the provider calls it
+    /// The model, as the provider calls it; goes before that of the route of sandmill.toml
     #[arg(long, value_name = "NAME")]
     pub(super) model: Option<String>,
     /// Where the provider is, up to the version [default: the provider's own]
@@ -197,7 +197,7 @@ pub(super) struct ProviderArgs {
     #[serde(default)]
     pub(super) tag: Vec<(String, String)>,
     /// Run the plugin against the mock provider, store nothing, and say what the job would take
-    #[arg(long, conflicts_with_all = ["output", "fresh"])]
+    #[arg(long)]
     #[serde(skip)]
     pub(super) dry_run: bool,
     /// Provider calls of this run, retries among them
@@ -211,7 +211,8 @@ pub(super) struct ProviderArgs {
     #[arg(long, value_name = "N")]
     #[serde(default)]
     pub(super) max_tokens: Option<u64>,
-    /// Prices of the route, in dollars for a million tokens: input=0.15,output=0.6, and cache-read=…,cache-write=… if need be
+    /// Prices of the route, in dollars for a million tokens: input=0.15,output=0.6, and cache-read=…,cache-write=…,reasoning=…
+    /// if need be
     #[arg(long, value_name = "PRICES")]
     #[serde(default)]
     pub(super) prices: Option<String>,

@@ -11,12 +11,12 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const STORE: &str = ".sandmill";
-const CONCURRENCY: u32 = 32;
+pub(super) const STORE: &str = ".sandmill";
+pub(super) const CONCURRENCY: u32 = 32;
 const INSTANCES: u32 = 1_000;
-const ATTEMPTS: u32 = 3;
-const CONSECUTIVE_ERRORS: u32 = 10;
-const WATCHDOG: Duration = Duration::from_mins(10);
+pub(super) const ATTEMPTS: u32 = 3;
+pub(super) const CONSECUTIVE_ERRORS: u32 = 10;
+pub(super) const WATCHDOG: Duration = Duration::from_mins(10);
 
 pub(super) fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Result<Option<Duration>> {
     match flag {

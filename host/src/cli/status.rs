@@ -2,6 +2,7 @@
 
 use super::{CliResult, Exit, Failure, print_json, settings};
 use crate::config;
+use crate::resilience::dollars;
 use crate::store::{Counts, JobName, Reader, RunRow, UsageTotals, list_jobs};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -36,9 +37,9 @@ fn all(dir: &Path, json: bool) -> Result<(), Failure> {
         println!("There are no jobs in {}", dir.display());
     }
     for job in jobs {
-        match Reader::open(dir, &job).and_then(|reader| Ok((reader.counts()?, reader.runs()?))) {
-            Ok((counts, runs)) if json => print_json(&as_json(job.as_str(), counts, UsageTotals::default(), &runs))?,
-            Ok((counts, runs)) => println!("{job}: {}, {}", line(counts), state(&runs)),
+        match Reader::open(dir, &job).and_then(|reader| Ok((reader.counts()?, reader.usage()?, reader.runs()?))) {
+            Ok((counts, usage, runs)) if json => print_json(&as_json(job.as_str(), counts, usage, &runs))?,
+            Ok((counts, _, runs)) => println!("{job}: {}, {}", line(counts), state(&runs)),
             Err(error) => eprintln!("{job}: {error}"),
         }
     }
@@ -56,6 +57,9 @@ fn one(reader: &Reader, job: &str, json: bool) -> Result<(), Failure> {
         "  calls   {} to the provider, {} answered, {} unknown; tokens: {} read, {} written",
         usage.calls, usage.answered, usage.unknown, usage.input_tokens, usage.output_tokens
     );
+    if usage.cost > 0 {
+        println!("  cost    {}", dollars(usage.cost));
+    }
     println!("  runs    {}", runs.len());
     for failure in reader.failures(FAILURES)? {
         println!(
@@ -107,6 +111,7 @@ fn is_alive(pid: i64) -> bool {
         .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
+#[expect(clippy::cast_precision_loss, reason = "for reading")]
 fn as_json(job: &str, counts: Counts, usage: UsageTotals, runs: &[RunRow]) -> serde_json::Value {
     serde_json::json!({
         "job": job,
@@ -120,6 +125,7 @@ fn as_json(job: &str, counts: Counts, usage: UsageTotals, runs: &[RunRow]) -> se
         "unknown_calls": usage.unknown,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
+        "cost_dollars": usage.cost as f64 / 1e6,
         "runs": runs.len(),
         "state": state(runs),
     })

@@ -79,6 +79,24 @@ pub struct RoutePrices {
     pub output: f64,
     pub cache_read: Option<f64>,
     pub cache_write: Option<f64>,
+    /// The part of the output that is reasoning.
+    pub reasoning: Option<f64>,
+    /// Of the tiers in which calls may be served.
+    pub standard: Option<TierPrices>,
+    pub flex: Option<TierPrices>,
+    pub priority: Option<TierPrices>,
+    pub batch: Option<TierPrices>,
+}
+
+/// `[route.NAME.prices.TIER]`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierPrices {
+    pub input: f64,
+    pub output: f64,
+    pub cache_read: Option<f64>,
+    pub cache_write: Option<f64>,
+    pub reasoning: Option<f64>,
 }
 
 /// `[route.NAME.fallback]`: the routes that step in, by why.

@@ -152,7 +152,7 @@ pub struct Cut {
 }
 
 /// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completion {
     pub text: String,
     pub tool_calls: Vec<ToolCall>,

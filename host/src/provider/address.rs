@@ -38,9 +38,39 @@ pub(super) fn shown(base: &Url) -> String {
     shown.as_str().trim_end_matches('/').to_owned()
 }
 
+/// An address as somebody wrote it, without what may be secret in it: whoever stands before the @, and the values of the query.
+pub fn masked(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return "***".into() };
+    let names: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    if !names.is_empty() {
+        url.query_pairs_mut().clear().extend_pairs(names.iter().map(|name| (name, "***")));
+    }
+    // What can have no name before its host has none.
+    let _ = url.set_password(None);
+    if !url.username().is_empty() {
+        let _ = url.set_username("***");
+    }
+    url.set_fragment(None);
+    url.to_string()
+}
+
 /// What runs on this machine is never asked for through the environment's proxy.
 pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_is_left_of_an_address() {
+        let check = |text: &str, expected: &str| assert_eq!(masked(text), expected);
+        check("https://api.openai.com/v1", "https://api.openai.com/v1");
+        check("https://jo:hush@example.org/v1?key=hush&v=2", "https://***@example.org/v1?key=***&v=***");
+        check("http://hush@127.0.0.1:3128", "http://***@127.0.0.1:3128/");
+        check("hush", "***");
+    }
 }

@@ -4,6 +4,7 @@
 
 use super::classify::Profile;
 use super::json::NotJson;
+use super::reserved::find_reserved;
 use super::{Call, Measure, ModelFacts, ProviderError};
 use crate::domain::{Completion, ErrorClass, Pair};
 use reqwest::Url;
@@ -90,14 +91,14 @@ impl From<BadRequest> for ProviderError {
 /// Fields that decide how the answer comes, which is not a plugin's business. The layer above denies them; here it is
 /// made sure.
 pub(super) fn check_reserved(call: &Call, reserved: &[&str]) -> Result<(), BadRequest> {
-    let is_reserved = |pair: &&Pair| reserved.contains(&pair.name.as_str());
-    if let Some(pair) = call.request.extra.iter().find(is_reserved) {
-        return Err(BadRequest(format!("the field `{}` belongs to the host: leave it out of `extra`", pair.name)));
+    let find = |pairs: &[Pair]| pairs.iter().find_map(|pair| find_reserved(pair, reserved));
+    if let Some(path) = find(&call.request.extra) {
+        return Err(BadRequest(format!("the field `{path}` belongs to the host: leave it out of `extra`")));
     }
-    match call.parameters.iter().find(is_reserved) {
+    match find(&call.parameters) {
         None => Ok(()),
-        Some(pair) => {
-            Err(BadRequest(format!("the field `{}` belongs to the host: leave it out of the parameters", pair.name)))
+        Some(path) => {
+            Err(BadRequest(format!("the field `{path}` belongs to the host: leave it out of the parameters")))
         }
     }
 }

@@ -23,6 +23,7 @@ mod mock;
 mod openai;
 mod overflow;
 mod rate_headers;
+mod reserved;
 mod retry_after;
 pub mod server;
 mod settings;
@@ -39,10 +40,12 @@ use http::HttpProvider;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use address::masked;
 pub use error::ProviderError;
 pub use key::ApiKey;
 pub use limits::{Allowance, Measure, ModelFacts, Overflow, RateLimits};
 pub use mock::{BadFaults, FaultHelp, Faults, MockProvider};
+pub use reserved::{find_reserved, reserved_parameter, spelling};
 pub use settings::{HttpSettings, KeySource, Protocol, Settings};
 
 /// What a provider is asked: the plugin's request and what the operator resolved around it.

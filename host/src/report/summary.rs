@@ -31,6 +31,8 @@ pub struct JobSummary {
     pub success_rate: f64,
     /// Failed items by class.
     pub failures: BTreeMap<String, u64>,
+    /// Of all runs; as `run.cost_dollars` otherwise.
+    pub cost_dollars: f64,
 }
 
 /// This run alone.
@@ -82,7 +84,8 @@ pub struct EndedSummary {
 }
 
 impl JobSummary {
-    pub fn new(name: &str, counts: Counts, failures: BTreeMap<String, u64>) -> Self {
+    /// `cost`: in millionths of a dollar.
+    pub fn new(name: &str, counts: Counts, failures: BTreeMap<String, u64>, cost: u64) -> Self {
         let finished = counts.done + counts.skipped;
         Self {
             name: name.to_owned(),
@@ -93,6 +96,7 @@ impl JobSummary {
             pending: counts.pending(),
             success_rate: if counts.total == 0 { 1.0 } else { ratio(finished, counts.total) },
             failures,
+            cost_dollars: as_float(cost) / 1e6,
         }
     }
 }
@@ -167,8 +171,9 @@ impl Summary {
             );
             let _ = writeln!(text, "  tokens     {} read, {} written", run.input_tokens, run.output_tokens);
         }
-        if run.cost_dollars > 0.0 {
-            let _ = writeln!(text, "  cost       ${:.4}", run.cost_dollars);
+        if job.cost_dollars > 0.0 {
+            let (now, ever) = (run.cost_dollars, job.cost_dollars);
+            let _ = writeln!(text, "  cost       ${now:.4} in this run, ${ever:.4} in all runs");
         }
         if run.truncated > 0 {
             let _ = writeln!(text, "  cut        {} requests, to fit the model's context", run.truncated);

@@ -1,6 +1,7 @@
 //! One try of a call: through the gate, money set aside, into the books, over the wire, and its answer looked at.
 
 use super::context::{self, Sent};
+use super::extras::Extras;
 use super::gate::{Admission, Ask, BreakerState, Load, Permit};
 use super::ledger::{CallKey, Exchanged, Ledger};
 use super::probes::{self, About, Probes};
@@ -19,6 +20,8 @@ pub(super) struct Question {
     pub(super) item: ItemId,
     pub(super) key: CallKey,
     pub(super) request: Arc<Request>,
+    /// What it needs leave for, wherever it goes.
+    pub(super) extras: Extras,
     /// What the item may use up.
     pub(super) purse: Arc<Purse>,
 }

@@ -5,7 +5,7 @@
 use super::exchange::{Billed, billed};
 use super::purse::Amount;
 use super::{HaltReason, Route, Stack, structure};
-use crate::domain::{AttemptNumber, ErrorClass, Event, ItemId, ItemSeq, Usage};
+use crate::domain::{AttemptNumber, ErrorClass, Event, ItemId, ItemSeq, Tier, Usage};
 use crate::provider::{Answer, Call, ProviderError};
 use crate::store::{self, AttemptId, CallId};
 
@@ -33,6 +33,7 @@ pub(super) struct NoAnswer {
     /// There was one, and it was not what had been asked for.
     pub(super) wrong: Option<structure::Wrong>,
     usage: Option<Usage>,
+    served: Option<Tier>,
 }
 
 pub(super) struct Ledger<'a> {
@@ -55,7 +56,7 @@ impl Ledger<'_> {
     }
 
     async fn ask(&self) -> Result<Answer, NoAnswer> {
-        let plain = |error: ProviderError| NoAnswer { error, wrong: None, usage: None };
+        let plain = |error: ProviderError| NoAnswer { error, wrong: None, usage: None, served: None };
         let answer = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call))
             .await
             .unwrap_or_else(|_| Err(self.timed_out()))
@@ -63,20 +64,21 @@ impl Ledger<'_> {
         match structure::check(&self.call.request, &answer.completion) {
             Ok(()) => Ok(answer),
             Err((error, wrong)) => {
-                Err(NoAnswer { error: *error, wrong: Some(wrong), usage: Some(answer.completion.usage) })
+                let served = Tier::of_answer(&answer.completion);
+                Err(NoAnswer { error: *error, wrong: Some(wrong), usage: Some(answer.completion.usage), served })
             }
         }
     }
 
     fn used(&self, result: &Result<Answer, NoAnswer>, reserved: Amount) -> Amount {
-        let of_usage = |usage: &Usage| Amount {
-            micro_dollars: self.route.prices.map_or(0, |(prices, _)| prices.of(usage)),
+        let of_usage = |usage: &Usage, served: Option<Tier>| Amount {
+            micro_dollars: self.route.prices.map_or(0, |(prices, _)| prices.of(usage, served)),
             tokens: usage.input_tokens.saturating_add(usage.output_tokens),
         };
         match result {
-            Ok(answer) => of_usage(&answer.completion.usage),
+            Ok(answer) => of_usage(&answer.completion.usage, Tier::of_answer(&answer.completion)),
             Err(failure) => match (billed(&failure.error, failure.usage.as_ref()), &failure.usage) {
-                (Billed::AsUsed, Some(usage)) => of_usage(usage),
+                (Billed::AsUsed, Some(usage)) => of_usage(usage, failure.served),
                 (Billed::Unknown, _) => reserved,
                 (Billed::Nothing | Billed::AsUsed, _) => Amount::default(),
             },

@@ -6,12 +6,14 @@
 mod backoff;
 mod context;
 mod exchange;
+mod extras;
 mod gate;
 mod halt;
 mod hash;
 mod ledger;
 mod probes;
 mod purse;
+mod rehearsal;
 mod retry;
 mod retry_budget;
 mod route;
@@ -27,6 +29,7 @@ pub use gate::{
 };
 pub use halt::{Halt, HaltReason};
 pub use purse::{Amount, Spending, dollars};
+pub use rehearsal::Rehearsal;
 pub use route::{Fallback, Route, Routes};
 pub use session::{ItemSession, SessionStart};
 pub use stack::{Stack, StackAround, StackSettings};

@@ -1,6 +1,7 @@
 //! Where a model role leads: what the operator set for a route, and what a run learns of it.
 
 use super::context::{Counting, LearnedWindow, Window};
+use super::extras::Extras;
 use super::gate::{Gate, GateSettings, Key, KeyLimits, Surroundings};
 use super::ways::Ways;
 use crate::domain::{Pair, Prices};
@@ -28,7 +29,7 @@ pub struct Route {
     pub prices: Option<(Prices, PriceId)>,
     /// Fields of the body that the operator set; they win over the plugin's.
     pub parameters: Arc<[Pair]>,
-    /// The provider's own fields that a plugin may set.
+    /// The provider's own fields and kinds of parts that a plugin may send.
     pub extra_allow: Arc<[String]>,
     pub gate: GateSettings,
     /// What it shares with other routes of the same provider.
@@ -45,33 +46,6 @@ pub struct Fallback {
     pub quota: Option<String>,
     /// For a request that does not fit.
     pub context: Option<String>,
-}
-
-/// What no plugin sets by itself, whatever a route allows: what the host decides, and what costs extra.
-const RESERVED: [&str; 16] = [
-    "messages",
-    "model",
-    "models",
-    "n",
-    "plugins",
-    "priority",
-    "provider",
-    "route",
-    "service_tier",
-    "store",
-    "stream",
-    "stream_options",
-    "tool_choice",
-    "tools",
-    "user",
-    "web_search_options",
-];
-
-impl Route {
-    /// Whether a plugin may set this field of the provider's own.
-    pub(super) fn allows(&self, field: &str) -> bool {
-        self.extra_allow.iter().any(|allowed| allowed == field) && !RESERVED.contains(&field)
-    }
 }
 
 /// Routes by name, and the roles that lead to them.
@@ -139,8 +113,9 @@ impl LiveRoutes {
         self.roles.get(role).or(self.default.as_ref()).map(String::as_str)
     }
 
-    /// Its route, or its members, and those that step in while they are open.
-    pub(super) fn ways(&self, name: &str) -> Ways {
+    /// Its route, or its members, and those that step in while they are open: as far as they allow what is asked for. None, if
+    /// no member does.
+    pub(super) fn ways(&self, name: &str, extras: &Extras) -> Ways {
         let (mut levels, mut seen) = (Vec::new(), BTreeSet::new());
         let mut names = vec![name.to_owned()];
         while !names.is_empty() {
@@ -149,7 +124,11 @@ impl LiveRoutes {
             let level: Vec<Arc<LiveRoute>> = members
                 .filter(|member| seen.insert((*member).clone()))
                 .filter_map(|member| self.routes.get(member).cloned())
+                .filter(|live| extras.refused_by(&live.route).is_none())
                 .collect();
+            if levels.is_empty() && level.is_empty() {
+                break;
+            }
             names = level.iter().filter_map(|live| live.route.fallback.open.clone()).collect();
             levels.push(level);
         }
@@ -169,11 +148,29 @@ impl LiveRoutes {
         self.turned.notify_waiters();
     }
 
-    /// What stands for a role in the hash of a question: it must not change with which member happens to answer.
-    pub(super) fn model_of_role(&self, role: &str) -> Option<&str> {
-        let name = self.roles.get(role).or(self.default.as_ref())?;
-        let name = self.groups.get(name).and_then(|members| members.first()).unwrap_or(name);
-        self.routes.get(name).map(|live| live.route.model.as_str())
+    /// Why none of this name may be asked: the field that is not allowed, and by which route.
+    pub(super) fn refusal<'a>(&'a self, name: &str, extras: &'a Extras) -> Option<(&'a str, &'a str)> {
+        let live = self.members(name).next()?;
+        extras.refused_by(&live.route).map(|field| (field, live.route.name.as_str()))
+    }
+
+    fn members(&self, name: &str) -> impl Iterator<Item = &Arc<LiveRoute>> {
+        let alone = self.routes.get(name);
+        let members = self.groups.get(name).map_or(&[][..], Vec::as_slice);
+        alone.into_iter().chain(members.iter().filter_map(|member| self.routes.get(member)))
+    }
+
+    /// What stands for a role in the hash of a question: each model and its parameters once, so that it does not change with which
+    /// member happens to answer, nor with how many share the load.
+    pub(super) fn asked_of_role(&self, role: &str) -> Vec<(&str, &[Pair])> {
+        let mut asked: Vec<(&str, &[Pair])> = Vec::new();
+        for live in self.name_of_role(role).into_iter().flat_map(|name| self.members(name)) {
+            let one = (live.route.model.as_str(), &*live.route.parameters);
+            if !asked.contains(&one) {
+                asked.push(one);
+            }
+        }
+        asked
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<LiveRoute>> {

@@ -2,6 +2,7 @@
 //! the store, by what was asked and how often, not by when.
 
 use super::exchange::Question;
+use super::extras::{Brought, Extras, Reserved};
 use super::ledger::CallKey;
 use super::purse::{Amount, Empty, Purse, Spending, dollars};
 use super::retry::Retried;
@@ -54,6 +55,7 @@ struct State {
     asked: u64,
     reused: u64,
     truncated: u64,
+    brought: Brought,
 }
 
 /// A question with its place in the attempt.
@@ -61,6 +63,7 @@ struct Asked {
     request: Arc<Request>,
     hash: [u8; 32],
     occurrence: u32,
+    extras: Extras,
 }
 
 impl ItemSession {
@@ -81,36 +84,33 @@ impl ItemSession {
         (state.reused, state.truncated)
     }
 
-    /// The route or group that is asked, and the routes behind that name.
-    fn route(&self, request: &Request) -> Result<(&str, Ways), LlmError> {
+    /// The route or group that is asked, the routes behind that name, and what the request needs leave for.
+    fn route(&self, request: &Request) -> Result<(&str, Ways, Extras), LlmError> {
         if !self.start.roles.contains(&request.role) {
             return Err(denied(
                 "unknown_role",
                 format!("the plugin asks for the model role `{}`, which its manifest does not name", request.role),
             ));
         }
-        let name = self.stack.routes.name_of_role(&request.role).ok_or_else(|| {
-            denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
+        let extras = {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            Extras::of(request, &state.brought)
+        };
+        let extras = extras.map_err(|Reserved(path)| {
+            denied("field_not_allowed", format!("the field `{path}` belongs to the host, and no plugin sets it"))
         })?;
-        let ways = self.stack.routes.ways(name);
-        for live in ways.first() {
-            if let Some(field) = request.extra.iter().find(|field| !live.route.allows(&field.name)) {
-                return Err(denied(
-                    "field_not_allowed",
-                    format!(
-                        "the provider's own field `{}` is not allowed by the operator (extra_allow of route `{}`)",
-                        field.name, live.route.name
-                    ),
-                ));
-            }
+        let routes = &self.stack.routes;
+        let name = routes.name_of_role(&request.role).ok_or_else(no_model)?;
+        let ways = routes.ways(name, &extras);
+        if ways.first().is_empty() {
+            return Err(routes.refusal(name, &extras).map_or_else(no_model, not_allowed));
         }
-        Ok((name, ways))
+        Ok((name, ways, extras))
     }
 
     /// Gives a question its occurrence, in the order in which they are asked.
-    fn question(&self, request: Request) -> Result<Asked, LlmError> {
-        let model = self.stack.routes.model_of_role(&request.role).unwrap_or_default();
-        let hash = hash::request_hash(model, &request);
+    fn question(&self, request: Request, extras: Extras) -> Result<Asked, LlmError> {
+        let hash = hash::request_hash(&self.stack.routes.asked_of_role(&request.role), &request);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.asked >= self.start.calls_max {
             return Err(LlmError {
@@ -124,7 +124,7 @@ impl ItemSession {
         let next = state.occurrences.entry(hash).or_default();
         let occurrence = *next;
         *next += 1;
-        Ok(Asked { request: Arc::new(request), hash, occurrence })
+        Ok(Asked { request: Arc::new(request), hash, occurrence, extras })
     }
 
     async fn answer(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
@@ -160,6 +160,7 @@ impl ItemSession {
     fn count(&self, completion: &Completion, is_replayed: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.reused += u64::from(is_replayed);
+        state.brought.take(completion);
         state.truncated += u64::from(completion.cut.is_some());
     }
 
@@ -179,7 +180,7 @@ impl ItemSession {
         };
         let (stack, item, purse) = (Arc::clone(&self.stack), self.start.item.clone(), Arc::clone(&self.purse));
         let call = async move {
-            let question = Question { item, key, request: asked.request, purse };
+            let question = Question { item, key, request: asked.request, extras: asked.extras, purse };
             stack.call(&route, &question).await
         };
         self.stack.tasks.spawn_on(call, &self.stack.runtime).await.ok()
@@ -189,8 +190,8 @@ impl ItemSession {
 #[async_trait]
 impl Llm for ItemSession {
     async fn complete(&self, request: Request) -> Result<Completion, CallEnd> {
-        let (route, _) = self.route(&request)?;
-        let question = self.question(request)?;
+        let (route, _, extras) = self.route(&request)?;
+        let question = self.question(request, extras)?;
         self.answer(route, question).await
     }
 
@@ -198,8 +199,8 @@ impl Llm for ItemSession {
         let questions = requests
             .into_iter()
             .map(|request| {
-                let (route, _) = self.route(&request)?;
-                Ok((route, self.question(request)?))
+                let (route, _, extras) = self.route(&request)?;
+                Ok((route, self.question(request, extras)?))
             })
             .collect::<Result<Vec<_>, LlmError>>()?;
         let ends = join_all(questions.into_iter().map(|(route, question)| self.answer(route, question))).await;
@@ -213,7 +214,7 @@ impl Llm for ItemSession {
     }
 
     async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError> {
-        let (_, ways) = self.route(&request)?;
+        let (_, ways, _) = self.route(&request)?;
         let choice = ways.choose(&BTreeSet::new());
         let live = choice.ok_or_else(|| denied("no_route", "no route is left to ask".to_owned()))?.live;
         let window = self.stack.window(&live).await.context;
@@ -247,6 +248,17 @@ fn item_limit(empty: Empty) -> LlmError {
 
 fn denied(code: &str, message: String) -> LlmError {
     LlmError { kind: LlmErrorKind::Denied, code: code.into(), message, extra: Vec::new() }
+}
+
+fn no_model() -> LlmError {
+    denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
+}
+
+fn not_allowed((field, route): (&str, &str)) -> LlmError {
+    denied(
+        "field_not_allowed",
+        format!("the provider's own field `{field}` is not allowed by the operator (extra_allow of route `{route}`)"),
+    )
 }
 
 /// What a plugin is told of a provider's error.

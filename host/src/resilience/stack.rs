@@ -5,6 +5,7 @@
 
 use super::context::{self, ContextSettings, Fitted, Window};
 use super::exchange::{CallOnRoute, Question};
+use super::extras::Extras;
 use super::gate::{Ask, GateStatus, Surroundings};
 use super::probes::Probes;
 use super::purse::{Amount, Purse, Spending};
@@ -53,6 +54,15 @@ pub struct StackAround {
     pub run: RunId,
     /// The network's runtime: calls outlive the guests that wait for them.
     pub runtime: tokio::runtime::Handle,
+}
+
+/// Whether another route can step in.
+#[derive(Debug, Clone, Copy)]
+struct Others {
+    /// While the breaker is open.
+    open: bool,
+    /// Once the quota is used up.
+    quota: bool,
 }
 
 /// The layers of one run.
@@ -126,13 +136,13 @@ impl Stack {
     /// One request through every layer below the journal, on what the role leads to or on what steps in for it.
     pub(super) async fn call(&self, first: &str, question: &Question) -> Retried<Completion> {
         let mut seen = BTreeSet::from([first.to_owned()]);
-        let mut ways = self.routes.ways(first);
+        let mut ways = self.routes.ways(first, &question.extras);
         // Routes that the request does not fit.
         let mut out = BTreeSet::new();
         let mut tries: BTreeMap<String, Tries> = BTreeMap::new();
         loop {
             if ways.is_used_up() {
-                match self.after_quota(&ways, &mut seen) {
+                match self.after_quota(&ways, &question.extras, &mut seen) {
                     Some(next) => {
                         ways = next;
                         continue;
@@ -155,9 +165,13 @@ impl Stack {
                     self.routes.use_up(&live, error);
                 }
                 Retried::Failed(error) if is_about_size(&error) => {
-                    if let Some(next) =
-                        self.step_in(&ways, live.route.fallback.context.as_deref(), "context", &mut seen)
-                    {
+                    if let Some(next) = self.step_in(
+                        &ways,
+                        live.route.fallback.context.as_deref(),
+                        "context",
+                        &question.extras,
+                        &mut seen,
+                    ) {
                         ways = next;
                         continue;
                     }
@@ -172,10 +186,10 @@ impl Stack {
     }
 
     /// What steps in for routes whose credit or quota is used up; without that, the job is parked.
-    fn after_quota(&self, ways: &Ways, seen: &mut BTreeSet<String>) -> Option<Ways> {
+    fn after_quota(&self, ways: &Ways, extras: &Extras, seen: &mut BTreeSet<String>) -> Option<Ways> {
         let named = ways.first().iter().filter_map(|live| live.route.fallback.quota.as_deref());
         for name in named {
-            if let Some(next) = self.step_in(ways, Some(name), "quota", seen) {
+            if let Some(next) = self.step_in(ways, Some(name), "quota", extras, seen) {
                 return Some(next);
             }
         }
@@ -190,14 +204,16 @@ impl Stack {
         from: &Ways,
         name: Option<&str>,
         reason: &'static str,
+        extras: &Extras,
         seen: &mut BTreeSet<String>,
     ) -> Option<Ways> {
         let name = name.filter(|name| self.routes.has(name))?;
-        if !seen.insert(name.to_owned()) {
+        let ways = self.routes.ways(name, extras);
+        if ways.first().is_empty() || !seen.insert(name.to_owned()) {
             return None;
         }
         self.fell_back(from, name, reason);
-        Some(self.routes.ways(name))
+        Some(ways)
     }
 
     fn fell_back(&self, from: &Ways, to: &str, reason: &'static str) {

@@ -89,6 +89,7 @@ mod tests {
     use crate::clock::PausedClock;
     use crate::domain::{ErrorClass, NoEvents};
     use crate::provider::{Faults, MockProvider, ProviderError};
+    use crate::resilience::extras::Extras;
     use crate::resilience::gate::{Admission, GateSettings, Load, Surroundings};
     use crate::resilience::probes::About;
     use crate::resilience::route::{LiveRoutes, Route, Routes};
@@ -148,7 +149,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn those_who_wait_count_as_load() {
         let routes = routes();
-        let ways = routes.ways("group");
+        let ways = routes.ways("group", &Extras::default());
         assert_eq!(chosen(&ways, &[]), Some(("a".into(), false)));
         let (a, nowhere) = (&ways.first()[0], || Elsewhere::Nowhere);
         let mut callers = Vec::new();
@@ -166,7 +167,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_open_or_used_up_is_left_out_while_there_is_another() {
         let routes = routes();
-        let ways = routes.ways("group");
+        let ways = routes.ways("group", &Extras::default());
         open(&ways.first()[0]).await;
         assert_eq!(chosen(&ways, &[]), Some(("b".into(), false)));
         assert_eq!(ways.elsewhere(&ways.first()[0], &BTreeSet::new()), Elsewhere::Now);
@@ -183,7 +184,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn where_all_are_open_the_one_that_opens_first_is_waited_for() {
         let routes = routes();
-        let ways = routes.ways("group");
+        let ways = routes.ways("group", &Extras::default());
         let (a, b, c) = (&ways.first()[0], &ways.first()[1], &ways.levels[1][0]);
         open(b).await;
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -124,11 +124,12 @@ impl Reader {
 
     /// What calls cost, the dearest first.
     pub fn costs(&self, by: CostBy) -> Result<Vec<CostRow>, StoreError> {
-        let (key, tags) = match by {
+        let (key, join) = match by {
             CostBy::Route => ("c.route", ""),
             CostBy::Model => ("c.model", ""),
             CostBy::Day => ("date(c.intent_ms / 1000, 'unixepoch')", ""),
             CostBy::Tag => ("t.key || '=' || t.value", "JOIN json_each(r.tags) t"),
+            CostBy::Item => ("i.id", "JOIN item i ON i.seq = c.item"),
         };
         let sql = format!(
             "SELECT {key}, count(*), count(*) FILTER (WHERE e.state = 'failed'),
@@ -136,7 +137,7 @@ impl Reader {
                     coalesce(sum(e.input_tokens), 0), coalesce(sum(e.output_tokens), 0),
                     coalesce(sum(e.cache_read_tokens), 0), coalesce(sum(e.cost), 0), coalesce(sum(c.reserved), 0)
              FROM call c LEFT JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
-             JOIN run r ON r.id = a.run {tags} GROUP BY 1 ORDER BY sum(e.cost) DESC, 1"
+             JOIN run r ON r.id = a.run {join} GROUP BY 1 ORDER BY sum(e.cost) DESC, 1"
         );
         self.query(|connection| {
             connection

@@ -265,6 +265,7 @@ pub enum CostBy {
     /// In UTC.
     Day,
     Tag,
+    Item,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

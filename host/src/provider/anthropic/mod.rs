@@ -13,6 +13,8 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 use serde_json::Value;
 
+pub(super) use request::RESERVED;
+
 /// The version that every server knows.
 const VERSION: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
 

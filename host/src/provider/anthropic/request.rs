@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// What neither a plugin nor an operator sets.
-const RESERVED: [&str; 5] = ["model", "messages", "system", "stream", "container"];
+pub(in crate::provider) const RESERVED: [&str; 5] = ["model", "messages", "system", "stream", "container"];
 /// The wire insists on a bound; this one, every model takes.
 const MAX_TOKENS: u64 = 4096;
 /// More marks than these are refused.

@@ -13,6 +13,8 @@ use reqwest::Url;
 use reqwest::header::HeaderName;
 use serde_json::Value;
 
+pub(super) use request::RESERVED;
+
 /// Not every model gives its calls ids: these are ours, and are not sent.
 const OWN_IDS: &str = "sandmill_call_";
 

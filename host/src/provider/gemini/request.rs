@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// What neither a plugin nor an operator sets.
-const RESERVED: [&str; 5] = ["model", "contents", "systemInstruction", "candidateCount", "stream"];
+pub(in crate::provider) const RESERVED: [&str; 5] =
+    ["model", "contents", "systemInstruction", "candidateCount", "stream"];
 /// The fields that stand at the top of the body; all others belong to the configuration of the generation.
 const AT_TOP: [&str; 8] =
     ["safetySettings", "cachedContent", "labels", "tools", "toolConfig", "serviceTier", "store", "generationConfig"];

@@ -19,7 +19,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName};
 use serde_json::Value;
 
 pub(super) use azure::Azure;
-pub(super) use request::LimitField;
+pub(super) use request::{LimitField, RESERVED};
 
 #[derive(Debug)]
 pub(super) struct OpenAi {

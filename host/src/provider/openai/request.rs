@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// What neither a plugin nor an operator sets.
-const RESERVED: [&str; 6] = ["model", "messages", "n", "stream", "stream_options", "background"];
+pub(in crate::provider) const RESERVED: [&str; 6] =
+    ["model", "messages", "n", "stream", "stream_options", "background"];
 
 /// The field that bounds the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
