@@ -231,7 +231,7 @@ mod tests {
 
     fn summary() -> Summary {
         let counts = Counts::default();
-        let job = JobSummary::new("j", counts, BTreeMap::new());
+        let job = JobSummary::new("j", counts, BTreeMap::new(), 0);
         let run = RunSummary::new(&TallySnapshot::default(), crate::run::RunTotals::default(), counts, 0, 1.0);
         let ended = EndedSummary {
             state: "finished".into(),

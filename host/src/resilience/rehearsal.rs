@@ -1,7 +1,7 @@
 //! A provider for rehearsals: the mock answers, and the tokens are counted as those of the model in whose place it stands.
 
 use super::context::{self, Counting};
-use crate::provider::{Answer, Call, ModelFacts, Provider, ProviderError};
+use crate::provider::{Answer, Call, Measure, ModelFacts, Provider, ProviderError};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -28,6 +28,10 @@ impl Provider for Rehearsal {
         Ok(answer)
     }
 
+    fn measure(&self, call: &Call) -> Result<Measure, ProviderError> {
+        self.answers.measure(call)
+    }
+
     async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError> {
         match &self.told_by {
             Some(provider) => provider.model(name).await,
@@ -50,7 +54,12 @@ mod tests {
     async fn tokens_are_counted_as_the_models_own_and_its_window_is_not_the_mocks() {
         let mock = || Arc::new(MockProvider::new(Faults::default(), 0)) as Arc<dyn Provider>;
         let text = "Fourscore and seven years ago our fathers brought forth ".repeat(50);
-        let call = Call { model: "gpt-4o".into(), request: Arc::new(request(&text)), parameters: Arc::new([]) };
+        let call = Call {
+            model: "gpt-4o".into(),
+            request: Arc::new(request(&text)),
+            parameters: Arc::new([]),
+            identity: [0; 32],
+        };
         let rehearsal = Rehearsal::new(mock(), None, Counting::default());
         let counted = context::count("gpt-4o".into(), Counting::default(), Arc::clone(&call.request), None).await;
         let answer = rehearsal.complete(&call).await.unwrap();
