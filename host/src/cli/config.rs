@@ -45,6 +45,8 @@ fn show(config: &Config, args: &ConfigArgs) {
     let retry = RetrySettings::default();
     let attempts = config.retry.attempts;
     line("retry.attempts", attempts.unwrap_or(retry.attempts_max).to_string(), attempts.is_some());
+    let json = config.retry.json_attempts;
+    line("retry.json_attempts", json.unwrap_or(retry.json_attempts_max).to_string(), json.is_some());
     time("retry.wait_min", config.retry.wait_min, retry.wait_min);
     time("retry.wait_max", config.retry.wait_max, retry.wait_max);
     time("retry.retry_after_max", config.retry.retry_after_max, retry.retry_after_max);

@@ -2,12 +2,13 @@
 
 use super::run_args::RunArgs;
 use super::settings::time;
-use crate::catalog::{Catalog, EncodingName, Tier};
+use crate::catalog::{Catalog, EncodingName, ModelEntry, Tier};
 use crate::config::{self, Config};
 use crate::domain::{Pair, Prices, Rates};
 use crate::provider::{self, Faults, HttpSettings, KeySource, Protocol, Provider};
 use crate::resilience::{
-    BreakerSettings, ConcurrencySettings, Counting, Encoding, Fallback, GateSettings, LimiterSettings, Route, Routes,
+    BreakerSettings, ConcurrencySettings, Counting, Encoding, Fallback, GateSettings, KnownWindow, LimiterSettings,
+    Route, Routes,
 };
 use crate::sandbox::Manifest;
 use crate::store::Store;
@@ -187,6 +188,8 @@ fn build(name: &str, spec: &config::Route, args: &RunArgs, config: &Config) -> a
     };
     let catalog = Catalog::embedded().with_tables(&config.model).map_err(anyhow::Error::msg)?;
     let known = catalog.find(&model).cloned();
+    // What stands in [model.NAME] is the operator's as well.
+    let set = Catalog::default().with_tables(&config.model).map_err(anyhow::Error::msg)?.find(&model).cloned();
     let flag_prices = provider_args.prices.as_deref().filter(|_| is_of_flags).map(prices_of_flag).transpose()?;
     let prices = match (flag_prices, &spec.prices) {
         (Some(prices), _) => Some(prices),
@@ -201,9 +204,13 @@ fn build(name: &str, spec: &config::Route, args: &RunArgs, config: &Config) -> a
         model,
         provider,
         timeout,
-        window: (provider_args.context.filter(|_| is_of_flags).or(spec.context))
-            .or(known.as_ref().and_then(|known| known.context_tokens)),
-        max_output: spec.max_output.or(known.as_ref().and_then(|known| known.max_output_tokens)),
+        set: KnownWindow {
+            context: provider_args.context.filter(|_| is_of_flags).or(spec.context),
+            max_input: None,
+            max_output: spec.max_output,
+        }
+        .or(figures(set.as_ref())),
+        listed: figures(known.as_ref()),
         counting: known.map_or_else(Counting::default, |known| Counting {
             encoding: known.encoding.map(encoding),
             percent: known.estimate_percent,
@@ -215,6 +222,14 @@ fn build(name: &str, spec: &config::Route, args: &RunArgs, config: &Config) -> a
         fallback: fallback(spec),
     };
     Ok((route, prices))
+}
+
+fn figures(entry: Option<&ModelEntry>) -> KnownWindow {
+    entry.map_or_else(KnownWindow::default, |entry| KnownWindow {
+        context: entry.context_tokens,
+        max_input: entry.max_input_tokens,
+        max_output: entry.max_output_tokens,
+    })
 }
 
 fn provider_of(

@@ -54,7 +54,7 @@ pub struct RunSummary {
     pub unknown_calls: u64,
     /// Paid answers that the plugin did not ask for again.
     pub answers_not_reused: u64,
-    /// Requests that were shortened to fit the model's context.
+    /// Items of which a request was shortened to fit the model's context.
     pub truncated: u64,
     /// Calls that another route stepped in for.
     pub fallbacks: u64,
@@ -171,7 +171,11 @@ impl Summary {
             let _ = writeln!(text, "  cost       ${:.4}", run.cost_dollars);
         }
         if run.truncated > 0 {
-            let _ = writeln!(text, "  cut        {} requests, to fit the model's context", run.truncated);
+            let _ = writeln!(
+                text,
+                "  cut        {} items had a request shortened to fit the model's context",
+                run.truncated
+            );
         }
         if run.breaker_openings + run.fallbacks > 0 {
             let _ = writeln!(

@@ -6,9 +6,10 @@ use super::purse::Amount;
 use super::retry::{Failed, Try};
 use super::route::LiveRoute;
 use super::{HaltReason, Stack, structure};
-use crate::domain::{Completion, ErrorClass, ItemId, Request, Usage};
+use crate::domain::{Completion, Cut, ErrorClass, ItemId, Request, Usage};
 use crate::provider::{Call, ProviderError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What all tries of a call on one route have in common.
 pub(super) struct CallOnRoute<'a> {
@@ -21,14 +22,23 @@ pub(super) struct CallOnRoute<'a> {
     pub(super) input_tokens: u64,
     /// Waits for an open breaker, rather than leave it to another route.
     pub(super) waits: bool,
-    /// The last answer that was not what had been asked for, and what was wrong with it.
-    pub(super) wrong: Mutex<Option<structure::Wrong>>,
+    /// How the request was shortened.
+    pub(super) cut: Option<Cut>,
+    /// HTTP attempts so far that the question took, in whatever form it was sent.
+    pub(super) tries: &'a AtomicU32,
+}
+
+/// What the provider said.
+pub(super) enum Reply {
+    Answer(Completion),
+    /// Something, and not what had been asked for.
+    Wrong(Box<ProviderError>, structure::Wrong),
 }
 
 impl Try for CallOnRoute<'_> {
-    type Answer = Completion;
+    type Answer = Reply;
 
-    async fn attempt(&self, try_number: u32) -> Result<Completion, Failed> {
+    async fn attempt(&self, _try_number: u32) -> Result<Reply, Failed> {
         let request = self.request();
         let output_tokens = u64::from(request.max_output_tokens.unwrap_or(super::OUTPUT_TOKENS_ASSUMED));
         let tokens = self.input_tokens.saturating_add(output_tokens);
@@ -41,7 +51,15 @@ impl Try for CallOnRoute<'_> {
         let reservation = self.reserve(tokens, output_tokens).await?;
         let call =
             Call { model: self.live.route.model.clone(), request, parameters: Arc::clone(&self.live.route.parameters) };
-        let ledger = Ledger { stack: self.stack, route: &self.live.route, item: self.item, key: self.key, call: &call };
+        let ledger = Ledger {
+            stack: self.stack,
+            route: &self.live.route,
+            item: self.item,
+            key: self.key,
+            call: &call,
+            cut: self.cut.as_ref(),
+        };
+        let try_number = self.tries.fetch_add(1, Ordering::Relaxed) + 1;
         let exchanged = ledger.exchange(try_number, reservation.amount()).await.ok_or(Failed::Halted)?;
         reservation.settle(exchanged.used);
         self.end(permit, exchanged).await
@@ -49,12 +67,8 @@ impl Try for CallOnRoute<'_> {
 }
 
 impl CallOnRoute<'_> {
-    /// As it was asked, or with what was wrong with the last answer.
     fn request(&self) -> Arc<Request> {
-        let mut request = match &*self.wrong.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(wrong) => Arc::new(structure::ask_again(&self.request, wrong)),
-            None => Arc::clone(&self.request),
-        };
+        let mut request = Arc::clone(&self.request);
         if self.stack.purse.has_limits() && request.max_output_tokens.is_none() {
             // What is set aside must be all that it can cost.
             Arc::make_mut(&mut request).max_output_tokens = Some(super::OUTPUT_TOKENS_ASSUMED);
@@ -75,20 +89,21 @@ impl CallOnRoute<'_> {
         })
     }
 
-    async fn end(&self, permit: Permit, exchanged: Exchanged) -> Result<Completion, Failed> {
+    async fn end(&self, permit: Permit, exchanged: Exchanged) -> Result<Reply, Failed> {
         let was_probe = permit.is_probe();
         match exchanged.result {
             Ok(answer) => {
                 permit.settle(Ok((&answer.completion, &answer.limits))).await;
                 self.stack.answered();
-                Ok(answer.completion)
+                Ok(Reply::Answer(answer.completion))
             }
             Err(failure) => {
                 permit.settle(Err(&failure.error)).await;
-                if let Some(wrong) = failure.wrong {
-                    *self.wrong.lock().unwrap_or_else(PoisonError::into_inner) = Some(wrong);
+                match failure.wrong {
+                    // It did answer: asking again is another question.
+                    Some(wrong) => Ok(Reply::Wrong(Box::new(failure.error), wrong)),
+                    None => Err(Failed::Provider { error: failure.error, was_probe }),
                 }
-                Err(Failed::Provider { error: failure.error, was_probe })
             }
         }
     }

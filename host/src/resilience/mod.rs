@@ -3,6 +3,7 @@
 //! Always holds: retries have one owner, and it stands here; an answer is committed before a plugin sees it; once the run is
 //! [halted](Halt) no further call leaves. `stack` alone knows the order of the layers.
 
+mod ask;
 mod backoff;
 mod context;
 mod exchange;
@@ -19,12 +20,12 @@ mod stack;
 mod structure;
 
 pub use backoff::RetrySettings;
-pub use context::{ContextSettings, Counting, Encoding, OnOverflow};
+pub use context::{ContextSettings, Counting, Encoding, KnownWindow, OnOverflow};
 pub use gate::{BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, LimiterSettings};
 pub use halt::{Halt, HaltReason};
 pub use purse::{Amount, Spending, dollars};
 pub use route::{Fallback, Route, Routes};
-pub use session::{ItemSession, SessionStart};
+pub use session::{ItemSession, SessionStart, Told};
 pub use stack::{Stack, StackAround, StackSettings};
 
 /// The output that is reckoned with where a request does not say how much it wants, in tokens.

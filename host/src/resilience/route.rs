@@ -1,6 +1,6 @@
 //! Where a model role leads: what the operator set for a route, and what a run learns of it.
 
-use super::context::{Counting, LearnedWindow, Window};
+use super::context::{Counting, KnownWindow, LearnedWindow};
 use super::gate::{Gate, GateSettings, GateStatus, Surroundings};
 use crate::domain::{Pair, Prices};
 use crate::provider::Provider;
@@ -19,10 +19,9 @@ pub struct Route {
     pub provider: Arc<dyn Provider>,
     /// How long one exchange may take, from the first byte sent to the last received.
     pub timeout: Duration,
-    /// What the model can take in all, in tokens, where that is known.
-    pub window: Option<u64>,
-    /// What it writes at most.
-    pub max_output: Option<u64>,
+    /// What the model takes, as the operator set it, and as it is publicly known.
+    pub set: KnownWindow,
+    pub listed: KnownWindow,
     /// How its tokens are counted.
     pub counting: Counting,
     pub prices: Option<(Prices, PriceId)>,
@@ -117,10 +116,9 @@ impl LiveRoutes {
     pub(super) fn new(routes: Routes, around: &Surroundings) -> Self {
         let live = routes.routes.into_iter().map(|route| {
             let gate = Arc::new(Gate::new(&route.name, route.gate.clone(), around.clone()));
-            let known = route.window.map(|context| Window { context, max_output: route.max_output });
             let live = LiveRoute {
                 gate,
-                window: LearnedWindow::new(known),
+                window: LearnedWindow::new(route.set, route.listed),
                 asked: OnceCell::new(),
                 is_used_up: AtomicBool::new(false),
                 route,

@@ -6,12 +6,13 @@ use super::purse::{Amount, Spending, dollars};
 use super::retry::Retried;
 use super::route::LiveRoute;
 use super::stack::Stack;
-use super::{context, hash};
+use super::{HaltReason, context, hash};
 use crate::domain::{
-    CallEnd, Completion, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request, TokenCount,
+    CallEnd, Completion, Cut, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request,
+    Suspended, TokenCount,
 };
 use crate::provider::ProviderError;
-use crate::store::AttemptId;
+use crate::store::{AttemptId, ToldEntry, ToldFact};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::collections::HashMap;
@@ -26,10 +27,32 @@ pub struct SessionStart {
     pub answers: HashMap<([u8; 32], u32), Completion>,
     /// The roles that the plugin named.
     pub roles: Arc<[String]>,
+    /// What earlier executions of it were told of sizes.
+    pub told: Told,
     /// Questions that the attempt may ask; answers from the journal count too, so that a replay ends where the first run did.
     pub calls_max: u64,
     /// What the attempt may use, answers from the journal included.
     pub spending: Spending,
+}
+
+/// What an attempt was told of sizes, by request hash and occurrence. It is told the same again.
+#[derive(Debug, Default)]
+pub struct Told {
+    counts: HashMap<([u8; 32], u32), TokenCount>,
+    too_large: HashMap<([u8; 32], u32), LlmError>,
+}
+
+impl Told {
+    pub fn new(entries: Vec<ToldEntry>) -> Self {
+        let mut told = Self::default();
+        for ToldEntry { hash, occurrence, fact } in entries {
+            match fact {
+                ToldFact::Count(count) => drop(told.counts.insert((hash, occurrence), count)),
+                ToldFact::TooLarge(error) => drop(told.too_large.insert((hash, occurrence), error)),
+            }
+        }
+        told
+    }
 }
 
 /// One attempt's way to the models.
@@ -44,6 +67,10 @@ struct State {
     occurrences: HashMap<[u8; 32], u32>,
     asked: u64,
     reused: u64,
+    /// Requests that were shortened, those of answers from the journal among them.
+    cut: u64,
+    /// How often the same was counted.
+    counted: HashMap<[u8; 32], u32>,
     used: Amount,
     /// By questions that are on their way.
     aside: Amount,
@@ -65,6 +92,11 @@ impl ItemSession {
     pub fn answers_not_reused(&self) -> u64 {
         let reused = self.state.lock().unwrap_or_else(PoisonError::into_inner).reused;
         (self.start.answers.len() as u64).saturating_sub(reused)
+    }
+
+    /// Requests that were shortened to fit their model, those of answers from the journal among them.
+    pub fn requests_cut(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).cut
     }
 
     fn route(&self, request: &Request) -> Result<&Arc<LiveRoute>, LlmError> {
@@ -91,8 +123,7 @@ impl ItemSession {
 
     /// Gives a question its occurrence, in the order in which they are asked.
     fn question(&self, request: Request) -> Result<Question, LlmError> {
-        let model = self.stack.routes.model_of_role(&request.role).unwrap_or_default();
-        let hash = hash::request_hash(model, &request);
+        let hash = self.hash(&request);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.asked >= self.start.calls_max {
             return Err(LlmError {
@@ -109,7 +140,54 @@ impl ItemSession {
         Ok(Question { request: Arc::new(request), hash, occurrence })
     }
 
-    async fn answer(&self, route: &Arc<LiveRoute>, mut question: Question) -> Result<Completion, CallEnd> {
+    async fn answer(&self, route: &Arc<LiveRoute>, question: Question) -> Result<Completion, CallEnd> {
+        let key = (question.hash, question.occurrence);
+        if let Some(error) = self.start.told.too_large.get(&key) {
+            return Err(error.clone().into());
+        }
+        let end = self.answer_anew(route, question).await;
+        match &end {
+            Ok(completion) => self.tell_of_cut(completion),
+            Err(CallEnd::Error(error)) if error.kind == LlmErrorKind::TooLarge => {
+                self.record(key, ToldFact::TooLarge(error.clone())).await?;
+            }
+            Err(_) => {}
+        }
+        end
+    }
+
+    fn tell_of_cut(&self, completion: &Completion) {
+        let Some(Cut { tokens_before, tokens_after, .. }) = completion.cut else { return };
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).cut += 1;
+        self.stack.events.emit(Event::RequestCut { item: self.start.item.clone(), tokens_before, tokens_after });
+    }
+
+    /// Before the guest sees it: it follows from what this run has learned, which a replay has not, and the guest goes on by it.
+    async fn record(&self, (hash, occurrence): ([u8; 32], u32), fact: ToldFact) -> Result<(), Suspended> {
+        let SessionStart { seq, attempt, .. } = self.start;
+        let written = self.stack.store.record_told(seq, attempt, ToldEntry { hash, occurrence, fact }).await;
+        written.map_err(|error| {
+            self.stack.halt.throw(HaltReason::from(&error));
+            Suspended
+        })
+    }
+
+    /// What a count is found again by.
+    fn counting(&self, request: &Request) -> ([u8; 32], u32) {
+        let hash = self.hash(request);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = state.counted.entry(hash).or_default();
+        let occurrence = *next;
+        *next += 1;
+        (hash, occurrence)
+    }
+
+    fn hash(&self, request: &Request) -> [u8; 32] {
+        let model = self.stack.routes.model_of_role(&request.role).unwrap_or_default();
+        hash::request_hash(model, request)
+    }
+
+    async fn answer_anew(&self, route: &Arc<LiveRoute>, mut question: Question) -> Result<Completion, CallEnd> {
         if let Some(completion) = self.start.answers.get(&(question.hash, question.occurrence)) {
             self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
             self.spend(route, completion);
@@ -214,13 +292,20 @@ impl Llm for ItemSession {
             .collect()
     }
 
-    async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError> {
+    async fn count_tokens(&self, request: Request) -> Result<TokenCount, CallEnd> {
         let route = self.route(&request)?;
-        let window = self.stack.window(route).await.context;
+        let key = self.counting(&request);
+        if let Some(count) = self.start.told.counts.get(&key) {
+            return Ok(*count);
+        }
+        let window = self.stack.window(route).await.beside(self.stack.output_wanted(route, &request));
         let model = route.route.model.clone();
         let count =
             self.stack.runtime.spawn(context::count(model, route.route.counting, Arc::new(request), Some(window)));
-        count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))
+        let count =
+            count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))?;
+        self.record(key, ToldFact::Count(count)).await?;
+        Ok(count)
     }
 }
 

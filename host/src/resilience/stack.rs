@@ -1,31 +1,28 @@
 //! The order of the layers, from the plugin's request to the wire, and nothing else:
 //!
-//! journal look-up (`session`) ▶ route and fallback ▶ context window ▶ retry ( gate: breaker, concurrency, limiter ▶
+//! journal look-up (`session`) ▶ route and fallback ▶ context window, JSON (`ask`) ▶ retry ( gate: breaker, concurrency, limiter ▶
 //! budgets ▶ ledger ( timeout ( provider ▶ structure ) ) )
 
-use super::context::{self, ContextSettings, Fitted, Window};
-use super::exchange::CallOnRoute;
+use super::ask::Ask;
+use super::context::{ContextSettings, Window};
 use super::gate::{GateStatus, Surroundings};
 use super::ledger::CallKey;
 use super::purse::{Amount, Purse, Spending};
-use super::retry::{Failed, Retried, Retry};
+use super::retry::{Failed, Retried};
 use super::retry_budget::RetryBudget;
 use super::route::{LiveRoute, LiveRoutes, Routes};
 use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
-use crate::domain::{Completion, Cut, ErrorClass, Event, EventSink, ItemId, Request};
-use crate::provider::{Overflow, ProviderError};
+use crate::domain::{Completion, ErrorClass, Event, EventSink, ItemId, Request};
 use crate::store::{RunId, Store};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 /// How long a provider may take to tell what its model takes.
 const FACTS_WAIT: Duration = Duration::from_secs(10);
-/// How often a request is made smaller because the provider says that it is too long.
-const REFITS_MAX: usize = 4;
 
 /// What all calls of a run share.
 pub struct StackSettings {
@@ -54,7 +51,7 @@ pub struct StackAround {
 /// The layers of one run.
 pub struct Stack {
     pub(super) routes: LiveRoutes,
-    settings: StackSettings,
+    pub(super) settings: StackSettings,
     pub(super) halt: Arc<Halt>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) events: Arc<dyn EventSink>,
@@ -63,7 +60,7 @@ pub struct Stack {
     pub(super) tasks: TaskTracker,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) purse: Arc<Purse>,
-    retry_budget: Mutex<RetryBudget>,
+    pub(super) retry_budget: Mutex<RetryBudget>,
     calls: AtomicU64,
 }
 
@@ -116,7 +113,7 @@ impl Stack {
         request: Arc<Request>,
     ) -> Retried<Completion> {
         let mut live = first;
-        let mut seen = BTreeSet::new();
+        let (mut seen, tries) = (BTreeSet::new(), AtomicU32::new(0));
         loop {
             seen.insert(live.route.name.clone());
             let fallback = &live.route.fallback;
@@ -127,7 +124,8 @@ impl Stack {
                 continue;
             }
             let waits = fallback.open.as_ref().is_none_or(|name| seen.contains(name));
-            let (result, next) = match self.call_on(&live, item, key, &request, waits).await {
+            let ask = Ask { stack: self, live: &live, item, key, waits, tries: &tries };
+            let (result, next) = match ask.run(&request).await {
                 Retried::Open => (Retried::Open, self.step_in(&live, fallback.open.as_deref(), "open", &seen)),
                 Retried::Failed(error) if error.class == ErrorClass::QuotaExhausted => {
                     live.use_up();
@@ -166,7 +164,7 @@ impl Stack {
     pub(super) async fn window(&self, live: &LiveRoute) -> Window {
         live.asked
             .get_or_init(async || {
-                if live.window.get().is_none() {
+                if live.window.wants_facts(live.route.provider.is_vendors_own()) {
                     // Many providers do not tell; that this one cannot be asked now will show itself in the call.
                     if let Ok(Ok(facts)) =
                         tokio::time::timeout(FACTS_WAIT, live.route.provider.model(&live.route.model)).await
@@ -176,114 +174,13 @@ impl Stack {
                 }
             })
             .await;
-        let assumed = Window { context: self.settings.context.assumed, max_output: live.route.max_output };
-        live.window.get().unwrap_or(assumed)
+        live.window.get(self.settings.context.assumed)
     }
 
-    /// Fits the request to the model, and fits it anew as often as the provider says that it is too long after all.
-    async fn call_on(
-        &self,
-        live: &LiveRoute,
-        item: &ItemId,
-        key: CallKey,
-        request: &Arc<Request>,
-        waits: bool,
-    ) -> Retried<Completion> {
-        let mut window = self.window(live).await;
-        for _ in 0..=REFITS_MAX {
-            let (fitted, cut) = match self.fit(live, request, window).await {
-                Ok(fitted) => fitted,
-                Err(error) => return Retried::Failed(error),
-            };
-            let result = self.retry_on(live, item, key, &fitted, waits).await;
-            let error = match result {
-                Retried::Answered(mut completion) => {
-                    if let Some(cut) = cut {
-                        let (tokens_before, tokens_after) = (cut.tokens_before, cut.tokens_after);
-                        self.events.emit(Event::RequestCut { item: item.clone(), tokens_before, tokens_after });
-                        completion.cut = Some(cut);
-                    }
-                    return Retried::Answered(completion);
-                }
-                Retried::Failed(error)
-                    if matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge) =>
-                {
-                    error
-                }
-                other => return other,
-            };
-            let output = u64::from(fitted.max_output_tokens.unwrap_or(super::OUTPUT_TOKENS_ASSUMED));
-            let input = context::estimate(&fitted);
-            match live.window.overflowed(window, error.overflow, input, output) {
-                Some(next) => window = next,
-                None => return Retried::Failed(error),
-            }
-        }
-        Retried::Failed(ProviderError::new(
-            ErrorClass::ContextOverflow,
-            format!("the request was made smaller {REFITS_MAX} times, and the provider still calls it too long"),
-        ))
-    }
-
-    async fn fit(
-        &self,
-        live: &LiveRoute,
-        request: &Arc<Request>,
-        window: Window,
-    ) -> Result<(Arc<Request>, Option<Cut>), ProviderError> {
-        let (asked, model) = (Arc::clone(request), live.route.model.clone());
-        let settings = self.settings.context.clone();
-        let counting = live.route.counting;
-        let fitted = tokio::task::spawn_blocking(move || {
-            context::fit(&asked, &context::Counter::of_model(&model, counting), window, &settings)
-        })
-        .await;
-        match fitted {
-            Ok(Fitted::Whole) => Ok((Arc::clone(request), None)),
-            Ok(Fitted::Changed { request, cut }) => Ok((Arc::new(*request), cut)),
-            Ok(Fitted::TooLong { tokens, limit }) => {
-                let overflow = Overflow { limit: Some(limit), input: Some(tokens), ..Overflow::default() };
-                let message = format!(
-                    "the request has about {tokens} tokens, and {limit} fit the context of {} beside its answer: split it, or let it be cut (--on-overflow truncate)",
-                    live.route.model
-                );
-                Err(ProviderError { overflow, ..ProviderError::new(ErrorClass::ContextOverflow, message) })
-            }
-            Err(error) => {
-                Err(ProviderError::new(ErrorClass::BadRequest, format!("the request cannot be counted: {error}")))
-            }
-        }
-    }
-
-    async fn retry_on(
-        &self,
-        live: &LiveRoute,
-        item: &ItemId,
-        key: CallKey,
-        request: &Arc<Request>,
-        waits: bool,
-    ) -> Retried<Completion> {
-        let call = CallOnRoute {
-            stack: self,
-            live,
-            item,
-            key,
-            request: Arc::clone(request),
-            input_tokens: context::estimate(request),
-            waits,
-            wrong: Mutex::default(),
-        };
-        let retry = Retry {
-            settings: &self.settings.retry,
-            seed: self.settings.seed,
-            halt: &self.halt,
-            clock: self.clock.as_ref(),
-            events: self.events.as_ref(),
-            budget: &self.retry_budget,
-            item,
-            has_quota_fallback: live.route.fallback.quota.is_some(),
-        };
-        retry.run(&call).await
+    /// How much output a request wants, and how much is kept free where it does not say.
+    pub(super) fn output_wanted(&self, live: &LiveRoute, request: &Request) -> u64 {
+        let default = || live.route.provider.output_by_default().map(u64::from);
+        request.max_output_tokens.map(u64::from).or_else(default).unwrap_or(self.settings.context.reserve_output)
     }
 
     pub(super) fn answered(&self) {

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::domain::{
     AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
 };
-use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
+use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Spending, Stack, Told};
 use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError};
 use std::collections::HashMap;
@@ -83,6 +83,7 @@ struct Start {
     budget: Budget,
     context: Option<String>,
     answers: HashMap<([u8; 32], u32), crate::domain::Completion>,
+    told: Told,
 }
 
 impl Worker<'_> {
@@ -123,13 +124,13 @@ impl Worker<'_> {
             Budget { calls: Some(self.shared.item_calls_max), tokens: tokens_max, micro_dollars: micro_dollars_max };
         if !has_history {
             let (number, context, answers) = (AttemptNumber::FIRST, None, HashMap::new());
-            return Ok(Start { number, executions: 0, budget, context, answers });
+            return Ok(Start { number, executions: 0, budget, context, answers, told: Told::default() });
         }
-        let ItemHistory { next_attempt, context, executions, answers } =
+        let ItemHistory { next_attempt, context, executions, answers, told } =
             self.shared.store.history(self.item.seq).await?;
         let budget = context.as_deref().and_then(store::budget_from_context).unwrap_or(budget);
         let answers = answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect();
-        Ok(Start { number: next_attempt, executions, budget, context, answers })
+        Ok(Start { number: next_attempt, executions, budget, context, answers, told: Told::new(told) })
     }
 
     async fn begin(&mut self, start: &Start) -> Result<AttemptId, StoreError> {
@@ -158,6 +159,7 @@ impl Worker<'_> {
                 seq: self.item.seq,
                 attempt,
                 answers: std::mem::take(&mut start.answers),
+                told: std::mem::take(&mut start.told),
                 roles: Arc::clone(&shared.roles),
                 calls_max: shared.item_calls_max,
                 spending: shared.item_spending,
@@ -277,7 +279,7 @@ impl Worker<'_> {
 
 impl Start {
     fn next(self) -> Self {
-        Self { number: self.number.next(), context: None, answers: HashMap::new(), ..self }
+        Self { number: self.number.next(), context: None, answers: HashMap::new(), told: Told::default(), ..self }
     }
 }
 

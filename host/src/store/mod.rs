@@ -9,6 +9,7 @@ mod files;
 mod open;
 mod reader;
 mod registration;
+mod told;
 mod types;
 mod write;
 mod writer;
@@ -18,6 +19,7 @@ pub use error::StoreError;
 pub use files::{JobName, list_jobs};
 pub use reader::Reader;
 pub use registration::Registration;
+pub use told::{ToldEntry, ToldFact};
 pub use types::{
     Added, AttemptId, CallId, CallOutcome, CostBy, CostRow, Counts, Cursor, FailureRow, Generation, GenerationId,
     GuestLogLine, ItemEnd, ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem,

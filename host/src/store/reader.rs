@@ -42,7 +42,7 @@ impl Reader {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: path.to_path_buf() })
     }
 
-    fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map_err(|error| StoreError::sqlite(&self.path, &error))
     }
@@ -322,6 +322,7 @@ impl Reader {
             context,
             executions: u32::try_from(executions).unwrap_or(u32::MAX),
             answers,
+            told: self.told(item, spent)?,
         })
     }
 }

@@ -106,6 +106,8 @@ pub struct ItemHistory {
     pub context: Option<String>,
     pub executions: u32,
     pub answers: Vec<JournalEntry>,
+    /// What the guest was told of sizes.
+    pub told: Vec<super::ToldEntry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

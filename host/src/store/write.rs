@@ -90,6 +90,10 @@ impl Store {
         &self.inner.reader
     }
 
+    pub(super) fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+
     pub fn path(&self) -> &Path {
         &self.inner.path
     }

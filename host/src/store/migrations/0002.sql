@@ -54,3 +54,16 @@ CREATE VIEW runs AS
          strftime('%Y-%m-%dT%H:%M:%fZ', r.ended_ms / 1000.0, 'unixepoch') AS ended_at,
          r.state, r.reason, r.exit_code, g.plugin_name || ' ' || g.plugin_version AS plugin, g.model, g.digest AS generation
   FROM run r JOIN generation g ON g.id = r.generation;
+
+-- What a guest was told of the size of a request: how long it is and how much fits, or that it is too large. That follows from
+-- what a run has learned of a model, and guests split by it; so it is committed before the guest sees it, and a replay is told
+-- the same. Found by hash and occurrence, as answers are.
+CREATE TABLE told (
+  id INTEGER PRIMARY KEY,
+  item INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  occurrence INTEGER NOT NULL,
+  fact TEXT NOT NULL                  -- JSON
+) STRICT;
+CREATE INDEX told_item ON told (item);
