@@ -412,6 +412,7 @@ mod tests {
             texts in prop::collection::vec(("[a-zé漢🙂 ]{0,40}", 1_usize..400), 1..6),
             context in 200_u64..6_000,
             middle: bool,
+            percent in 50_u64..300,
             model in 0_usize..2,
         ) {
             let texts: Vec<String> = texts.into_iter().map(|(word, times)| word.repeat(times)).collect();
@@ -419,12 +420,13 @@ mod tests {
             let on_overflow = if middle { OnOverflow::TruncateMiddle } else { OnOverflow::Truncate };
             let settings = ContextSettings { on_overflow, reserve_output: 100, ..ContextSettings::default() };
             let counter = Counter::of_model(MODELS[model], Counting::default());
-            let fitted = match fit(&asked, &counter, window(context), &settings) {
+            let weighed = Window { weight: Weight::new(percent, 100), ..window(context) };
+            let fitted = match fit(&asked, &counter, weighed, &settings) {
                 Fitted::Whole => asked.clone(),
                 Fitted::Changed { request, .. } => *request,
                 Fitted::TooLong { .. } => return Ok(()),
             };
-            let total = counter.request(&fitted);
+            let total = weighed.weight.theirs(counter.request(&fitted));
             prop_assert!(total <= context, "{total} of {context}");
             for kept in &fitted.messages {
                 let kept = text(kept);

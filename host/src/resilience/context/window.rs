@@ -58,6 +58,10 @@ impl Default for Weight {
 }
 
 impl Weight {
+    pub(crate) fn new(theirs: u64, ours: u64) -> Self {
+        Self { theirs: theirs.max(1), ours: ours.max(1) }
+    }
+
     pub(crate) fn theirs(self, ours: u64) -> u64 {
         scaled(ours, self.theirs, self.ours, u128::div_ceil)
     }
@@ -154,7 +158,7 @@ fn by_numbers(used: Window, told: Overflow, sent: Sent) -> Option<Narrowed> {
     let theirs = input_alone(told, sent).filter(|theirs| {
         (sent.input / PLAUSIBLE_SHARE..=sent.input.saturating_mul(PLAUSIBLE_SHARE)).contains(theirs) && *theirs > 0
     });
-    let weight = theirs.map_or(used.weight, |theirs| Weight { theirs, ours: sent.input.max(1) });
+    let weight = theirs.map_or(used.weight, |theirs| Weight::new(theirs, sent.input));
     let window = Window { context: limit.unwrap_or(used.context), weight, ..used };
     let lesson = KnownWindow { context: limit, ..KnownWindow::default() };
     (!window.takes(sent)).then_some(Narrowed { window, lesson, is_trial: false })
@@ -270,7 +274,7 @@ mod tests {
 
         #[test]
         fn weighing_there_and_back_never_makes_room(theirs in 1_u64..1_000_000, ours in 1_u64..1_000_000, count in 0_u64..10_000_000) {
-            let weight = Weight { theirs, ours };
+            let weight = Weight::new(theirs, ours);
             prop_assert!(weight.theirs(weight.ours(count)) <= count);
             prop_assert!(weight.ours(weight.theirs(count)) >= count);
             prop_assert_eq!(weight.theirs(ours), theirs);
