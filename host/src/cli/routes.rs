@@ -4,13 +4,13 @@ use super::endpoint::{Endpoint, provider_of};
 use super::prices;
 use super::run_args::{ProviderArgs, RunArgs};
 use super::settings::{self, time};
-use crate::catalog::{Catalog, EncodingName};
+use crate::catalog::{Catalog, EncodingName, ModelEntry};
 use crate::config::{self, Config};
 use crate::domain::{Pair, Prices};
 use crate::provider::{self, Faults, reserved_parameter};
 use crate::resilience::{
-    BreakerSettings, ConcurrencySettings, Counting, Encoding, Fallback, GateSettings, KeyLimits, LimiterSettings,
-    Rehearsal, Route, Routes,
+    BreakerSettings, ConcurrencySettings, Counting, Encoding, Fallback, GateSettings, KeyLimits, KnownWindow,
+    LimiterSettings, Rehearsal, Route, Routes,
 };
 use crate::sandbox::Manifest;
 use crate::store::Store;
@@ -316,6 +316,8 @@ impl<'a> Builder<'a> {
             (None, false) => bail!("[route.{name}] names no model: model = \"…\""),
         };
         let known = self.catalog.find(&model);
+        // What stands in [model.NAME] is the operator's as well.
+        let set = Catalog::default().with_tables(&self.config.model).map_err(anyhow::Error::msg)?;
         let parameters = parameters(name, &spec.parameters)?;
         if let Some(path) = protocol.and_then(|protocol| reserved_parameter(&protocol, &parameters)) {
             bail!("[route.{name}.parameters]: the field `{path}` belongs to the host: leave it out");
@@ -328,9 +330,13 @@ impl<'a> Builder<'a> {
             name: name.to_owned(),
             provider,
             timeout: time(args.timeout.as_deref(), spec.timeout)?.unwrap_or(TIMEOUT),
-            window: (args.context.filter(|_| applies).or(spec.context))
-                .or(known.and_then(|known| known.context_tokens)),
-            max_output: spec.max_output.or(known.and_then(|known| known.max_output_tokens)),
+            set: KnownWindow {
+                context: args.context.filter(|_| applies).or(spec.context),
+                max_input: None,
+                max_output: spec.max_output,
+            }
+            .or(figures(set.find(&model))),
+            listed: figures(known),
             counting: known.map_or_else(Counting::default, |known| Counting {
                 encoding: known.encoding.map(encoding),
                 percent: known.estimate_percent,
@@ -350,6 +356,14 @@ impl<'a> Builder<'a> {
 fn fallback(spec: &config::Route) -> Fallback {
     let config::RouteFallback { open, quota, context } = spec.fallback.clone();
     Fallback { open, quota, context }
+}
+
+fn figures(entry: Option<&ModelEntry>) -> KnownWindow {
+    entry.map_or_else(KnownWindow::default, |entry| KnownWindow {
+        context: entry.context_tokens,
+        max_input: entry.max_input_tokens,
+        max_output: entry.max_output_tokens,
+    })
 }
 
 fn encoding(name: EncodingName) -> Encoding {

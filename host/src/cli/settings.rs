@@ -29,6 +29,7 @@ pub(super) fn retry(args: &RunArgs, config: &Config) -> anyhow::Result<RetrySett
     let (args, config, default) = (&args.provider, &config.retry, RetrySettings::default());
     let settings = RetrySettings {
         attempts_max: args.retry_attempts.or(config.attempts).unwrap_or(default.attempts_max).max(1),
+        json_attempts_max: config.json_attempts.unwrap_or(default.json_attempts_max).max(1),
         wait_min: time(args.retry_min.as_deref(), config.wait_min)?.unwrap_or(default.wait_min),
         wait_max: time(args.retry_max.as_deref(), config.wait_max)?.unwrap_or(default.wait_max),
         retry_after_max: time(args.retry_after_max.as_deref(), config.retry_after_max)?

@@ -173,6 +173,7 @@ impl Sheet<'_> {
     fn retry(&mut self, args: &RunArgs, config: &Config) {
         let (flags, retry, default) = (&args.provider, &config.retry, RetrySettings::default());
         self.pick("retry.attempts", flags.retry_attempts, retry.attempts, default.attempts_max);
+        self.pick("retry.json_attempts", None, retry.json_attempts, default.json_attempts_max);
         self.pick("retry.wait_min", flags.retry_min.clone(), retry.wait_min.map(time), time(default.wait_min));
         self.pick("retry.wait_max", flags.retry_max.clone(), retry.wait_max.map(time), time(default.wait_max));
         let longest = (flags.retry_after_max.clone(), retry.retry_after_max.map(time));

@@ -52,6 +52,8 @@ pub struct Run {
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
     pub attempts: Option<u32>,
+    /// Answers that are asked for where JSON was asked for and something else came.
+    pub json_attempts: Option<u32>,
     #[serde(deserialize_with = "duration")]
     pub wait_min: Option<Duration>,
     #[serde(deserialize_with = "duration")]

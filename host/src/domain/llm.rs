@@ -228,5 +228,5 @@ pub trait Llm: Send + Sync {
     /// All at the same time; results in the order of the requests. The outer error: nothing was asked.
     async fn complete_many(&self, requests: Vec<Request>) -> Result<Vec<Result<Completion, LlmError>>, CallEnd>;
 
-    async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError>;
+    async fn count_tokens(&self, request: Request) -> Result<TokenCount, CallEnd>;
 }

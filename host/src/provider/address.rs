@@ -23,6 +23,15 @@ pub(super) fn base(text: &str) -> Result<Url, ProviderSettingsError> {
     Ok(url)
 }
 
+/// Hosts at which a model is what its vendor says it is. `OpenAI` has others for its regions, Azure one for each customer.
+const VENDORS: [&str; 4] =
+    ["api.openai.com", "openai.azure.com", "api.anthropic.com", "generativelanguage.googleapis.com"];
+
+pub(super) fn is_vendors_own(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or_default();
+    VENDORS.iter().any(|vendor| host.strip_suffix(vendor).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
 /// The error of a base URL, without the password that stands before its last @.
 pub(super) fn bad(text: &str, reason: &str) -> ProviderSettingsError {
     ProviderSettingsError::BadBaseUrl {
@@ -72,5 +81,20 @@ mod tests {
         check("https://jo:hush@example.org/v1?key=hush&v=2", "https://***@example.org/v1?key=***&v=***");
         check("http://hush@127.0.0.1:3128", "http://***@127.0.0.1:3128/");
         check("hush", "***");
+    }
+
+    #[test]
+    fn a_vendors_own_service_is_told_from_those_that_speak_its_protocol() {
+        for (url, expected) in [
+            ("https://api.openai.com/v1", true),
+            ("https://eu.api.openai.com/v1", true),
+            ("https://name.openai.azure.com/openai/v1", true),
+            ("https://api.anthropic.com/v1", true),
+            ("https://notapi.openai.com/v1", false),
+            ("https://api.openai.com.example.org/v1", false),
+            ("http://127.0.0.1:8000/v1", false),
+        ] {
+            assert_eq!(is_vendors_own(&base(url).unwrap()), expected, "{url}");
+        }
     }
 }

@@ -44,6 +44,11 @@ pub(super) trait Dialect: Send + Sync {
         None
     }
 
+    /// The output that is asked for where the request says nothing, and the wire insists on a number. In tokens.
+    fn output_by_default(&self) -> Option<u32> {
+        None
+    }
+
     /// Where something is said of a model; `None`: nowhere.
     fn model_address(&self, base: &Url, model: &str) -> Option<Url>;
 

@@ -218,6 +218,14 @@ impl Provider for HttpProvider {
         }
     }
 
+    fn is_vendors_own(&self) -> bool {
+        address::is_vendors_own(&self.base)
+    }
+
+    fn output_by_default(&self) -> Option<u32> {
+        self.dialect.output_by_default()
+    }
+
     fn describe(&self) -> String {
         format!("{} at {}", self.name, address::shown(&self.base))
     }

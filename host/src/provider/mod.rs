@@ -83,6 +83,16 @@ pub trait Provider: Send + Sync {
     /// What the provider tells of a model; nothing where it has no such list, or does not name the model.
     async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError>;
 
+    /// Whether it is the vendor's own service, so that what is publicly known of a model holds for it.
+    fn is_vendors_own(&self) -> bool {
+        false
+    }
+
+    /// The output that is asked for on a wire which insists on a number, where the request names none. In tokens.
+    fn output_by_default(&self) -> Option<u32> {
+        None
+    }
+
     /// For messages: what is being talked to, such as `openai at http://127.0.0.1:8080/v1`.
     fn describe(&self) -> String;
 }

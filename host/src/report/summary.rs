@@ -56,7 +56,7 @@ pub struct RunSummary {
     pub unknown_calls: u64,
     /// Paid answers that the plugin did not ask for again.
     pub answers_not_reused: u64,
-    /// Requests that were shortened to fit the model's context.
+    /// Items of which a request was shortened to fit the model's context.
     pub truncated: u64,
     /// Calls that another route stepped in for.
     pub fallbacks: u64,
@@ -163,32 +163,7 @@ impl Summary {
             run.skipped_already_done,
             run.attempts
         );
-        if run.provider_calls + run.reused_calls + run.unknown_calls > 0 {
-            let _ = writeln!(
-                text,
-                "  calls      {} to the provider, {} answered from the journal, {} unknown",
-                run.provider_calls, run.reused_calls, run.unknown_calls
-            );
-            let _ = writeln!(text, "  tokens     {} read, {} written", run.input_tokens, run.output_tokens);
-        }
-        if job.cost_dollars > 0.0 {
-            let (now, ever) = (run.cost_dollars, job.cost_dollars);
-            let _ = writeln!(text, "  cost       ${now:.4} in this run, ${ever:.4} in all runs");
-        }
-        if run.truncated > 0 {
-            let _ = writeln!(text, "  cut        {} requests, to fit the model's context", run.truncated);
-        }
-        if run.breaker_openings + run.fallbacks > 0 {
-            let _ = writeln!(
-                text,
-                "  routes     circuit breaker opened {} times, another route stepped in {} times",
-                run.breaker_openings, run.fallbacks
-            );
-        }
-        if !run.retries.is_empty() {
-            let listed: Vec<String> = run.retries.iter().map(|(class, count)| format!("{class} {count}")).collect();
-            let _ = writeln!(text, "  retries    {}", listed.join(", "));
-        }
+        self.calls_to_text(&mut text);
         let _ = writeln!(text, "  time       {:.1} s, {:.1} items/s", run.duration_seconds, run.items_per_second);
         if run.unknown_calls > 0 {
             let _ = writeln!(
@@ -214,6 +189,40 @@ impl Summary {
             let _ = writeln!(text, "  go on      {}", self.ended.command);
         }
         text
+    }
+
+    fn calls_to_text(&self, text: &mut String) {
+        let (job, run) = (&self.job, &self.run);
+        if run.provider_calls + run.reused_calls + run.unknown_calls > 0 {
+            let _ = writeln!(
+                text,
+                "  calls      {} to the provider, {} answered from the journal, {} unknown",
+                run.provider_calls, run.reused_calls, run.unknown_calls
+            );
+            let _ = writeln!(text, "  tokens     {} read, {} written", run.input_tokens, run.output_tokens);
+        }
+        if job.cost_dollars > 0.0 {
+            let (now, ever) = (run.cost_dollars, job.cost_dollars);
+            let _ = writeln!(text, "  cost       ${now:.4} in this run, ${ever:.4} in all runs");
+        }
+        if run.truncated > 0 {
+            let _ = writeln!(
+                text,
+                "  cut        {} items had a request shortened to fit the model's context",
+                run.truncated
+            );
+        }
+        if run.breaker_openings + run.fallbacks > 0 {
+            let _ = writeln!(
+                text,
+                "  routes     circuit breaker opened {} times, another route stepped in {} times",
+                run.breaker_openings, run.fallbacks
+            );
+        }
+        if !run.retries.is_empty() {
+            let listed: Vec<String> = run.retries.iter().map(|(class, count)| format!("{class} {count}")).collect();
+            let _ = writeln!(text, "  retries    {}", listed.join(", "));
+        }
     }
 
     fn headline(&self) -> String {

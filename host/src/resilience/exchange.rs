@@ -9,7 +9,7 @@ use super::purse::{Amount, Empty, Purse, Reservation};
 use super::retry::{Failed, Try};
 use super::route::LiveRoute;
 use super::{HaltReason, OUTPUT_TOKENS_ASSUMED, Stack, structure};
-use crate::domain::{Completion, ErrorClass, ItemId, Request, Usage};
+use crate::domain::{Completion, Cut, ErrorClass, ItemId, Request, Usage};
 use crate::provider::{Call, ProviderError};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,21 +36,30 @@ pub(super) struct CallOnRoute<'a> {
     /// Whether another route would take the call while this one is open.
     pub(super) elsewhere: Ask<'a>,
     pub(super) probes: &'a Mutex<Probes>,
-    /// The last answer that was not what had been asked for, and what was wrong with it.
-    pub(super) wrong: Mutex<Option<structure::Wrong>>,
-    /// Tries that were answered, though not with what was wanted.
-    pub(super) answered: AtomicU32,
+    /// How the request was shortened.
+    pub(super) cut: Option<Cut>,
+    /// HTTP attempts so far that the question took, wherever and in whatever form it was sent.
+    pub(super) sent: &'a AtomicU32,
+    /// Those of them that were answered, though not with what was wanted.
+    pub(super) answered: &'a AtomicU32,
+}
+
+/// What the provider said.
+pub(super) enum Reply {
+    Answer(Completion),
+    /// Something, and not what had been asked for.
+    Wrong(Box<ProviderError>, structure::Wrong),
 }
 
 impl Try for CallOnRoute<'_> {
-    type Answer = Completion;
+    type Answer = Reply;
 
-    async fn attempt(&self, try_number: u32) -> Result<Completion, Failed> {
+    async fn attempt(&self, _try_number: u32) -> Result<Reply, Failed> {
         let call = self.call();
         let (load, amount) = self.sizes(&call).await;
         // The item's first: who holds its share waits for no other call of the item.
         let own = self.set_aside(&self.question.purse, amount).await?.map_err(Failed::ItemLimit)?;
-        match self.exchange(try_number, &call, load, amount).await {
+        match self.exchange(&call, load, amount).await {
             Ok((permit, exchanged)) => {
                 own.settle(exchanged.used);
                 self.end(permit, exchanged).await
@@ -64,13 +73,7 @@ impl Try for CallOnRoute<'_> {
 }
 
 impl CallOnRoute<'_> {
-    async fn exchange(
-        &self,
-        try_number: u32,
-        call: &Call,
-        load: Load,
-        amount: Amount,
-    ) -> Result<(Permit, Exchanged), Failed> {
+    async fn exchange(&self, call: &Call, load: Load, amount: Amount) -> Result<(Permit, Exchanged), Failed> {
         let permit = match self.live.gate.admit(load, self.elsewhere).await {
             Admission::Granted(permit) => permit,
             Admission::Open => return Err(Failed::Open),
@@ -87,18 +90,16 @@ impl CallOnRoute<'_> {
             item: &self.question.item,
             key: self.question.key,
             call,
+            cut: self.cut.as_ref(),
         };
+        let try_number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
         let exchanged = ledger.exchange(try_number, amount).await.ok_or(Failed::Halted)?;
         reservation.settle(exchanged.used);
         Ok((permit, exchanged))
     }
 
-    /// As it was asked, or with what was wrong with the last answer.
     fn call(&self) -> Call {
-        let mut request = match &*self.wrong.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(wrong) => Arc::new(structure::ask_again(&self.request, wrong)),
-            None => Arc::clone(&self.request),
-        };
+        let mut request = Arc::clone(&self.request);
         if self.is_limited() && request.max_output_tokens.is_none() {
             // What is set aside must be all that it can cost.
             Arc::make_mut(&mut request).max_output_tokens = Some(OUTPUT_TOKENS_ASSUMED);
@@ -138,7 +139,7 @@ impl CallOnRoute<'_> {
         let assumed = u64::from(call.request.max_output_tokens.unwrap_or(OUTPUT_TOKENS_ASSUMED));
         let output = measure.output_tokens.unwrap_or_else(|| {
             // A bound that nobody can read bounds nothing.
-            if self.is_limited() { assumed.max(route.max_output.unwrap_or(0)) } else { assumed }
+            if self.is_limited() { assumed.max(route.set.or(route.listed).max_output.unwrap_or(0)) } else { assumed }
         });
         let estimate = context::estimate(&call.request);
         let input = if self.is_limited() {
@@ -146,7 +147,7 @@ impl CallOnRoute<'_> {
                 request: Arc::clone(&call.request),
                 model: route.model.clone(),
                 counting: route.counting,
-                window: self.live.window.get().map(|window| window.context),
+                window: self.live.window.known().context,
                 body_bytes: measure.body_bytes,
             };
             context::at_most(sent).await
@@ -164,13 +165,13 @@ impl CallOnRoute<'_> {
         }
     }
 
-    async fn end(&self, permit: Permit, exchanged: Exchanged) -> Result<Completion, Failed> {
+    async fn end(&self, permit: Permit, exchanged: Exchanged) -> Result<Reply, Failed> {
         let was_probe = permit.is_probe();
         match exchanged.result {
             Ok(answer) => {
                 permit.settle(Ok((&answer.completion, &answer.limits)), About::Either).await;
                 self.stack.answered();
-                Ok(answer.completion)
+                Ok(Reply::Answer(answer.completion))
             }
             Err(failure) => {
                 let about = {
@@ -182,7 +183,8 @@ impl CallOnRoute<'_> {
                     self.answered.fetch_add(1, Ordering::Relaxed);
                 }
                 if let Some(wrong) = failure.wrong {
-                    *self.wrong.lock().unwrap_or_else(PoisonError::into_inner) = Some(wrong);
+                    // It did answer: asking again is another question.
+                    return Ok(Reply::Wrong(Box::new(failure.error), wrong));
                 }
                 // Nor does the failure cost an attempt that opened the breaker, or came when it was open: while the provider is
                 // away nothing fails.

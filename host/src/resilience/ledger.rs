@@ -5,7 +5,7 @@
 use super::exchange::{Billed, billed};
 use super::purse::Amount;
 use super::{HaltReason, Route, Stack, structure};
-use crate::domain::{AttemptNumber, ErrorClass, Event, ItemId, ItemSeq, Tier, Usage};
+use crate::domain::{AttemptNumber, Cut, ErrorClass, Event, ItemId, ItemSeq, Tier, Usage};
 use crate::provider::{Answer, Call, ProviderError};
 use crate::store::{self, AttemptId, CallId};
 
@@ -42,6 +42,8 @@ pub(super) struct Ledger<'a> {
     pub(super) item: &'a ItemId,
     pub(super) key: CallKey,
     pub(super) call: &'a Call,
+    /// How the request was shortened: part of the answer, so that a replay tells it too.
+    pub(super) cut: Option<&'a Cut>,
 }
 
 impl Ledger<'_> {
@@ -57,12 +59,15 @@ impl Ledger<'_> {
 
     async fn ask(&self) -> Result<Answer, NoAnswer> {
         let plain = |error: ProviderError| NoAnswer { error, wrong: None, usage: None, served: None };
-        let answer = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call))
+        let mut answer = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call))
             .await
             .unwrap_or_else(|_| Err(self.timed_out()))
             .map_err(plain)?;
         match structure::check(&self.call.request, &answer.completion) {
-            Ok(()) => Ok(answer),
+            Ok(()) => {
+                answer.completion.cut = self.cut.cloned();
+                Ok(answer)
+            }
             Err((error, wrong)) => {
                 let served = Tier::of_answer(&answer.completion);
                 Err(NoAnswer { error: *error, wrong: Some(wrong), usage: Some(answer.completion.usage), served })

@@ -3,6 +3,7 @@
 //! Always holds: retries have one owner, and it stands here; an answer is committed before a plugin sees it; once the run is
 //! [halted](Halt) no further call leaves. `stack` alone knows the order of the layers.
 
+mod ask;
 mod backoff;
 mod context;
 mod exchange;
@@ -23,7 +24,7 @@ mod structure;
 mod ways;
 
 pub use backoff::RetrySettings;
-pub use context::{ContextSettings, Counting, Encoding, OnOverflow};
+pub use context::{ContextSettings, Counting, Encoding, KnownWindow, OnOverflow};
 pub use gate::{
     BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, KeyLimits, LimiterSettings,
 };
@@ -31,7 +32,7 @@ pub use halt::{Halt, HaltReason};
 pub use purse::{Amount, Spending, dollars};
 pub use rehearsal::Rehearsal;
 pub use route::{Fallback, Route, Routes};
-pub use session::{ItemSession, SessionStart};
+pub use session::{ItemSession, SessionStart, Told};
 pub use stack::{Stack, StackAround, StackSettings};
 
 /// The output that is reckoned with where a request does not say how much it wants, in tokens.

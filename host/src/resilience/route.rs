@@ -1,6 +1,6 @@
 //! Where a model role leads: what the operator set for a route, and what a run learns of it.
 
-use super::context::{Counting, LearnedWindow, Window};
+use super::context::{Counting, KnownWindow, LearnedWindow};
 use super::extras::Extras;
 use super::gate::{Gate, GateSettings, Key, KeyLimits, Surroundings};
 use super::ways::Ways;
@@ -20,10 +20,9 @@ pub struct Route {
     pub provider: Arc<dyn Provider>,
     /// How long one exchange may take, from the first byte sent to the last received.
     pub timeout: Duration,
-    /// What the model can take in all, in tokens, where that is known.
-    pub window: Option<u64>,
-    /// What it writes at most.
-    pub max_output: Option<u64>,
+    /// What the model takes, as the operator set it, and as it is publicly known.
+    pub set: KnownWindow,
+    pub listed: KnownWindow,
     /// How its tokens are counted.
     pub counting: Counting,
     pub prices: Option<(Prices, PriceId)>,
@@ -95,8 +94,8 @@ impl LiveRoutes {
                 Arc::clone(keys.entry(limits.provider.clone()).or_insert_with(|| Arc::new(Key::new(limits))))
             });
             let gate = Arc::new(Gate::new(&route.name, route.gate.clone(), key, around.clone()));
-            let known = route.window.map(|context| Window { context, max_output: route.max_output });
-            let (window, asked, used_up) = (LearnedWindow::new(known), OnceCell::new(), OnceLock::new());
+            let window = LearnedWindow::new(route.set, route.listed);
+            let (asked, used_up) = (OnceCell::new(), OnceLock::new());
             live_routes.insert(route.name.clone(), Arc::new(LiveRoute { route, gate, window, asked, used_up }));
         }
         Self {

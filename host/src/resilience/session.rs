@@ -8,13 +8,13 @@ use super::purse::{Amount, Empty, Purse, Spending, dollars};
 use super::retry::Retried;
 use super::stack::Stack;
 use super::ways::Ways;
-use super::{context, hash};
+use super::{HaltReason, context, hash};
 use crate::domain::{
-    AttemptNumber, CallEnd, Completion, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request,
-    TokenCount,
+    AttemptNumber, CallEnd, Completion, Cut, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair,
+    Request, Suspended, TokenCount,
 };
 use crate::provider::ProviderError;
-use crate::store::AttemptId;
+use crate::store::{AttemptId, ToldEntry, ToldFact};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -32,12 +32,34 @@ pub struct SessionStart {
     pub not_again: HashSet<([u8; 32], u32)>,
     /// The roles that the plugin named.
     pub roles: Arc<[String]>,
+    /// What earlier executions of it were told of sizes.
+    pub told: Told,
     /// Questions that the attempt may ask; answers from the journal count too, so that a replay ends where the first run did.
     pub calls_max: u64,
     /// What the item may use, in all its attempts and runs.
     pub spending: Spending,
     /// What its calls took before this attempt.
     pub spent: Amount,
+}
+
+/// What an attempt was told of sizes, by request hash and occurrence. It is told the same again.
+#[derive(Debug, Default)]
+pub struct Told {
+    counts: HashMap<([u8; 32], u32), TokenCount>,
+    too_large: HashMap<([u8; 32], u32), LlmError>,
+}
+
+impl Told {
+    pub fn new(entries: Vec<ToldEntry>) -> Self {
+        let mut told = Self::default();
+        for ToldEntry { hash, occurrence, fact } in entries {
+            match fact {
+                ToldFact::Count(count) => drop(told.counts.insert((hash, occurrence), count)),
+                ToldFact::TooLarge(error) => drop(told.too_large.insert((hash, occurrence), error)),
+            }
+        }
+        told
+    }
 }
 
 /// One attempt's way to the models.
@@ -54,7 +76,10 @@ struct State {
     occurrences: HashMap<[u8; 32], u32>,
     asked: u64,
     reused: u64,
+    /// Answers to requests that had been shortened.
     truncated: u64,
+    /// How often the same was counted.
+    counted: HashMap<[u8; 32], u32>,
     brought: Brought,
 }
 
@@ -110,7 +135,7 @@ impl ItemSession {
 
     /// Gives a question its occurrence, in the order in which they are asked.
     fn question(&self, request: Request, extras: Extras) -> Result<Asked, LlmError> {
-        let hash = hash::request_hash(&self.stack.routes.asked_of_role(&request.role), &request);
+        let hash = self.hash(&request);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.asked >= self.start.calls_max {
             return Err(LlmError {
@@ -128,11 +153,65 @@ impl ItemSession {
     }
 
     async fn answer(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
-        if let Some(completion) = self.start.answers.get(&(question.hash, question.occurrence)) {
-            self.count(completion, true);
-            self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
-            return Ok(completion.clone());
+        let key = (question.hash, question.occurrence);
+        if let Some(error) = self.start.told.too_large.get(&key) {
+            return Err(error.clone().into());
         }
+        let end = match self.start.answers.get(&key) {
+            Some(completion) => {
+                self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
+                self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
+                Ok(completion.clone())
+            }
+            None => self.answer_anew(route, question).await,
+        };
+        match &end {
+            Ok(completion) => self.take(completion),
+            Err(CallEnd::Error(error)) if error.kind == LlmErrorKind::TooLarge => {
+                self.record(key, ToldFact::TooLarge(error.clone())).await?;
+            }
+            Err(_) => {}
+        }
+        end
+    }
+
+    /// What an answer brings, wherever it came from.
+    fn take(&self, completion: &Completion) {
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.brought.take(completion);
+            state.truncated += u64::from(completion.cut.is_some());
+        }
+        if let Some(Cut { tokens_before, tokens_after, .. }) = completion.cut {
+            self.stack.events.emit(Event::RequestCut { item: self.start.item.clone(), tokens_before, tokens_after });
+        }
+    }
+
+    /// Before the guest sees it: it follows from what this run has learned, which a replay has not, and the guest goes on by it.
+    async fn record(&self, (hash, occurrence): ([u8; 32], u32), fact: ToldFact) -> Result<(), Suspended> {
+        let SessionStart { seq, attempt, .. } = self.start;
+        let written = self.stack.store.record_told(seq, attempt, ToldEntry { hash, occurrence, fact }).await;
+        written.map_err(|error| {
+            self.stack.halt.throw(HaltReason::from(&error));
+            Suspended
+        })
+    }
+
+    /// What a count is found again by.
+    fn counting(&self, request: &Request) -> ([u8; 32], u32) {
+        let hash = self.hash(request);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = state.counted.entry(hash).or_default();
+        let occurrence = *next;
+        *next += 1;
+        (hash, occurrence)
+    }
+
+    fn hash(&self, request: &Request) -> [u8; 32] {
+        hash::request_hash(&self.stack.routes.asked_of_role(&request.role), request)
+    }
+
+    async fn answer_anew(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
         if self.start.not_again.contains(&(question.hash, question.occurrence)) {
             return Err(denied(
                 "call_unknown",
@@ -144,10 +223,7 @@ impl ItemSession {
             return Err(CallEnd::Suspended);
         }
         match self.dispatch(route.to_owned(), question).await {
-            Some(Retried::Answered(completion)) => {
-                self.count(&completion, false);
-                Ok(completion)
-            }
+            Some(Retried::Answered(completion)) => Ok(completion),
             Some(Retried::Failed(error)) => Err(CallEnd::Error(for_plugin(error))),
             Some(Retried::ItemLimit(empty)) => Err(item_limit(empty).into()),
             // A task that was aborted, like a run that was halted, leaves the item pending.
@@ -155,13 +231,6 @@ impl ItemSession {
             // The way is looked for until there is one.
             Some(Retried::Open) => Err(denied("no_route", "no route is left to ask".to_owned()).into()),
         }
-    }
-
-    fn count(&self, completion: &Completion, is_replayed: bool) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.reused += u64::from(is_replayed);
-        state.brought.take(completion);
-        state.truncated += u64::from(completion.cut.is_some());
     }
 
     /// What the item's calls have used up by now, answered or not.
@@ -213,14 +282,21 @@ impl Llm for ItemSession {
             .collect()
     }
 
-    async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError> {
+    async fn count_tokens(&self, request: Request) -> Result<TokenCount, CallEnd> {
         let (_, ways, _) = self.route(&request)?;
+        let key = self.counting(&request);
+        if let Some(count) = self.start.told.counts.get(&key) {
+            return Ok(*count);
+        }
         let choice = ways.choose(&BTreeSet::new());
         let live = choice.ok_or_else(|| denied("no_route", "no route is left to ask".to_owned()))?.live;
-        let window = self.stack.window(&live).await.context;
+        let window = self.stack.window(&live).await.beside(self.stack.output_wanted(&live, &request));
         let (model, counting) = (live.route.model.clone(), live.route.counting);
         let count = self.stack.runtime.spawn(context::count(model, counting, Arc::new(request), Some(window)));
-        count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))
+        let count =
+            count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))?;
+        self.record(key, ToldFact::Count(count)).await?;
+        Ok(count)
     }
 }
 

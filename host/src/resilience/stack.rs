@@ -1,22 +1,23 @@
 //! The order of the layers, from the plugin's request to the wire, and nothing else:
 //!
-//! journal look-up (`session`) ▶ route and fallback ▶ context window ▶ retry ( gate: breaker, concurrency, limiter ▶
+//! journal look-up (`session`) ▶ route and fallback ▶ context window, JSON (`ask`) ▶ retry ( gate: breaker, concurrency, limiter ▶
 //! budgets ▶ ledger ( timeout ( provider ▶ structure ) ) )
 
-use super::context::{self, ContextSettings, Fitted, Window};
-use super::exchange::{CallOnRoute, Question};
+use super::ask::Asking;
+use super::context::{ContextSettings, Window};
+use super::exchange::Question;
 use super::extras::Extras;
-use super::gate::{Ask, GateStatus, Surroundings};
+use super::gate::{GateStatus, Surroundings};
 use super::probes::Probes;
 use super::purse::{Amount, Purse, Spending};
-use super::retry::{Failed, Retried, Retry, Spent};
+use super::retry::{Failed, Retried, Spent};
 use super::retry_budget::RetryBudget;
 use super::route::{LiveRoute, LiveRoutes, Routes};
 use super::ways::{Choice, Ways};
 use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
-use crate::domain::{Completion, Cut, ErrorClass, Event, EventSink, Request};
-use crate::provider::{Overflow, ProviderError};
+use crate::domain::{Completion, ErrorClass, Event, EventSink, Request};
+use crate::provider::ProviderError;
 use crate::store::{RunId, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -27,8 +28,6 @@ use tokio_util::task::TaskTracker;
 
 /// How long a provider may take to tell what its model takes.
 const FACTS_WAIT: Duration = Duration::from_secs(10);
-/// How often a request is made smaller because the provider says that it is too long.
-const REFITS_MAX: usize = 4;
 
 /// What all calls of a run share.
 pub struct StackSettings {
@@ -56,19 +55,10 @@ pub struct StackAround {
     pub runtime: tokio::runtime::Handle,
 }
 
-/// Whether another route can step in.
-#[derive(Debug, Clone, Copy)]
-struct Others {
-    /// While the breaker is open.
-    open: bool,
-    /// Once the quota is used up.
-    quota: bool,
-}
-
 /// The layers of one run.
 pub struct Stack {
     pub(super) routes: LiveRoutes,
-    settings: StackSettings,
+    pub(super) settings: StackSettings,
     pub(super) halt: Arc<Halt>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) events: Arc<dyn EventSink>,
@@ -77,18 +67,20 @@ pub struct Stack {
     pub(super) tasks: TaskTracker,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) purse: Arc<Purse>,
-    retry_budget: Mutex<RetryBudget>,
+    pub(super) retry_budget: Mutex<RetryBudget>,
     calls: AtomicU64,
 }
 
 /// What a call has used up on one route; it may come back there.
 #[derive(Default)]
-struct Tries {
-    spent: Spent,
-    probes: Mutex<Probes>,
+pub(super) struct Tries {
+    pub(super) spent: Spent,
+    pub(super) probes: Mutex<Probes>,
+    /// HTTP attempts that were answered, though not with what was wanted.
+    pub(super) answered: AtomicU32,
 }
 
-const fn is_about_size(error: &ProviderError) -> bool {
+pub(super) const fn is_about_size(error: &ProviderError) -> bool {
     matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge)
 }
 
@@ -140,6 +132,7 @@ impl Stack {
         // Routes that the request does not fit.
         let mut out = BTreeSet::new();
         let mut tries: BTreeMap<String, Tries> = BTreeMap::new();
+        let sent = AtomicU32::new(0);
         loop {
             if ways.is_used_up() {
                 match self.after_quota(&ways, &question.extras, &mut seen) {
@@ -158,7 +151,8 @@ impl Stack {
             }
             let tries = tries.entry(live.route.name.clone()).or_default();
             let elsewhere = || ways.elsewhere(&live, &out);
-            match self.call_on(&live, question, tries, &elsewhere).await {
+            let asking = Asking { stack: self, live: &live, question, tries, elsewhere: &elsewhere, sent: &sent };
+            match asking.run().await {
                 // Another lets calls through, or the gate will say why nobody need wait.
                 Retried::Open => {}
                 Retried::Failed(error) if error.class == ErrorClass::QuotaExhausted => {
@@ -225,7 +219,7 @@ impl Stack {
     pub(super) async fn window(&self, live: &LiveRoute) -> Window {
         live.asked
             .get_or_init(async || {
-                if live.window.get().is_none() {
+                if live.window.wants_facts(live.route.provider.is_vendors_own()) {
                     // Many providers do not tell; that this one cannot be asked now will show itself in the call.
                     if let Ok(Ok(facts)) =
                         tokio::time::timeout(FACTS_WAIT, live.route.provider.model(&live.route.model)).await
@@ -235,113 +229,13 @@ impl Stack {
                 }
             })
             .await;
-        let assumed = Window { context: self.settings.context.assumed, max_output: live.route.max_output };
-        live.window.get().unwrap_or(assumed)
+        live.window.get(self.settings.context.assumed)
     }
 
-    /// Fits the request to the model, and fits it anew as often as the provider says that it is too long after all.
-    async fn call_on(
-        &self,
-        live: &LiveRoute,
-        question: &Question,
-        tries: &mut Tries,
-        elsewhere: Ask<'_>,
-    ) -> Retried<Completion> {
-        let mut window = self.window(live).await;
-        for _ in 0..=REFITS_MAX {
-            let (fitted, cut) = match self.fit(live, &question.request, window).await {
-                Ok(fitted) => fitted,
-                Err(error) => return Retried::Failed(error),
-            };
-            let result = self.retry_on(live, question, &fitted, tries, elsewhere).await;
-            let error = match result {
-                Retried::Answered(mut completion) => {
-                    if let Some(cut) = cut {
-                        let (tokens_before, tokens_after) = (cut.tokens_before, cut.tokens_after);
-                        self.events.emit(Event::RequestCut {
-                            item: question.item.clone(),
-                            tokens_before,
-                            tokens_after,
-                        });
-                        completion.cut = Some(cut);
-                    }
-                    return Retried::Answered(completion);
-                }
-                Retried::Failed(error) if is_about_size(&error) => error,
-                other => return other,
-            };
-            let output = u64::from(fitted.max_output_tokens.unwrap_or(super::OUTPUT_TOKENS_ASSUMED));
-            let input = context::estimate(&fitted);
-            match live.window.overflowed(window, error.overflow, input, output) {
-                Some(next) => window = next,
-                None => return Retried::Failed(error),
-            }
-        }
-        Retried::Failed(ProviderError::new(
-            ErrorClass::ContextOverflow,
-            format!("the request was made smaller {REFITS_MAX} times, and the provider still calls it too long"),
-        ))
-    }
-
-    async fn fit(
-        &self,
-        live: &LiveRoute,
-        request: &Arc<Request>,
-        window: Window,
-    ) -> Result<(Arc<Request>, Option<Cut>), ProviderError> {
-        let (asked, model) = (Arc::clone(request), live.route.model.clone());
-        let settings = self.settings.context.clone();
-        let counting = live.route.counting;
-        let fitted = tokio::task::spawn_blocking(move || {
-            context::fit(&asked, &context::Counter::of_model(&model, counting), window, &settings)
-        })
-        .await;
-        match fitted {
-            Ok(Fitted::Whole) => Ok((Arc::clone(request), None)),
-            Ok(Fitted::Changed { request, cut }) => Ok((Arc::new(*request), cut)),
-            Ok(Fitted::TooLong { tokens, limit }) => {
-                let overflow = Overflow { limit: Some(limit), input: Some(tokens), ..Overflow::default() };
-                let message = format!(
-                    "the request has about {tokens} tokens, and {limit} fit the context of {} beside its answer: split it, or let it be cut (--on-overflow truncate)",
-                    live.route.model
-                );
-                Err(ProviderError { overflow, ..ProviderError::new(ErrorClass::ContextOverflow, message) })
-            }
-            Err(error) => {
-                Err(ProviderError::new(ErrorClass::BadRequest, format!("the request cannot be counted: {error}")))
-            }
-        }
-    }
-
-    async fn retry_on(
-        &self,
-        live: &LiveRoute,
-        question: &Question,
-        request: &Arc<Request>,
-        tries: &mut Tries,
-        elsewhere: Ask<'_>,
-    ) -> Retried<Completion> {
-        let call = CallOnRoute {
-            stack: self,
-            live,
-            question,
-            request: Arc::clone(request),
-            elsewhere,
-            probes: &tries.probes,
-            wrong: Mutex::default(),
-            answered: AtomicU32::new(0),
-        };
-        let retry = Retry {
-            settings: &self.settings.retry,
-            seed: self.settings.seed,
-            halt: &self.halt,
-            clock: self.clock.as_ref(),
-            events: self.events.as_ref(),
-            budget: &self.retry_budget,
-            item: &question.item,
-            patience: live.route.gate.outage_max,
-        };
-        retry.run(&call, &mut tries.spent).await
+    /// How much output a request wants, and how much is kept free where it does not say.
+    pub(super) fn output_wanted(&self, live: &LiveRoute, request: &Request) -> u64 {
+        let default = || live.route.provider.output_by_default().map(u64::from);
+        request.max_output_tokens.map(u64::from).or_else(default).unwrap_or(self.settings.context.reserve_output)
     }
 
     pub(super) fn job(&self) -> &str {

@@ -93,7 +93,7 @@ mod tests {
     use crate::resilience::gate::{Admission, GateSettings, Load, Surroundings};
     use crate::resilience::probes::About;
     use crate::resilience::route::{LiveRoutes, Route, Routes};
-    use crate::resilience::{Counting, Fallback, Halt};
+    use crate::resilience::{Counting, Fallback, Halt, KnownWindow};
     use tokio::sync::Notify;
 
     const LOAD: Load = Load { input: 1, output: 1 };
@@ -104,8 +104,8 @@ mod tests {
             model: "m".into(),
             provider: Arc::new(MockProvider::new(Faults::default(), 0)),
             timeout: Duration::from_secs(1),
-            window: None,
-            max_output: None,
+            set: KnownWindow::default(),
+            listed: KnownWindow::default(),
             counting: Counting::default(),
             prices: None,
             parameters: Arc::new([]),

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::domain::{
     AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
 };
-use crate::resilience::{Amount, Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
+use crate::resilience::{Amount, Halt, HaltReason, ItemSession, SessionStart, Spending, Stack, Told};
 use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError, Took};
 use std::collections::{HashMap, HashSet};
@@ -89,6 +89,7 @@ struct Start {
     /// What the last execution took.
     took: Took,
     spent: Amount,
+    told: Told,
 }
 
 impl Worker<'_> {
@@ -137,9 +138,10 @@ impl Worker<'_> {
                 not_again: HashSet::new(),
                 took: Took::default(),
                 spent: Amount::default(),
+                told: Told::default(),
             });
         }
-        let ItemHistory { next_attempt, context, executions, answers, unknown, cost, tokens } =
+        let ItemHistory { next_attempt, context, executions, answers, unknown, cost, tokens, told } =
             self.shared.store.history(self.item.seq).await?;
         Ok(Start {
             number: next_attempt,
@@ -150,6 +152,7 @@ impl Worker<'_> {
             not_again: if self.shared.fails_unknown { unknown.into_iter().collect() } else { HashSet::new() },
             took: Took::default(),
             spent: Amount { micro_dollars: cost, tokens },
+            told: Told::new(told),
         })
     }
 
@@ -181,6 +184,7 @@ impl Worker<'_> {
                 number: start.number,
                 answers: std::mem::take(&mut start.answers),
                 not_again: std::mem::take(&mut start.not_again),
+                told: std::mem::take(&mut start.told),
                 roles: Arc::clone(&shared.roles),
                 calls_max: shared.item_calls_max,
                 spending: shared.item_spending,
@@ -305,7 +309,14 @@ impl Worker<'_> {
 
 impl Start {
     fn next(self) -> Self {
-        Self { number: self.number.next(), context: None, answers: HashMap::new(), not_again: HashSet::new(), ..self }
+        Self {
+            number: self.number.next(),
+            context: None,
+            answers: HashMap::new(),
+            not_again: HashSet::new(),
+            told: Told::default(),
+            ..self
+        }
     }
 }
 

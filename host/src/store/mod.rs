@@ -14,6 +14,7 @@ mod reader_spent;
 mod registration;
 mod reuse;
 mod selection;
+mod told;
 mod types;
 mod write;
 mod writer;
@@ -26,6 +27,7 @@ pub use merge::{Conflicts, MergeReport, Merged};
 pub use reader::Reader;
 pub use registration::Registration;
 pub use selection::{FailedFilter, Order, Selection, States, Take};
+pub use told::{ToldEntry, ToldFact};
 pub use types::{
     Added, AttemptId, CallId, CallOutcome, CostBy, CostRow, Counts, Cursor, FailureRow, Generation, GenerationId,
     GuestLogLine, ItemEnd, ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem,

@@ -362,6 +362,7 @@ impl Reader {
             unknown,
             cost,
             tokens,
+            told: self.told(item, spent)?,
         })
     }
 }

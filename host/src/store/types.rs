@@ -112,6 +112,8 @@ pub struct ItemHistory {
     /// What all its calls took: millionths of a dollar, and tokens; of those without an answer what they may have taken.
     pub cost: u64,
     pub tokens: u64,
+    /// What the guest was told of sizes.
+    pub told: Vec<super::ToldEntry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

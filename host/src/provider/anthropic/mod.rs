@@ -60,6 +60,10 @@ impl Dialect for Anthropic {
         response::completion(answer, model_asked)
     }
 
+    fn output_by_default(&self) -> Option<u32> {
+        Some(request::MAX_TOKENS)
+    }
+
     fn model_address(&self, base: &Url, model: &str) -> Option<Url> {
         Some(extended(base, &["models", model]))
     }

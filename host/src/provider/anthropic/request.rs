@@ -15,8 +15,8 @@ use serde_json::Value;
 
 /// What neither a plugin nor an operator sets.
 pub(in crate::provider) const RESERVED: [&str; 5] = ["model", "messages", "system", "stream", "container"];
-/// The wire insists on a bound; this one, every model takes.
-const MAX_TOKENS: u64 = 4096;
+/// The wire insists on a bound; this one, every model takes. Whoever reckons with a request asks for it first.
+pub(super) const MAX_TOKENS: u32 = 4096;
 /// More marks than these are refused.
 const CACHE_MARKS_MAX: usize = 4;
 /// The wire has a way to ask for a schema, and none to ask for JSON alone.
@@ -48,7 +48,7 @@ fn body(call: &Call) -> Result<Object<'_>, BadRequest> {
         body.set("output_config", config);
     }
     body.merge(&call.parameters)?;
-    body.set("max_tokens", request.max_output_tokens.map_or(MAX_TOKENS, u64::from));
+    body.set("max_tokens", u64::from(request.max_output_tokens.unwrap_or(MAX_TOKENS)));
     if !request.tools.is_empty() {
         body.set("tools", request.tools.iter().map(tool).collect::<Result<Vec<_>, _>>()?);
     }

@@ -50,9 +50,8 @@ pub(crate) async fn count(model: String, counting: Counting, request: Arc<Reques
     let fallback = estimate(&request);
     let counted = tokio::task::spawn_blocking(move || {
         let counter = Counter::of_model(&model, counting);
-        let messages: u64 = request.messages.iter().map(|message| counter.message(message, u64::MAX)).sum();
         let has_only_text = request.messages.iter().flat_map(|m| &m.parts).all(|part| matches!(part, Part::Text(_)));
-        (messages + counter.fixed(&request), counter.is_own && has_only_text && request.tools.is_empty())
+        (counter.request(&request), counter.is_own && has_only_text && request.tools.is_empty())
     });
     let (tokens, exact) = counted.await.unwrap_or((fallback, false));
     TokenCount { tokens, window, exact }
@@ -87,6 +86,12 @@ impl Counter {
             Some(Encoding::R50k) => r50k_base_singleton(),
         };
         Self { encoding, is_own: own.is_some(), margin }
+    }
+
+    /// To its end, however long.
+    pub(crate) fn request(&self, request: &Request) -> u64 {
+        let messages = request.messages.iter().map(|message| self.message(message, u64::MAX));
+        messages.fold(self.fixed(request), u64::saturating_add)
     }
 
     /// What every request has beside its messages.
@@ -185,19 +190,19 @@ impl Counter {
     fn end(&self, text: &str, tokens: u64) -> usize {
         // No token is longer than this on average, over a span that matters.
         let span = usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(16).min(text.len());
-        let mut at = text.ceil_char_boundary(text.len() - self.at_most(span, tokens));
-        // Dropped from the front until it fits.
-        let wanted = self.without_margin(tokens);
-        while at < text.len() {
-            let counted: u64 = pieces(&text[at..]).map(|piece| self.piece(piece)).sum();
-            if counted <= wanted {
-                return at;
+        let from = text.ceil_char_boundary(text.len() - self.at_most(span, tokens));
+        let (mut left, mut at) = (self.without_margin(tokens), text.len());
+        let pieces: Vec<&str> = pieces(&text[from..]).collect();
+        for piece in pieces.into_iter().rev() {
+            let counted = self.piece(piece);
+            if counted > left {
+                at -= piece.len() - self.suffix(piece, left);
+                break;
             }
-            let rest = text.len() - at;
-            let excess = usize::try_from(counted - wanted).unwrap_or(rest);
-            at = text.ceil_char_boundary((at + excess.max(rest / 20).max(1)).min(text.len()));
+            left -= counted;
+            at -= piece.len();
         }
-        text.len()
+        text.ceil_char_boundary(at)
     }
 
     fn without_margin(&self, tokens: u64) -> u64 {
@@ -215,6 +220,15 @@ impl Counter {
         let encoded = catch_unwind(|| self.encoding.encode_ordinary(piece)).unwrap_or_default();
         let bytes = self.encoding.decode_bytes(&encoded[..count.min(encoded.len())]).map_or(0, |bytes| bytes.len());
         piece.floor_char_boundary(bytes)
+    }
+
+    /// Where in a piece its last tokens begin.
+    fn suffix(&self, piece: &str, tokens: u64) -> usize {
+        let count = usize::try_from(tokens).unwrap_or(usize::MAX);
+        let encoded = catch_unwind(|| self.encoding.encode_ordinary(piece)).unwrap_or_default();
+        let tail = &encoded[encoded.len().saturating_sub(count)..];
+        let bytes = self.encoding.decode_bytes(tail).map_or(0, |bytes| bytes.len());
+        piece.ceil_char_boundary(piece.len().saturating_sub(bytes))
     }
 }
 

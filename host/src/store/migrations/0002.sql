@@ -57,3 +57,16 @@ CREATE VIEW runs AS
 -- What a call may take in tokens, as `reserved` is in money; and what one without an answer may have taken.
 ALTER TABLE call ADD COLUMN reserved_tokens INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE call_end ADD COLUMN lost_tokens INTEGER;
+
+-- What a guest was told of the size of a request: how long it is and how much fits, or that it is too large. That follows from
+-- what a run has learned of a model, and guests split by it; so it is committed before the guest sees it, and a replay is told
+-- the same. Found by hash and occurrence, as answers are.
+CREATE TABLE told (
+  id INTEGER PRIMARY KEY,
+  item INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  occurrence INTEGER NOT NULL,
+  fact TEXT NOT NULL                  -- JSON
+) STRICT;
+CREATE INDEX told_item ON told (item);
