@@ -72,6 +72,8 @@ fn an_export_that_cannot_be_is_told_and_replaces_nothing() {
     export(&["-o", "out.csv", "--columns", "id,prize"]).expect_error(2, &["no column `prize`", "input.KEY"]);
     export(&["-o", "out.csv", "--columns", "id,id"]).expect_error(2, &["twice"]);
     export(&["-o", "out.xlsx"]).expect_error(2, &["--format"]);
+    export(&["-o", "in.jsonl"]).expect_error(2, &["is the job's input"]);
+    export(&["-o", ".sandmill/j.db", "--format", "csv"]).expect_error(2, &["as a job's store"]);
     export(&["-o", "nowhere/out.csv"]).expect_error(2, &["its folder does not exist"]);
     assert_eq!(place.read("out.csv"), "kept");
     place.run(&["export", "k", "-o", "-"]).expect_error(2, &["no job `k`", "`j`"]);
@@ -220,6 +222,7 @@ fn eight_shards_two_of_them_interrupted_and_one_overlapping_make_the_single_run(
     place.run(&["merge", ".sandmill/all.db", "s1", "--strict", "--output", "file.jsonl"]).expect(0);
     assert_eq!(place.read("file.jsonl"), place.read("single.jsonl"));
     place.run(&["merge", "s1", "--into", "all"]).expect_error(2, &["there is a job `all` already"]);
+    place.run(&["merge", "s1", "--output", "nowhere/out.jsonl"]).expect_error(2, &["its folder does not exist"]);
     place.run(&["merge", "s1", "nothing", "--into", "x"]).expect_error(2, &["nothing: there is no such file"]);
 }
 

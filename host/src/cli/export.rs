@@ -5,7 +5,7 @@ use crate::config;
 use crate::output::{Format, OutputError};
 use crate::results::{self, Column, ExportError, Target};
 use crate::store::{self, JobName, Reader, States};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +57,7 @@ pub(super) fn export(args: &ExportArgs) -> CliResult {
     let columns = args.columns.as_deref().map(Column::parse_list).transpose().map_err(anyhow::Error::msg)?;
     let (path, format) = target(&args.output, args.format.as_deref())?;
     let reader = Reader::open(&dir, &JobName::new(&args.job)?)?;
+    check_input_stays(&reader, path)?;
     let order = match args.order {
         Order::Input => store::Order::Input,
         Order::Completion => store::Order::Completion,
@@ -83,9 +84,26 @@ pub(super) fn export(args: &ExportArgs) -> CliResult {
     Ok(Exit::Done)
 }
 
+/// That the file is not the job's own input.
+pub(super) fn check_input_stays(reader: &Reader, path: Option<&Path>) -> anyhow::Result<()> {
+    let arguments = reader.job()?.map(|job| job.arguments).unwrap_or_default();
+    let arguments: serde_json::Value = serde_json::from_str(&arguments).unwrap_or_default();
+    let real = |path: &Path| path.canonicalize().ok();
+    let input = arguments.get("input").and_then(serde_json::Value::as_str).and_then(|input| real(Path::new(input)));
+    match path {
+        Some(path) if input.is_some() && real(path) == input => {
+            bail!("{} is the job's input, and would be replaced: choose another file", path.display())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// `None`: stdout.
 pub(super) fn target<'a>(output: &'a Path, format: Option<&str>) -> anyhow::Result<(Option<&'a Path>, Format)> {
     let path = (output != Path::new("-")).then_some(output);
+    if path.and_then(Path::extension).is_some_and(|extension| extension == "db") {
+        bail!("{} is named as a job's store is: name it .jsonl, .csv or .parquet", output.display());
+    }
     let format = match (format.and_then(Format::parse), path) {
         (Some(format), _) => format,
         (None, None) => Format::JsonLines,

@@ -3,7 +3,7 @@
 use super::export::{is_written, target};
 use super::{CliResult, Exit, Failure, print_json, settings};
 use crate::config;
-use crate::output::Format;
+use crate::output::{AtomicFile, Format};
 use crate::results::{self, Target};
 use crate::store::{Conflicts, JobName, MergeReport, Merged, Order};
 use anyhow::{Context, bail};
@@ -57,6 +57,10 @@ pub(super) fn merge(args: &MergeArgs) -> CliResult {
         return Err(crate::store::StoreError::Exists { job: job.to_string() }.into());
     }
     let target = args.output.as_deref().map(|path| target(path, args.format.as_deref())).transpose()?;
+    if let Some((Some(path), _)) = target {
+        // That it can be written is found out first.
+        AtomicFile::create(path)?;
+    }
     let merged = Merged::make(&inputs, &work_dir(args, &dir))?;
     let report = merged.report().clone();
     say(&report);

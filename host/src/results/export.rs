@@ -14,9 +14,11 @@ pub enum ExportError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// A CSV file needs its columns before its rows, and the job has gone on between the two passes.
-    #[error("the job has gone on meanwhile, and its items have new fields: run the same command again")]
-    GoneOn,
+    /// Columns are collected before rows are written, from the same items.
+    #[error(
+        "an item has a field that it did not have a moment ago: was the job's file replaced? run the same command again"
+    )]
+    Moved,
     #[error("the items have more than {0} fields of different names: export them as JSON Lines")]
     TooWide(usize),
 }
@@ -47,6 +49,8 @@ impl Target<'_> {
 
 /// What is done, in the form of `run --output`. Blocks.
 pub fn export(reader: &Reader, order: Order, target: Target<'_>) -> Result<(), ExportError> {
+    // CSV is read twice, and must not find another job the second time.
+    let reader = &reader.as_of_now()?;
     let columns = match target.format {
         Format::JsonLines | Format::Parquet => Columns::default(),
         Format::Csv => collect_columns(reader)?,
@@ -108,6 +112,7 @@ pub fn export_columns(
         with_books: columns.iter().any(Column::needs_books),
         ..Selection::new(states)
     };
+    let reader = &reader.as_of_now()?;
     target.fill(|format, sink, name| {
         let header = columns.iter().map(Column::header).collect();
         let mut writer = output::open_table(format, sink, name, header)?;

@@ -21,6 +21,7 @@ const RAW: &str = "raw";
 /// Returns how many items. Blocks.
 pub fn export_failed(reader: &Reader, filter: &FailedFilter, target: Target<'_>) -> Result<u64, ExportError> {
     let selection = Selection { failed: filter.clone(), with_input: true, ..Selection::new(States::Failed) };
+    let reader = &reader.as_of_now()?;
     let names = Names::collect(reader, &selection)?;
     target.fill(|format, sink, name| match format {
         Format::JsonLines => {
@@ -107,13 +108,13 @@ impl Names {
         match item_fields(item) {
             Some(fields) => {
                 for (key, value) in fields {
-                    let place = self.places.get(&*key).ok_or(ExportError::GoneOn)?;
+                    let place = self.places.get(&*key).ok_or(ExportError::Moved)?;
                     cells[*place] = original(value.get());
                 }
                 cells.extend(self.has_raw.then_some(Cell::Empty));
             }
             None if self.has_raw => cells.push(Cell::Text(item.input.as_str().into())),
-            None => return Err(ExportError::GoneOn),
+            None => return Err(ExportError::Moved),
         }
         cells.extend([
             Cell::Text(item.class.as_deref().unwrap_or_default().into()),
@@ -219,10 +220,10 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_came_up_between_the_passes_is_told_and_not_dropped() {
+    fn a_field_without_a_column_is_told_and_not_dropped() {
         let names = names(&[item("{\"a\":1}", None)]);
-        assert!(matches!(names.cells(&item("{\"b\":1}", None)), Err(ExportError::GoneOn)));
-        assert!(matches!(names.cells(&item("[", Some("no item"))), Err(ExportError::GoneOn)));
+        assert!(matches!(names.cells(&item("{\"b\":1}", None)), Err(ExportError::Moved)));
+        assert!(matches!(names.cells(&item("[", Some("no item"))), Err(ExportError::Moved)));
     }
 
     proptest! {

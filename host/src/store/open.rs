@@ -13,7 +13,7 @@ const QUICK_CHECK_BYTES: u64 = 64 << 20;
 /// How long a reader waits for a lock that a checkpoint holds.
 const BUSY: Duration = Duration::from_secs(10);
 /// Page cache of a connection, in KiB.
-const CACHE_KIB: i64 = 32_768;
+pub(super) const CACHE_KIB: i64 = 32_768;
 
 #[expect(clippy::cast_possible_wrap, reason = "a handful")]
 pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;

@@ -52,12 +52,28 @@ impl Reader {
         read(&connection).map_err(|error| StoreError::sqlite(&self.path, &error))
     }
 
+    /// A reader of its own, to which the job stays as it is now, while another process may write.
+    pub fn as_of_now(&self) -> Result<Self, StoreError> {
+        let reader = Self::at(&self.path)?;
+        // The moment is that of the first reading.
+        reader.query(|connection| {
+            // Items may be read in an order that is not the file's.
+            connection.pragma_update(None, "cache_size", -open::CACHE_KIB)?;
+            connection.execute_batch("BEGIN")?;
+            connection.query_row("SELECT count(*) FROM job", [], |_| Ok(()))
+        })?;
+        Ok(reader)
+    }
+
     /// Reads what belongs together as of one moment, while another process may write.
     pub(super) fn with_snapshot<T, E: From<StoreError>>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if !connection.is_autocommit() {
+            return read(&connection);
+        }
         // It wrote nothing: dropped, it only ends.
         let transaction = connection.unchecked_transaction().map_err(|error| StoreError::sqlite(&self.path, &error))?;
         read(&transaction)

@@ -132,14 +132,18 @@ fn take_attempts(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn take_calls(connection: &Connection) -> rusqlite::Result<()> {
-    let known = connection.execute(
+    connection.execute(
         "INSERT OR IGNORE INTO call_map SELECT s.id, m.id, TRUE FROM src.call s
          JOIN attempt_map a ON a.src = s.attempt AND a.is_known JOIN item_map i ON i.src = s.item
          JOIN main.call m ON m.item = i.dst AND m.attempt = a.dst AND m.hash = s.hash AND m.occurrence = s.occurrence
            AND m.try = s.try AND m.route = s.route AND m.intent_ms = s.intent_ms",
         [],
     )?;
-    connection.execute("INSERT INTO shared VALUES (?1)", params![i64::try_from(known).unwrap_or(i64::MAX)])?;
+    connection.execute(
+        "INSERT INTO shared SELECT count(*) FROM call_map c LEFT JOIN src.call_end e ON e.call = c.src
+         WHERE c.is_known AND e.state IS NOT 'taken'",
+        [],
+    )?;
     number(connection, "call")?;
     let others = columns(connection, "call", &["id", "item", "attempt", "price"])?;
     // A call without its item or its attempt would be one that no sum has: rather no merge.

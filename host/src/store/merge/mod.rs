@@ -135,6 +135,7 @@ impl Merge {
         // What is not finished is thrown away: there is nothing to go back to.
         connection.pragma_update(None, "journal_mode", "OFF").map_err(error)?;
         connection.pragma_update(None, "synchronous", "OFF").map_err(error)?;
+        connection.pragma_update(None, "cache_size", -open::CACHE_KIB).map_err(error)?;
         connection.execute_batch(SCRATCH).map_err(error)?;
         Ok(Self { connection, path: path.to_path_buf() })
     }

@@ -1,6 +1,8 @@
 //! `failed`: the dead letters, to be looked at, taken out, and tried again.
 
-use super::export::{is_written, target};
+mod show;
+
+use super::export::{check_input_stays, is_written, target};
 use super::resume::stored_arguments;
 use super::run_args::{OnChange, RunArgs};
 use super::{CliResult, Exit, Failure, print_json, run, settings};
@@ -15,8 +17,6 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-mod show;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum FailedCommand {
@@ -262,6 +262,7 @@ fn export(args: &ExportArgs) -> CliResult {
     let filter = args.filter.filter()?;
     let (path, format) = target(&args.output, args.format.as_deref())?;
     let reader = args.job.open()?;
+    check_input_stays(&reader, path)?;
     let mut stdout = std::io::stdout();
     let written = results::export_failed(&reader, &filter, Target { format, path, stdout: &mut stdout });
     if let Some(count) = is_written(written)? {
