@@ -2,9 +2,11 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
 
+mod attach;
 mod config;
 mod cost;
 mod exit;
+mod input;
 mod log;
 mod mock_server;
 mod plugin;

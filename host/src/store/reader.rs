@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a page of items may hold, in bytes of JSON; at least one item, however large.
-const PAGE_BYTES: usize = 16 << 20;
+pub(super) const PAGE_BYTES: usize = 16 << 20;
 
 /// A connection that reads; calls block.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Reader {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: path.to_path_buf() })
     }
 
-    fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map_err(|error| StoreError::sqlite(&self.path, &error))
     }
@@ -267,7 +267,8 @@ impl Reader {
         let after = after.map_or(-1, |cursor| cursor.0);
         self.query(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
+                "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq),
+                        EXISTS (SELECT 1 FROM item_blob b WHERE b.item = i.seq)
                      FROM item i INDEXED BY item_position LEFT JOIN outcome o INDEXED BY outcome_item ON o.item = i.seq
                      WHERE i.position > ?1 AND i.problem IS NULL
                        AND (o.item IS NULL OR (?3 AND o.state = 'failed' AND o.run < ?4))
@@ -338,5 +339,5 @@ fn pending_item(row: &Row<'_>, position: i64) -> rusqlite::Result<PendingItem> {
     let json: String = row.get(3)?;
     let item =
         Item { seq: ItemSeq(row.get(0)?), id, index: position.cast_unsigned(), json: json.into(), blobs: Arc::new([]) };
-    Ok(PendingItem { item, has_history: row.get(4)? })
+    Ok(PendingItem { item, has_history: row.get(4)?, has_blobs: row.get(5)? })
 }
