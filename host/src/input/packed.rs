@@ -73,7 +73,11 @@ pub(super) mod tests {
     }
 
     fn zstd(bytes: &[u8]) -> Vec<u8> {
-        zstd::encode_all(bytes, 0).unwrap()
+        let mut encoder = zstd::Encoder::new(Vec::new(), 0).unwrap();
+        // As the command does; without it damage can pass for content.
+        encoder.include_checksum(true).unwrap();
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
     }
 
     #[test]

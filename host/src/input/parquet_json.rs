@@ -30,6 +30,8 @@ pub(super) enum Shape {
         utc: bool,
     },
     List(Box<Shape>),
+    /// An old list of two levels, which the reader gives as a list in a list.
+    OldList(Box<Shape>),
     Map(Box<Shape>, Box<Shape>),
     Group(Vec<Shape>),
 }
@@ -104,15 +106,13 @@ fn only_repeated<'a>(field: &'a Type, what: &str) -> Result<&'a Type, String> {
 
 fn list(field: &Type, depth: usize) -> Result<Shape, String> {
     let repeated = only_repeated(field, "list")?;
-    let element = if is_element(repeated) {
-        match shape(repeated, depth + 1)? {
-            Shape::List(element) => *element,
-            other => other,
-        }
-    } else {
-        shape(&repeated.get_fields()[0], depth + 1)?
-    };
-    Ok(Shape::List(Box::new(element)))
+    if !is_element(repeated) {
+        return Ok(Shape::List(Box::new(shape(&repeated.get_fields()[0], depth + 1)?)));
+    }
+    Ok(match shape(repeated, depth + 1)? {
+        Shape::List(element) => Shape::OldList(element),
+        other => Shape::List(Box::new(other)),
+    })
 }
 
 fn map(field: &Type, depth: usize) -> Result<Shape, String> {
@@ -163,6 +163,10 @@ pub(super) fn write_value(json: &mut String, field: &Field, shape: &Shape) {
         (Field::Null, _) => json.push_str("null"),
         (Field::Group(row), Shape::Group(shapes)) => write_group(json, row, shapes),
         (Field::Group(row), _) => write_group(json, row, &[]),
+        (Field::ListInternal(list), Shape::OldList(shape)) => {
+            let elements: Vec<&Field> = list.elements().iter().flat_map(inner_elements).collect();
+            write_all(json, '[', &elements, ']', |json, field| write_value(json, field, shape));
+        }
         (Field::ListInternal(list), shape) => {
             let shape = if let Shape::List(shape) = shape { shape } else { &Shape::Plain };
             write_all(json, '[', list.elements(), ']', |json, field| write_value(json, field, shape));
@@ -196,6 +200,10 @@ pub(super) fn write_value(json: &mut String, field: &Field, shape: &Shape) {
         (Field::TimestampMillis(value), shape) => write_whole(json, *value, &timestamp(Unit::Millis, shape)),
         (Field::TimestampMicros(value), shape) => write_whole(json, *value, &timestamp(Unit::Micros, shape)),
     }
+}
+
+fn inner_elements(field: &Field) -> &[Field] {
+    if let Field::ListInternal(list) = field { list.elements() } else { std::slice::from_ref(field) }
 }
 
 fn timestamp(unit: Unit, shape: &Shape) -> Shape {
@@ -291,7 +299,13 @@ fn write_whole(json: &mut String, value: i64, shape: &Shape) {
             day.zip(time).map(|(day, time)| format!("{day}T{time}{}", if *utc { "Z" } else { "" }))
         }
         Shape::Decimal { scale } => return write_decimal(json, &value.to_be_bytes(), *scale),
-        Shape::Plain | Shape::Text | Shape::Uuid | Shape::List(_) | Shape::Map(..) | Shape::Group(_) => None,
+        Shape::Plain
+        | Shape::Text
+        | Shape::Uuid
+        | Shape::List(_)
+        | Shape::OldList(_)
+        | Shape::Map(..)
+        | Shape::Group(_) => None,
     };
     match text {
         Some(text) => write_text(json, &text),
@@ -339,7 +353,7 @@ mod tests {
         assert_eq!(json(&Field::Long(i64::MIN), "required int64 a;"), i64::MIN.to_string());
         assert_eq!(json(&Field::ULong(u64::MAX), "required int64 a (UINT_64);"), u64::MAX.to_string());
         assert_eq!(json(&Field::Float(0.1), "required float a;"), "0.1");
-        assert_eq!(json(&Field::Double(1e300), "required double a;"), "1e300");
+        assert_eq!(json(&Field::Double(1e300), "required double a;"), "1e+300");
         assert_eq!(json(&Field::Double(f64::NAN), "required double a;"), "null");
     }
 
