@@ -6,6 +6,7 @@ mod bad_input;
 mod batch;
 mod crash;
 mod failures;
+mod input;
 mod money;
 mod provider;
 mod results;

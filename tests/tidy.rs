@@ -27,7 +27,7 @@ const RANKS: [(&str, u32); 17] = [
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 12] = [
+const OWNED: [(&str, &[&str]); 17] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmtime_wasi", &["sandbox"]),
@@ -38,6 +38,11 @@ const OWNED: [(&str, &[&str]); 12] = [
     ("jsonschema", &["run", "resilience"]),
     ("toml", &["config", "catalog", "kit", "cli"]),
     ("indicatif", &["progress"]),
+    ("flate2", &["input"]),
+    ("zstd", &["input"]),
+    ("globset", &["input"]),
+    ("walkdir", &["input"]),
+    ("num_bigint", &["input"]),
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
 ];

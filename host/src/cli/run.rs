@@ -1,12 +1,14 @@
 //! `run`: the wiring. Everything that can be wrong is found before the first item runs.
 
+use super::attach;
+use super::input::{self as inputs, Source};
 use super::routes::{self, Planned};
 use super::run_args::{OnChange, OnDuplicate, OnUnknown, RunArgs};
 use super::{CliResult, Exit, Failure, dry_run, policy, print_json, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::domain::EventSink;
-use crate::input::{self, Format};
+use crate::domain::{Blob, EventSink};
+use crate::input;
 use crate::kit;
 use crate::output;
 use crate::progress::{Console, Verbosity};
@@ -14,15 +16,14 @@ use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
 use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
 use crate::results::{self, ExportError, Target};
 use crate::run::{
-    Contract, Dispatcher, DuplicatePolicy, Ending, Extent, RunTotals, Shard, Shared, Shutdown, Tally, TallySnapshot,
-    register, watch,
+    Blobs, Contract, Dispatcher, DuplicatePolicy, Ending, Extent, RunTotals, Shard, Shared, Shutdown, Tally,
+    TallySnapshot, register, watch,
 };
 use crate::sandbox::{Engine, Job, Plugin};
 use crate::store::{Counts, Generation, JobName, NewJob, Order, Reader, RunEnd, RunId, Store};
 use anyhow::{Context, anyhow, bail};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -44,7 +45,7 @@ pub(super) fn run(mut args: RunArgs) -> CliResult {
 /// So that `resume` works from any folder.
 fn make_absolute(args: &mut RunArgs, store_dir: &Path, job: &JobName) -> anyhow::Result<()> {
     if args.input_format.is_none() && args.input == Path::new("-") {
-        bail!("stdin has no extension to tell its format: say --input-format jsonl, csv or lines");
+        bail!("stdin has no extension to tell its format: say --input-format jsonl, csv, lines or parquet");
     }
     // The file in the working directory, should it be resumed from elsewhere.
     if args.config.is_none() && Path::new(config::DEFAULT_FILE).exists() {
@@ -58,9 +59,8 @@ fn make_absolute(args: &mut RunArgs, store_dir: &Path, job: &JobName) -> anyhow:
             *path = std::path::absolute(&*path)?;
         }
     }
-    if args.input != Path::new("-") {
-        args.input = std::path::absolute(&args.input)?;
-    }
+    args.input = inputs::absolute(&args.input, store_dir)?;
+    args.attach = args.attach.iter().map(|text| attach::absolute(text)).collect::<anyhow::Result<_>>()?;
     Ok(())
 }
 
@@ -69,6 +69,7 @@ struct Prepared {
     plugin: Arc<Plugin>,
     contract: Contract,
     plugin_config: String,
+    attached: Arc<[Blob]>,
     routes: Planned,
     output: Option<output::Format>,
 }
@@ -131,10 +132,10 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
         );
     }
     let output = args.output.as_deref().map(|path| check_output(path, &args.input)).transpose()?;
-    if args.reads_input() && args.input != Path::new("-") {
-        input::open_source(&args.input)?;
-        input_format(args)?;
+    if args.reads_input() {
+        inputs::check(args)?;
     }
+    let attached = attach::read(&args.attach)?;
     let plugin_config = settings::plugin_config(args)?;
     let component = kit::locate(&args.plugin)?;
     let engine = Arc::new(Engine::new(settings::limits(args, config)?, settings::instances(args, config))?);
@@ -152,7 +153,7 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
             plugin.manifest().name
         );
     }
-    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, routes, output })
+    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output })
 }
 
 /// That the output can be written is found out before anything is paid for.
@@ -166,20 +167,11 @@ fn check_output(path: &Path, input: &Path) -> anyhow::Result<output::Format> {
     if path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|input| input == path)) {
         bail!("--output {} would replace the input: choose another file", path.display());
     }
+    if input::covers(input, path) {
+        bail!("--output {} would be an item of the input the next time: choose another folder", path.display());
+    }
     output::AtomicFile::create(path)?;
     Ok(format)
-}
-
-fn input_format(args: &RunArgs) -> anyhow::Result<Format> {
-    match &args.input_format {
-        Some(name) => Format::parse(name).with_context(|| format!("--input-format {name} is not known")),
-        None => Format::from_extension(&args.input).with_context(|| {
-            format!(
-                "{}: its name does not tell its format: say --input-format jsonl, csv or lines",
-                args.input.display()
-            )
-        }),
-    }
 }
 
 fn open_store(
@@ -263,6 +255,12 @@ impl Session<'_> {
         if let Some(parameters) = self.prepared.routes.parameters() {
             hasher.update(parameters);
         }
+        for blob in self.prepared.attached.iter() {
+            for part in [&blob.name, &blob.digest] {
+                hasher.update((part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+        }
         (hex::encode(hasher.finalize()), generation)
     }
 
@@ -282,7 +280,7 @@ impl Session<'_> {
                 ));
             }
             None => bail!(
-                "the plugin, its configuration, the model or its parameters have changed since {others} items of job `{}` were done, and the output would mix two kinds: --on-change keep does the rest the new way, --on-change redo does all again (and pays only for what was not asked before), --fresh starts over, --job NAME makes another job",
+                "the plugin, its configuration, an attached file, the model or its parameters have changed since {others} items of job `{}` were done, and the output would mix two kinds: --on-change keep does the rest the new way, --on-change redo does all again (and pays only for what was not asked before), --fresh starts over, --job NAME makes another job",
                 self.job
             ),
         }
@@ -300,29 +298,30 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The file that is read; stdin is kept first, so that the job can be resumed.
-    fn source(&self) -> Result<PathBuf, Failure> {
+    /// What is read; stdin is kept first, so that the job can be resumed.
+    fn source(&self) -> Result<Source, Failure> {
+        let format = self.args.input_format.as_deref();
         if self.args.input != Path::new("-") {
-            return Ok(self.args.input.clone());
+            return Ok(Source::of(&self.args.input, format)?);
         }
-        let path = self.store.path().with_extension("stdin");
-        input::spool(std::io::stdin().lock(), &path)?;
-        Ok(path)
+        let source = inputs::of_stdin(self.store.path().with_extension("stdin"), format)?;
+        input::spool(std::io::stdin().lock(), &source.stored().0)?;
+        Ok(source)
     }
 
-    fn register(&self, source: &Path) -> Result<(), Failure> {
-        let format = input_format(self.args)?;
-        let mark = self.mark(source, format)?;
+    fn register(&self, source: &Source) -> Result<(), Failure> {
+        if let Some(warning) = source.warning()? {
+            self.console.say(&warning);
+        }
+        let mark = self.mark(source)?;
         let mut stored = self.given.clone();
-        stored.input = source.to_path_buf();
-        stored.input_format = Some(format.name().to_owned());
+        (stored.input, stored.input_format) = source.stored();
         self.store.set_arguments(serde_json::to_string(&stored).map_err(Failure::internal)?)?;
         let known = self.store.reader().job()?.and_then(|job| job.input);
         if known.as_deref() == Some(mark.as_str()) {
             return Ok(());
         }
-        let options = input::Options { format, id_field: self.args.id_field.clone(), map: self.args.map.clone() };
-        let records = input::open(input::open_source(source)?, &source.display().to_string(), &options)?;
+        let records = source.records(self.args.id_field.as_deref(), &self.args.map)?;
         let policy = match self.args.on_duplicate {
             OnDuplicate::Error => DuplicatePolicy::Error,
             OnDuplicate::Skip => DuplicatePolicy::Skip,
@@ -350,23 +349,12 @@ impl Session<'_> {
     }
 
     /// Tells one input, read in one way, from another.
-    fn mark(&self, source: &Path, format: Format) -> Result<String, Failure> {
-        let mut reader = input::open_source(source)?;
-        let mut hasher = Sha256::new();
-        loop {
-            let buffer = reader.fill_buf().with_context(|| format!("cannot read {}", source.display()))?;
-            if buffer.is_empty() {
-                break;
-            }
-            hasher.update(buffer);
-            let taken = buffer.len();
-            reader.consume(taken);
-        }
+    fn mark(&self, source: &Source) -> Result<String, Failure> {
         let args = self.args;
         let mark = serde_json::json!({
             "v": 1,
-            "sha256": hex::encode(hasher.finalize()),
-            "format": format.name(),
+            "sha256": source.digest()?,
+            "format": source.format_name(),
             "id_field": args.id_field,
             "map": args.map,
             "limit": args.limit,
@@ -481,6 +469,7 @@ impl Session<'_> {
         Ok(Shared {
             job: Job { name: self.job.to_string(), created_unix_ms, config: self.prepared.plugin_config.clone() },
             contract: self.prepared.contract.clone(),
+            blobs: Blobs::new(Arc::clone(&self.prepared.attached)),
             store: self.store.clone(),
             stack: Arc::new(stack),
             halt,

@@ -3,6 +3,7 @@
 //! The dispatcher owns all state of a run; workers only report to it. Must not know: formats of files, protocols of providers,
 //! terminals.
 
+mod blobs;
 mod contract;
 mod dispatcher;
 mod ending;
@@ -14,6 +15,7 @@ mod tally;
 mod watchdog;
 mod worker;
 
+pub use blobs::Blobs;
 pub use contract::{Contract, ContractError};
 pub use dispatcher::{Dispatcher, RunSettings, RunTotals};
 pub use ending::Ending;

@@ -3,6 +3,7 @@
 //! Always holds: what was acknowledged is on disk; a file that is not ours is never written to; nobody else writes. Must not know:
 //! what a plugin or a provider is.
 
+mod blobs;
 mod codec;
 mod error;
 mod files;
@@ -19,6 +20,7 @@ mod types;
 mod write;
 mod writer;
 
+pub use blobs::DoneRow;
 pub use codec::{budget_from_context, context_of_budget};
 pub use error::StoreError;
 pub use files::{JobName, list_jobs};

@@ -1,6 +1,7 @@
 //! The input, registered: one pass over all of it, in transactions of many rows. Durable as a whole only when it is finished; one that
 //! was cut short is done again by the next run.
 
+use super::blobs;
 use super::types::{Added, NewItem, RegistrationReport};
 use super::{StoreError, writer::Writer};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -102,7 +103,9 @@ fn add(connection: &Connection, item: &NewItem, pass: i64, now_ms: i64) -> rusql
         )?
         .execute(params![item.id.as_str(), position, line, fingerprint, item.input, item.problem, pass])?;
     if inserted == 1 {
-        fail_at_once(connection, connection.last_insert_rowid(), item, now_ms)?;
+        let seq = connection.last_insert_rowid();
+        blobs::write(connection, seq, &item.blobs)?;
+        fail_at_once(connection, seq, item, now_ms)?;
         return Ok(Added::New);
     }
     let (seq, known, seen, first_line): (i64, [u8; 32], i64, i64) = connection
@@ -115,6 +118,10 @@ fn add(connection: &Connection, item: &NewItem, pass: i64, now_ms: i64) -> rusql
         connection
             .prepare_cached("UPDATE item SET position = ?2, line = ?3, pass = ?4 WHERE seq = ?1")?
             .execute(params![seq, position, line, pass])?;
+        if !item.blobs.is_empty() {
+            // The same bytes may lie elsewhere now.
+            blobs::replace(connection, seq, &item.blobs)?;
+        }
         return Ok(Added::Unchanged);
     }
     connection
@@ -123,6 +130,7 @@ fn add(connection: &Connection, item: &NewItem, pass: i64, now_ms: i64) -> rusql
         )?
         .execute(params![seq, position, line, fingerprint, item.input, item.problem, pass])?;
     connection.prepare_cached("DELETE FROM outcome WHERE item = ?1")?.execute(params![seq])?;
+    blobs::replace(connection, seq, &item.blobs)?;
     fail_at_once(connection, seq, item, now_ms)?;
     Ok(Added::Changed)
 }
