@@ -4,6 +4,8 @@
 //! what a plugin or a provider is.
 
 mod codec;
+#[cfg(test)]
+mod contract;
 mod error;
 mod files;
 mod open;
