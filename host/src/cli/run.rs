@@ -7,6 +7,7 @@ use super::{CliResult, Exit, Failure, print_json, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::EventSink;
+use crate::failpoint;
 use crate::input::{self, Format};
 use crate::kit;
 use crate::output;
@@ -508,7 +509,9 @@ impl Session<'_> {
             exit_code: i32::from(exit.number()),
             summary: text.clone(),
         };
+        failpoint::pass("run-end-before");
         let stored = self.runtime.block_on(self.store.end_run(run, end));
+        failpoint::pass("run-end-after");
         self.console.say(&summary.to_text(&groups));
         if let Some(path) = &self.args.summary {
             std::fs::write(path, text + "\n")

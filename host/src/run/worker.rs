@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::domain::{
     AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
 };
+use crate::failpoint;
 use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
 use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError};
@@ -229,6 +230,7 @@ impl Worker<'_> {
         self.place = None;
         self.item.json = "".into();
         durable.wait().await?;
+        failpoint::pass("outcome-after");
         self.shared.events.emit(event);
         Ok(ItemEnded::Done)
     }
@@ -258,6 +260,7 @@ impl Worker<'_> {
         end: store::ItemOutcome,
         logs: Vec<store::GuestLogLine>,
     ) -> Result<store::Durable, StoreError> {
+        failpoint::pass("outcome-before");
         let executions = u32::try_from(self.attempts).unwrap_or(u32::MAX);
         self.shared
             .store

@@ -1,0 +1,109 @@
+//! `kill -9` at any moment.
+
+use super::workload::{Batch, CONCURRENCY, FAULTS, Kind, NO_FAULTS, Status, assert_unharmed};
+use super::{say, seeded, soak};
+use crate::support::{signal, until};
+use rand::{Rng, RngExt};
+use std::time::Duration;
+
+/// Points that an item in the middle of a run passes.
+const POINTS: [&str; 8] = [
+    "transaction-middle",
+    "commit-before",
+    "commit-after",
+    "call-intended",
+    "call-arrived",
+    "call-committed",
+    "outcome-before",
+    "outcome-after",
+];
+
+/// How far one kill lets the batch come, at most.
+struct Stride {
+    items: u64,
+    calls: usize,
+}
+
+/// A third of the kills hit the start, whenever that is; a third a moment at which so many calls have arrived; a third a point
+/// between two things that must be safe apart.
+fn kill_once(batch: &Batch, stride: &Stride, random: &mut impl Rng) {
+    let mut child = match random.random_range(0..3) {
+        0 => {
+            let child = batch.command().spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(random.random_range(0..700)));
+            child
+        }
+        1 if stride.calls > 0 => {
+            let mut child = batch.command().spawn().unwrap();
+            let more = batch.server.requests() + random.random_range(1..=stride.calls);
+            until("calls or the end", || batch.server.requests() >= more || child.try_wait().unwrap().is_some());
+            child
+        }
+        _ => {
+            let calls = if stride.calls == 0 { POINTS.len() - 3 } else { 0 };
+            let points: Vec<&str> =
+                POINTS.into_iter().filter(|point| calls == 0 || !point.starts_with("call")).collect();
+            let point = points[random.random_range(0..points.len())];
+            let nth = random.random_range(1..=stride.items);
+            batch.run_to(point, nth);
+            return;
+        }
+    };
+    signal(child.id(), "KILL");
+    child.wait().unwrap();
+}
+
+fn check(kind: Kind, faults: &str, kills: usize, random: &mut impl Rng) {
+    let n = match kind {
+        Kind::Pure => 150 * kills,
+        Kind::One | Kind::Mixed => 20 * kills,
+        Kind::Five | Kind::Many | Kind::Rejected => 8 * kills,
+    };
+    let unharmed = Batch::of_kind(kind, n, faults, CONCURRENCY);
+    unharmed.run().expect(0);
+    let harmed = Batch::of_kind(kind, n, faults, CONCURRENCY);
+    let stride = Stride { items: (n / kills) as u64, calls: n * kind.calls() / kills };
+    let mut unfinished = 0;
+    let mut before = Status::default();
+    for _ in 0..kills {
+        kill_once(&harmed, &stride, random);
+        before = harmed.status();
+        unfinished += usize::from(before.pending > 0 || before.total == 0);
+    }
+    let last = harmed.run().expect(0);
+    let (gone, status) = assert_unharmed(&harmed, &last, before, &unharmed);
+    let in_flight = CONCURRENCY * if matches!(kind, Kind::Many | Kind::Mixed) { 4 } else { 1 };
+    assert!(status.unknown <= kills * in_flight, "{status:?}");
+    let extra = harmed.books().arrived() - unharmed.books().arrived();
+    say(&format!(
+        "{kind:?}, {n} items, {faults}: {kills} kills, {unfinished} of them before the end; {extra} calls more than the \
+         unharmed run's {}, {gone} answers lost, {} unknown",
+        unharmed.books().arrived(),
+        status.unknown
+    ));
+    assert!(unfinished * 2 >= kills, "the batch was over too early: {unfinished} of {kills} kills hit it");
+}
+
+#[test]
+fn killed_at_random_moments_a_batch_ends_as_if_it_had_not_been() {
+    let mut random = seeded();
+    let Some(kills) = soak() else {
+        check(Kind::Mixed, NO_FAULTS, 6, &mut random);
+        return;
+    };
+    for kind in Kind::ALL {
+        check(kind, NO_FAULTS, kills.div_ceil(12), &mut random);
+    }
+}
+
+#[test]
+fn killed_at_random_moments_under_faults_too() {
+    let mut random = seeded();
+    let Some(kills) = soak() else {
+        check(Kind::Mixed, FAULTS, 6, &mut random);
+        return;
+    };
+    for kind in Kind::ALL {
+        check(kind, FAULTS, kills.div_ceil(12), &mut random);
+    }
+}
