@@ -6,5 +6,6 @@ mod bad_input;
 mod batch;
 mod crash;
 mod provider;
+mod reuse;
 mod sandbox;
 mod support;

@@ -4,7 +4,7 @@ use super::workload::{Batch, CONCURRENCY, FAULTS, Kind, NO_FAULTS, Status, asser
 use super::{say, seeded, soak};
 use crate::support::{signal, until};
 use rand::{Rng, RngExt};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Points that an item in the middle of a run passes.
 const POINTS: [&str; 8] = [
@@ -22,6 +22,8 @@ const POINTS: [&str; 8] = [
 struct Stride {
     items: u64,
     calls: usize,
+    /// Until there is a store.
+    startup: Duration,
 }
 
 /// A third of the kills hit the start, whenever that is; a third a moment at which so many calls have arrived; a third a point
@@ -30,7 +32,7 @@ fn kill_once(batch: &Batch, stride: &Stride, random: &mut impl Rng) {
     let mut child = match random.random_range(0..3) {
         0 => {
             let child = batch.command().spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(random.random_range(0..700)));
+            std::thread::sleep(stride.startup.mul_f64(random.random_range(0.0..1.5)));
             child
         }
         1 if stride.calls > 0 => {
@@ -53,6 +55,17 @@ fn kill_once(batch: &Batch, stride: &Stride, random: &mut impl Rng) {
     child.wait().unwrap();
 }
 
+/// Runs to the end; how long it took until there was a store.
+#[expect(clippy::disallowed_methods, reason = "of another process")]
+fn run_and_time(batch: &Batch) -> Duration {
+    let began = Instant::now();
+    let mut child = batch.command().spawn().unwrap();
+    until("a store", || batch.place.path(".sandmill/j.db").exists() || child.try_wait().unwrap().is_some());
+    let startup = began.elapsed();
+    assert!(child.wait().unwrap().success());
+    startup
+}
+
 fn check(kind: Kind, faults: &str, kills: usize, random: &mut impl Rng) {
     let n = match kind {
         Kind::Pure => 150 * kills,
@@ -60,9 +73,9 @@ fn check(kind: Kind, faults: &str, kills: usize, random: &mut impl Rng) {
         Kind::Five | Kind::Many | Kind::Rejected => 8 * kills,
     };
     let unharmed = Batch::of_kind(kind, n, faults, CONCURRENCY);
-    unharmed.run().expect(0);
+    let startup = run_and_time(&unharmed);
     let harmed = Batch::of_kind(kind, n, faults, CONCURRENCY);
-    let stride = Stride { items: (n / kills) as u64, calls: n * kind.calls() / kills };
+    let stride = Stride { items: (n / kills) as u64, calls: n * kind.calls() / kills, startup };
     let mut unfinished = 0;
     let mut before = Status::default();
     for _ in 0..kills {

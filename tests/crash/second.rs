@@ -28,7 +28,9 @@ fn a_second_process_on_a_job_is_turned_away_and_the_first_goes_on() {
     ];
     let mut first = place.command(&args).stderr(Stdio::null()).spawn().unwrap();
     until("the first call", || server.requests() > 0);
-    place.run(&args).expect_error(2, &["is being run by process", &first.id().to_string()]);
+    let turned_away = ["is being run by process", &first.id().to_string()];
+    place.run(&args).expect_error(2, &turned_away);
+    place.run(&[&args[..], &["--fresh"]].concat()).expect_error(2, &turned_away);
     assert_eq!(first.try_wait().unwrap(), None, "the first was not disturbed");
     signal(first.id(), "KILL");
     first.wait().unwrap();
