@@ -5,6 +5,7 @@ use super::{seeded, soak};
 use crate::support::{items, root};
 use rand::RngExt;
 use std::collections::BTreeSet;
+use std::process::Command;
 
 /// What a kill at a point, with one item in flight, must leave.
 struct Leaves {
@@ -100,6 +101,17 @@ fn nothing_but_the_tests_switches_the_points_on() {
     }
     assert!(!features.contains_key("default"), "a feature that is on by default would be on in a release");
     assert!(!manifest["dependencies"].to_string().contains("failpoints"));
+    // And as cargo itself sees it, where no test is built.
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let features = |edges: &str| {
+        let mut tree = Command::new(&cargo);
+        tree.args(["tree", "--offline", "--locked", "-p", "sandmill", "--depth", "0", "-f", "{f}", "-e", edges]);
+        let output = tree.current_dir(root()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(features("normal,build"), "");
+    assert!(features("normal,build,dev").contains("failpoints"), "the tests have them");
 }
 
 /// 5,000 rows are one chunk.
