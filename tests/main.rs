@@ -11,6 +11,7 @@ mod money;
 mod provider;
 mod results;
 mod resume;
+mod reuse;
 mod routes;
 mod sandbox;
 mod settings;

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Each module's rank; a module imports lower ranks only. ARCHITECTURE.md has the same table, with reasons.
-const RANKS: [(&str, u32); 17] = [
+const RANKS: [(&str, u32); 18] = [
     ("domain", 0),
     ("clock", 0),
+    ("failpoint", 0),
     ("catalog", 1),
     ("config", 1),
     ("provider", 1),

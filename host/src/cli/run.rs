@@ -8,6 +8,7 @@ use super::{CliResult, Exit, Failure, dry_run, policy, print_json, runtime, sett
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::{Blob, EventSink};
+use crate::failpoint;
 use crate::input;
 use crate::kit;
 use crate::output;
@@ -541,7 +542,9 @@ impl Session<'_> {
             exit_code: i32::from(exit.number()),
             summary: text.clone(),
         };
+        failpoint::pass("run-end-before");
         let stored = self.runtime.block_on(self.store.end_run(run, end));
+        failpoint::pass("run-end-after");
         self.tell(&summary, &groups, exit);
         if let Some(path) = &self.args.summary {
             std::fs::write(path, text + "\n")

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::domain::{
     AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
 };
+use crate::failpoint;
 use crate::resilience::{Amount, Halt, HaltReason, ItemSession, SessionStart, Spending, Stack, Told};
 use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError, Took};
@@ -277,6 +278,7 @@ impl Worker<'_> {
         self.item.blobs = Arc::new([]);
         self.room = None;
         durable.wait().await?;
+        failpoint::pass("outcome-after");
         self.shared.events.emit(event);
         Ok(ItemEnded::Done)
     }
@@ -306,6 +308,7 @@ impl Worker<'_> {
         end: store::ItemOutcome,
         logs: Vec<store::GuestLogLine>,
     ) -> Result<store::Durable, StoreError> {
+        failpoint::pass("outcome-before");
         let executions = u32::try_from(self.attempts).unwrap_or(u32::MAX);
         self.shared
             .store

@@ -5,6 +5,8 @@
 
 mod blobs;
 mod codec;
+#[cfg(test)]
+mod contract;
 mod error;
 mod files;
 mod item_rows;

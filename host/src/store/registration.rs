@@ -4,6 +4,7 @@
 use super::blobs;
 use super::types::{Added, NewItem, RegistrationReport};
 use super::{StoreError, writer::Writer};
+use crate::failpoint;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -64,6 +65,7 @@ impl Registration {
             let _ = sender.send(added);
             Ok(())
         }))?;
+        failpoint::pass("registration-chunk");
         for added in receiver.try_recv().map_err(|_| StoreError::Closed)? {
             match added {
                 Added::New => self.report.new += 1,
@@ -80,6 +82,7 @@ impl Registration {
     pub fn finish(mut self, source: &str) -> Result<RegistrationReport, StoreError> {
         self.flush()?;
         let (pass, source) = (self.pass, source.to_owned());
+        failpoint::pass("registration-mark-before");
         let (sender, receiver) = sync_channel(1);
         self.writer.write_blocking(Box::new(move |connection| {
             let vanished = connection
@@ -88,6 +91,7 @@ impl Registration {
             let _ = sender.send(vanished);
             Ok(())
         }))?;
+        failpoint::pass("registration-mark-after");
         let vanished = receiver.try_recv().map_err(|_| StoreError::Closed)?;
         Ok(RegistrationReport { vanished: vanished as u64, ..self.report })
     }
