@@ -29,7 +29,6 @@ pub(super) fn encode(call: &Call) -> Result<Vec<u8>, ProviderError> {
     to_bytes(&body(call)?)
 }
 
-/// An operator may have asked for several candidates, each of which is paid for.
 pub(super) fn output_limit(body: &[u8]) -> Option<u64> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -37,8 +36,7 @@ pub(super) fn output_limit(body: &[u8]) -> Option<u64> {
         generation_config: Option<Value>,
     }
     let config = serde_json::from_slice::<Bounds>(body).ok()?.generation_config?;
-    let candidates = tokens(config.get("candidateCount")).unwrap_or(1).max(1);
-    Some(tokens(config.get("maxOutputTokens"))?.saturating_mul(candidates))
+    tokens(config.get("maxOutputTokens"))
 }
 
 fn body(call: &Call) -> Result<Object<'_>, BadRequest> {
