@@ -346,7 +346,7 @@ impl<'a> Builder<'a> {
             parameters,
             extra_allow: spec.extra_allow.clone().into(),
             gate: gate(spec, self.args, self.config)?,
-            key_limits: key_limits(provider_name, self.config),
+            key_limits: key_limits(provider_name, self.args, self.config),
             fallback: fallback(spec),
         };
         Ok(PlannedRoute { route, prices, provider: provider_name.to_owned(), is_mock })
@@ -377,32 +377,39 @@ fn encoding(name: EncodingName) -> Encoding {
 
 fn gate(spec: &config::Route, args: &RunArgs, config: &Config) -> anyhow::Result<GateSettings> {
     let retry_after_max = settings::retry(args, config)?.retry_after_max;
-    let args = &args.provider;
+    let (args, sharers) = (&args.provider, sharers(args));
+    let part = |calls: u32| (calls / sharers).max(1);
     let concurrency = match args.call_concurrency {
-        Some(fixed) => ConcurrencySettings::Fixed(fixed),
-        None => ConcurrencySettings::Adaptive { ceiling: spec.limits.concurrency.unwrap_or(CALLS_AT_ONCE) },
+        Some(fixed) => ConcurrencySettings::Fixed(part(fixed)),
+        None => ConcurrencySettings::Adaptive { ceiling: part(spec.limits.concurrency.unwrap_or(CALLS_AT_ONCE)) },
     };
     Ok(GateSettings {
         breaker: breaker(time(args.breaker_pause.as_deref(), config.breaker.pause)?, &config.breaker)?,
         concurrency,
-        limits: limits(&spec.limits),
+        limits: limits(&spec.limits, sharers),
         outage_max: time(args.max_outage.as_deref(), config.breaker.max_outage)?
             .unwrap_or(GateSettings::default().outage_max),
         retry_after_max,
     })
 }
 
-fn limits(spec: &config::RouteLimits) -> LimiterSettings {
-    LimiterSettings { requests: spec.rpm, tokens: spec.tpm }
+fn limits(spec: &config::RouteLimits, sharers: u32) -> LimiterSettings {
+    LimiterSettings { requests: spec.rpm, tokens: spec.tpm, sharers }
+}
+
+/// Processes that each run a part of one input ask the same provider.
+fn sharers(args: &RunArgs) -> u32 {
+    args.shard.map_or(1, |shard| shard.of)
 }
 
 /// What all routes on a provider share, where anything is set.
-fn key_limits(provider: &str, config: &Config) -> Option<KeyLimits> {
+fn key_limits(provider: &str, args: &RunArgs, config: &Config) -> Option<KeyLimits> {
+    let sharers = sharers(args);
     let spec = &config.provider.get(provider)?.limits;
     (*spec != config::RouteLimits::default()).then(|| KeyLimits {
         provider: provider.to_owned(),
-        limits: limits(spec),
-        concurrency: spec.concurrency,
+        limits: limits(spec, sharers),
+        concurrency: spec.concurrency.map(|calls| (calls / sharers).max(1)),
     })
 }
 

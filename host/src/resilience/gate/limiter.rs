@@ -13,6 +13,8 @@ pub struct LimiterSettings {
     pub requests: Option<u64>,
     /// Read and written together.
     pub tokens: Option<u64>,
+    /// So many processes share every limit, told or set, each with its part of the input; 0 is one.
+    pub sharers: u32,
 }
 
 /// About how many tokens a call reads, and how many it may write.
@@ -61,10 +63,10 @@ pub(super) struct Limiter {
 impl Limiter {
     pub(super) fn new(settings: LimiterSettings) -> Self {
         Self {
-            requests: Bucket::new(settings.requests, REQUESTS_BURST_S),
-            tokens: Bucket::new(settings.tokens, TOKENS_BURST_S),
-            input: Bucket::new(None, TOKENS_BURST_S),
-            output: Bucket::new(None, TOKENS_BURST_S),
+            requests: Bucket::new(settings.requests, settings.sharers, REQUESTS_BURST_S),
+            tokens: Bucket::new(settings.tokens, settings.sharers, TOKENS_BURST_S),
+            input: Bucket::new(None, settings.sharers, TOKENS_BURST_S),
+            output: Bucket::new(None, settings.sharers, TOKENS_BURST_S),
             output_mean: None,
             hold_until: Duration::ZERO,
         }
@@ -152,21 +154,23 @@ struct Bucket {
     /// By the minute; `None`: no limit is known.
     limit: Option<u64>,
     is_set: bool,
+    sharers: u32,
     burst_s: f64,
     level: f64,
     at: Duration,
 }
 
 impl Bucket {
-    fn new(limit: Option<u64>, burst_s: f64) -> Self {
-        let mut bucket = Self { limit, is_set: limit.is_some(), burst_s, level: 0.0, at: Duration::ZERO };
+    fn new(limit: Option<u64>, sharers: u32, burst_s: f64) -> Self {
+        let is_set = limit.is_some();
+        let mut bucket = Self { limit, is_set, sharers: sharers.max(1), burst_s, level: 0.0, at: Duration::ZERO };
         bucket.level = bucket.capacity();
         bucket
     }
 
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn rate(&self) -> f64 {
-        self.limit.map_or(f64::INFINITY, |limit| limit.max(1) as f64 * USED_SHARE / 60.0)
+        self.limit.map_or(f64::INFINITY, |limit| limit.max(1) as f64 * USED_SHARE / 60.0 / f64::from(self.sharers))
     }
 
     fn capacity(&self) -> f64 {
@@ -240,6 +244,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn those_who_share_a_limit_get_their_part_of_it_whether_it_was_set_or_told() {
+        let pace = |sharers: u32| {
+            let mut limiter = Limiter::new(LimiterSettings { requests: None, tokens: None, sharers });
+            limiter.learn(&told(600), Duration::ZERO);
+            let load = Load { input: 1, output: 1 };
+            let mut now = Duration::ZERO;
+            for _ in 0..100 {
+                now = limiter.ready_at(load, now);
+                limiter.take(load, now);
+            }
+            now.as_secs_f64()
+        };
+        let (alone, of_four) = (pace(1), pace(4));
+        assert!((3.8..4.2).contains(&(of_four / alone)), "{alone} {of_four}");
+    }
+
     fn allowance(limit: u64) -> Allowance {
         Allowance { limit: Some(limit), ..Allowance::default() }
     }
@@ -272,7 +293,7 @@ mod tests {
         assert!(!limiter.learn(&told(600), Duration::ZERO));
         let wait = limiter.ready_at(load(1, 0), Duration::ZERO);
         assert!(wait > Duration::from_millis(100) && wait < Duration::from_millis(104), "{wait:?}");
-        let mut limiter = Limiter::new(LimiterSettings { requests: Some(60), tokens: None });
+        let mut limiter = Limiter::new(LimiterSettings { requests: Some(60), tokens: None, sharers: 1 });
         assert!(!limiter.learn(&told(600), Duration::ZERO));
         assert_eq!(limiter.pace(), (Some(60), None));
     }
@@ -288,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_was_reserved_and_not_used_comes_back() {
-        let mut limiter = Limiter::new(LimiterSettings { requests: None, tokens: Some(60_000) });
+        let mut limiter = Limiter::new(LimiterSettings { requests: None, tokens: Some(60_000), sharers: 1 });
         let now = Duration::ZERO;
         let taken = limiter.take(load(10_000, 4_000), now);
         assert!(limiter.ready_at(load(1_000, 0), now) > now);
@@ -345,7 +366,7 @@ mod tests {
         let mut limiter = Limiter::new(LimiterSettings::default());
         limiter.rate_limited(Some(Duration::from_secs(5)), Duration::ZERO);
         assert_eq!(limiter.ready_at(load(1, 0), Duration::ZERO), Duration::from_secs(5));
-        let mut limiter = Limiter::new(LimiterSettings { requests: Some(600), tokens: None });
+        let mut limiter = Limiter::new(LimiterSettings { requests: Some(600), tokens: None, sharers: 1 });
         limiter.rate_limited(Some(Duration::from_secs(5)), Duration::ZERO);
         assert!(limiter.ready_at(load(1, 0), Duration::ZERO) < Duration::from_millis(110));
     }
@@ -353,7 +374,7 @@ mod tests {
     #[test]
     fn a_429_where_only_a_pace_of_tokens_is_known_holds_all() {
         for (asked, hold) in [(None, HOLD), (Some(Duration::from_secs(5)), Duration::from_secs(5))] {
-            let mut limiter = Limiter::new(LimiterSettings { requests: None, tokens: Some(600_000) });
+            let mut limiter = Limiter::new(LimiterSettings { requests: None, tokens: Some(600_000), sharers: 1 });
             assert_eq!(limiter.ready_at(load(1, 0), Duration::ZERO), Duration::ZERO);
             limiter.rate_limited(asked, Duration::ZERO);
             assert_eq!(limiter.ready_at(load(1, 0), Duration::ZERO), hold);
@@ -365,7 +386,7 @@ mod tests {
         fn no_span_of_time_holds_more_than_its_share_and_a_burst(
             limit in 1_u64..100_000, gaps_us in prop::collection::vec(0_u64..200_000, 1..300)
         ) {
-            let mut limiter = Limiter::new(LimiterSettings { requests: Some(limit), tokens: None });
+            let mut limiter = Limiter::new(LimiterSettings { requests: Some(limit), tokens: None, sharers: 1 });
             let (mut now, mut sent) = (Duration::ZERO, 0_u32);
             for gap in gaps_us {
                 now += Duration::from_micros(gap);
@@ -384,7 +405,7 @@ mod tests {
             limit in 1_u64..10_000,
             steps in prop::collection::vec((1_u64..20_000, 0_u64..5_000, 0_u64..5_000, any::<bool>()), 1..50),
         ) {
-            let mut limiter = Limiter::new(LimiterSettings { requests: Some(limit), tokens: Some(limit * 100) });
+            let mut limiter = Limiter::new(LimiterSettings { requests: Some(limit), tokens: Some(limit * 100), sharers: 1 });
             let (input_tokens, output_tokens) = (allowance(limit * 80), allowance(limit * 20));
             limiter.learn(&RateLimits { input_tokens, output_tokens, ..RateLimits::default() }, Duration::ZERO);
             let mut now = Duration::ZERO;

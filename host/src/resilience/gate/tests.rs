@@ -296,7 +296,7 @@ async fn an_outage_of_any_length_stops_nobody_who_has_another_way() {
 #[tokio::test(start_paused = true)]
 async fn routes_on_one_key_share_its_limits() {
     let (first, _, clock) = gate(GateSettings::default());
-    let limits = LimiterSettings { requests: Some(600), tokens: None };
+    let limits = LimiterSettings { requests: Some(600), tokens: None, sharers: 1 };
     let key = Arc::new(Key::new(&KeyLimits { provider: "p".into(), limits, concurrency: Some(3) }));
     let gates = [
         beside(&first, GateSettings::default(), Some(Arc::clone(&key))),
