@@ -5,6 +5,7 @@
 mod bad_input;
 mod batch;
 mod crash;
+mod jobs;
 mod provider;
 mod sandbox;
 mod support;

@@ -5,16 +5,22 @@
 mod config;
 mod cost;
 mod exit;
+mod job;
+mod job_ref;
 mod log;
 mod mock_server;
+mod pause;
 mod plugin;
 mod policy;
 mod resume;
 mod routes;
 mod run;
 mod run_args;
+mod set;
 mod settings;
 mod status;
+mod steer;
+mod watch;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -33,14 +39,21 @@ struct Arguments {
 enum Command {
     /// Run a plugin over the items of a file; run it again to go on where it stopped
     Run(Box<run_args::RunArgs>),
-    /// Go on with a job, from the arguments that are stored with it
+    /// Go on with a job, from the arguments that are stored with it; or let one that is paused go on
     Resume(resume::ResumeArgs),
+    /// Let a job that is being run begin nothing new, until it is resumed
+    Pause(pause::PauseArgs),
+    /// Change what a job may cost, or how much of it is done at once, also while it runs
+    Set(set::SetArgs),
     /// Show how far a job is
     Status(status::StatusArgs),
     /// Show what happened in a job, in order of time
     Log(log::LogArgs),
     /// Show what a job's calls cost
     Cost(cost::CostArgs),
+    /// List, verify, back up, prune and remove jobs
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Check or show the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -65,6 +78,9 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(args) => run::run(*args),
         Command::Resume(args) => resume::resume(&args),
+        Command::Pause(args) => pause::pause(&args),
+        Command::Set(args) => set::set(&args),
+        Command::Job(command) => job::job(&command),
         Command::Status(args) => status::status(&args),
         Command::Log(args) => log::log(&args),
         Command::Cost(args) => cost::cost(&args),

@@ -62,6 +62,17 @@ impl Planned {
         self.routes.iter().map(|(route, _)| route.model.as_str())
     }
 
+    /// That what a job costs can be told, and so limited.
+    pub(super) fn check_priced(&self) -> anyhow::Result<()> {
+        match self.routes.iter().find(|(_, prices)| prices.is_none()) {
+            Some((route, _)) => bail!(
+                "--max-cost needs the prices of route `{}`: give them with --prices input=…,output=… (in dollars for a million tokens; 0 for a model of your own), or in sandmill.toml",
+                route.name
+            ),
+            None => Ok(()),
+        }
+    }
+
     /// With their prices in the store's books.
     pub(super) fn with_prices(&self, store: &Store) -> anyhow::Result<Routes> {
         let mut routes = Vec::new();
@@ -129,13 +140,8 @@ pub(super) fn plan(args: &RunArgs, config: &Config, manifest: &Manifest) -> anyh
             planned.groups.insert(name, spec.members.clone());
         }
     }
-    if args.provider.max_cost.is_some()
-        && let Some((route, _)) = planned.routes.iter().find(|(_, prices)| prices.is_none())
-    {
-        bail!(
-            "--max-cost needs the prices of route `{}`: give them with --prices input=…,output=… (in dollars for a million tokens; 0 for a model of your own), or in sandmill.toml",
-            route.name
-        );
+    if args.provider.max_cost.is_some() {
+        planned.check_priced()?;
     }
     Ok(planned)
 }

@@ -3,6 +3,7 @@
 use super::policy;
 use super::routes::{self, Planned};
 use super::run_args::{OnChange, OnDuplicate, RunArgs};
+use super::steer::Steering;
 use super::{CliResult, Exit, Failure, print_json, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
@@ -15,10 +16,11 @@ use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
 use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings, dollars};
 use crate::results::{self, ExportError};
 use crate::run::{
-    Contract, Dispatcher, DuplicatePolicy, Ending, RunTotals, Shared, Shutdown, Tally, TallySnapshot, register,
+    Contract, Control, Dispatcher, DuplicatePolicy, Ending, Orders, RunTotals, Shared, Shutdown, Tally, TallySnapshot,
+    register,
 };
 use crate::sandbox::{Engine, Job, Plugin};
-use crate::store::{CostBy, CostRow, Counts, Generation, JobName, NewJob, Reader, RunEnd, RunId, Store};
+use crate::store::{CostBy, CostRow, Counts, Generation, JobName, NewJob, Reader, RunEnd, RunId, Store, control};
 use anyhow::{Context, anyhow, bail};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -127,10 +129,20 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     let prepared = prepare(args, config, &runtime)?;
     policy.check_models(prepared.routes.all_models())?;
     let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
-    let session =
-        Session { args, config, job, store: &store, prepared: &prepared, runtime: &runtime, console: &console, clock };
+    let session = Session {
+        args,
+        config,
+        dir: store_dir,
+        job,
+        store: &store,
+        prepared: &prepared,
+        runtime: &runtime,
+        console: &console,
+        clock,
+    };
     let result = session.run(shutdown);
-    match (result, store.close()) {
+    let cleared = control::clear(store_dir, job);
+    match (result, store.close().and(cleared)) {
         (Ok(Exit::Done), Err(error)) => Err(Failure::internal(error)),
         // What kept the store from closing well has ended the run before, and was said.
         (result, Ok(()) | Err(_)) => result,
@@ -156,7 +168,7 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
     }
     let plugin_config = settings::plugin_config(args)?;
     let component = kit::locate(&args.plugin)?;
-    let engine = Arc::new(Engine::new(settings::limits(args, config)?, settings::instances(args, config))?);
+    let engine = Arc::new(Engine::new(settings::limits(args, config)?, settings::slots(args, config))?);
     let plugin = runtime
         .block_on(Plugin::load(engine, &component.bytes, component.is_text))
         .with_context(|| format!("{} cannot be used", component.path.display()))?;
@@ -212,6 +224,7 @@ fn open_store(
     }
     let new = NewJob { created_ms: clock.unix_ms(), seed: args.provider.seed, arguments: "{}".into() };
     let (store, opened) = Store::create_or_open(dir, job, &new)?;
+    control::clear(dir, job)?;
     for warning in &opened.warnings {
         console.say(&format!("warning: {warning}"));
     }
@@ -222,6 +235,7 @@ fn open_store(
 struct Session<'a> {
     args: &'a RunArgs,
     config: &'a Config,
+    dir: &'a Path,
     job: &'a JobName,
     store: &'a Store,
     prepared: &'a Prepared,
@@ -388,17 +402,42 @@ impl Session<'_> {
         let shared = Arc::new(self.shared(run, generation, &tally)?);
         let settings = settings::run(self.args, self.config)?;
         let stack = Arc::clone(&shared.stack);
-        let dispatcher = Dispatcher::new(shared, settings, guests.handle().clone(), shutdown);
+
+        let (orders, control) = Control::new(Orders {
+            paused: false,
+            concurrency: settings.concurrency,
+            live: shared.live.available_permits(),
+        });
+        let steering = self.steering(&shared, orders);
         let already = before.done + before.skipped + if self.args.skip_failed { before.failed } else { 0 };
-        let following = self.console.clone().follow(Arc::clone(&tally), stack, before.total, already);
+        let following = self.console.clone().follow(Arc::clone(&tally), stack, control.clone(), before.total, already);
+        let dispatcher = Dispatcher::new(shared, settings, guests.handle().clone(), shutdown, control);
+        let broken = |what: &str| (Ending::Broken { message: format!("{what} ended by itself") }, RunTotals::default());
         let (ending, totals) = self.runtime.block_on(async {
             tokio::select! {
                 ended = dispatcher.run() => ended,
-                () = following => (Ending::Broken { message: "progress ended by itself".into() }, RunTotals::default()),
+                () = following => broken("progress"),
+                () = steering.follow() => broken("the look at what is asked"),
             }
         });
         guests.shutdown_background();
         Ok((ending, totals, tally.snapshot()))
+    }
+
+    fn steering(&self, shared: &Shared, orders: tokio::sync::watch::Sender<Orders>) -> Steering<'_> {
+        Steering {
+            args: self.args.clone(),
+            config: self.config,
+            routes: &self.prepared.routes,
+            store: self.store.clone(),
+            stack: Arc::clone(&shared.stack),
+            live_max: shared.plugin.live_max(),
+            console: self.console,
+            clock: Arc::clone(&self.clock),
+            dir: self.dir.to_path_buf(),
+            job: self.job.clone(),
+            orders,
+        }
     }
 
     fn shared(

@@ -241,7 +241,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 /// Dollars, as millionths.
-fn dollars(text: &str) -> Result<u64, String> {
+pub(super) fn dollars(text: &str) -> Result<u64, String> {
     match text.trim_start_matches('$').parse::<f64>() {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
         Ok(value) if (0.0..1e9).contains(&value) => Ok((value * 1e6).round() as u64),

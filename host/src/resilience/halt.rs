@@ -36,6 +36,9 @@ impl From<&StoreError> for HaltReason {
             | StoreError::Io { .. }
             | StoreError::Sqlite { .. }
             | StoreError::Format(_)
+            | StoreError::Exists { .. }
+            | StoreError::Pruned { .. }
+            | StoreError::Control { .. }
             | StoreError::Closed => Self::Store { message },
         }
     }

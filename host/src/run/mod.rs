@@ -4,14 +4,17 @@
 //! terminals.
 
 mod contract;
+mod control;
 mod dispatcher;
 mod ending;
+mod places;
 mod register;
 mod shutdown;
 mod tally;
 mod worker;
 
 pub use contract::{Contract, ContractError};
+pub use control::{Control, Orders};
 pub use dispatcher::{Dispatcher, RunSettings, RunTotals};
 pub use ending::Ending;
 pub use register::{DuplicatePolicy, RegisterError, Registered, register};

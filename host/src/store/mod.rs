@@ -3,19 +3,29 @@
 //! Always holds: what was acknowledged is on disk; a file that is not ours is never written to; nobody else writes. Must not know:
 //! what a plugin or a provider is.
 
+mod backup;
 mod codec;
+pub mod control;
+#[cfg(test)]
+mod documented;
 mod error;
 mod files;
+mod known;
+mod manage;
 mod open;
+mod prune;
 mod reader;
 mod registration;
 mod types;
+mod verify;
 mod write;
 mod writer;
 
 pub use codec::{budget_from_context, context_of_budget};
 pub use error::StoreError;
 pub use files::{JobName, list_jobs};
+pub use manage::{change_arguments, remove_job, runner_of, size_of};
+pub use prune::{Keep, Pruned, prune};
 pub use reader::Reader;
 pub use registration::Registration;
 pub use types::{
@@ -23,5 +33,6 @@ pub use types::{
     GuestLogLine, ItemEnd, ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem,
     NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, UsageTotals,
 };
+pub use verify::Verdict;
 pub use write::{Opened, Store};
 pub use writer::Durable;

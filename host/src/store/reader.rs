@@ -4,7 +4,7 @@ use super::types::{
     CostBy, CostRow, Counts, Cursor, FailureRow, ItemHistory, JobRow, JournalEntry, LogRow, Page, PendingItem, RunId,
     RunRow, UsageTotals,
 };
-use super::{StoreError, codec, files, open};
+use super::{StoreError, codec, files, known, open};
 use crate::domain::{AttemptNumber, Emission, Item, ItemId, ItemSeq};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const PAGE_BYTES: usize = 16 << 20;
 #[derive(Clone)]
 pub struct Reader {
     connection: Arc<Mutex<Connection>>,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 impl Reader {
@@ -25,8 +25,7 @@ impl Reader {
     pub fn open(dir: &Path, job: &files::JobName) -> Result<Self, StoreError> {
         let path = files::database(dir, job);
         if !path.exists() {
-            let jobs: Vec<String> = files::list_jobs(dir)?.iter().map(|name| format!("`{name}`")).collect();
-            let known = if jobs.is_empty() { String::new() } else { format!("; there is {}", jobs.join(", ")) };
+            let known = known::of(job, &files::list_jobs(dir)?);
             return Err(StoreError::NotFound { job: job.to_string(), dir: dir.to_path_buf(), known });
         }
         if open::is_older(&path)? {
@@ -42,7 +41,7 @@ impl Reader {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: path.to_path_buf() })
     }
 
-    fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map_err(|error| StoreError::sqlite(&self.path, &error))
     }
@@ -265,7 +264,7 @@ impl Reader {
         run: RunId,
     ) -> Result<Page, StoreError> {
         let after = after.map_or(-1, |cursor| cursor.0);
-        self.query(|connection| {
+        let page = self.query(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
                      FROM item i INDEXED BY item_position LEFT JOIN outcome o INDEXED BY outcome_item ON o.item = i.seq
@@ -286,7 +285,11 @@ impl Reader {
                 }
             }
             Ok(Page { items, next: None })
-        })
+        })?;
+        match page.items.iter().find(|pending| pending.item.json.is_empty()) {
+            Some(pending) => Err(StoreError::Pruned { item: pending.item.id.to_string() }),
+            None => Ok(page),
+        }
     }
 
     pub(super) fn history(&self, item: ItemSeq) -> Result<ItemHistory, StoreError> {
@@ -305,7 +308,7 @@ impl Reader {
                 .prepare_cached(
                     "SELECT c.hash, c.occurrence, e.answer FROM call c
                      JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
-                     WHERE c.item = ?1 AND e.state = 'answered' AND a.number > ?2 ORDER BY c.id",
+                     WHERE c.item = ?1 AND e.state = 'answered' AND e.answer IS NOT NULL AND a.number > ?2 ORDER BY c.id",
                 )?
                 .query_map(params![item.0, spent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
                 .collect::<rusqlite::Result<_>>()?;

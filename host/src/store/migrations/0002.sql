@@ -54,3 +54,11 @@ CREATE VIEW runs AS
          strftime('%Y-%m-%dT%H:%M:%fZ', r.ended_ms / 1000.0, 'unixepoch') AS ended_at,
          r.state, r.reason, r.exit_code, g.plugin_name || ' ' || g.plugin_version AS plugin, g.model, g.digest AS generation
   FROM run r JOIN generation g ON g.id = r.generation;
+
+-- `job prune` may drop the input of a done item, which is '' then. If such an item is to be done again, the next run reads
+-- the input anew.
+CREATE TRIGGER outcome_wants_input AFTER DELETE ON outcome
+  WHEN EXISTS (SELECT 1 FROM item WHERE seq = old.item AND input = '' AND problem IS NULL)
+BEGIN
+  UPDATE job SET input = NULL;
+END;
