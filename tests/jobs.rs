@@ -254,6 +254,21 @@ fn a_running_job_is_paused_goes_on_and_does_more_at_once() {
 }
 
 #[test]
+fn a_job_that_is_paused_can_be_stopped_and_its_next_run_is_not_paused() {
+    let place = Place::new();
+    let server = MockServer::start(&place, "latency=20ms");
+    place.write("in.jsonl", questions(200));
+    let child = start(&place, &server, &["--concurrency", "2"]);
+    place.run(&["pause", "j"]).expect(0);
+    signal(child.id(), "TERM");
+    let stopped = ended(&place, child, 143);
+    assert!(stopped["job"]["pending"].as_u64().unwrap() > 0, "{stopped}");
+    assert_eq!(status(&place, "j")["paused"], false);
+    place.run(&["resume", "j"]).expect(0);
+    assert_eq!(server.requests(), 200);
+}
+
+#[test]
 fn a_running_job_that_may_cost_less_than_it_has_cost_stops_and_one_that_may_cost_more_goes_on_later() {
     let place = Place::new();
     let server = MockServer::start(&place, "latency=20ms");

@@ -70,3 +70,37 @@ fn drop_bodies(connection: &mut Connection, keep: Keep) -> rusqlite::Result<Prun
     transaction.commit()?;
     Ok(Pruned { inputs, answers, bodies, ..Pruned::default() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Reader, RunId};
+    use super::*;
+
+    #[test]
+    fn an_item_that_is_begun_again_without_its_input_is_never_handed_to_a_plugin() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = JobName::new("j").unwrap();
+        let path = files::database(dir.path(), &job);
+        let connection = open::writer(&path).unwrap();
+        let rows = "INSERT INTO job (id, name, created_ms, seed, arguments, input) VALUES (1, 'j', 0, 0, '{}', '{}');
+             INSERT INTO item (seq, id, position, line, fingerprint, input, pass)
+               VALUES (1, 'a', 0, 1, x'00', '{\"id\":\"a\"}', 1), (2, 'b', 1, 2, x'01', '{\"id\":\"b\"}', 1);
+             INSERT INTO outcome (item, state, ended_ms, attempts) VALUES (1, 'skipped', 0, 1)";
+        connection.execute_batch(rows).unwrap();
+        drop(connection);
+        let pruned = prune(dir.path(), &job, Keep::Outputs).unwrap();
+        assert_eq!(pruned.inputs, 1, "that of the pending item stays");
+        let reader = Reader::open(dir.path(), &job).unwrap();
+        let ids = |reader: &Reader| -> Result<Vec<String>, StoreError> {
+            let page = reader.pending(None, 10, true, RunId(1))?;
+            Ok(page.items.iter().map(|pending| pending.item.id.to_string()).collect())
+        };
+        assert_eq!(ids(&reader).unwrap(), ["b"]);
+        assert!(reader.job().unwrap().unwrap().input.is_some());
+
+        open::writer(&path).unwrap().execute("DELETE FROM outcome WHERE item = 1", []).unwrap();
+        let error = ids(&reader).unwrap_err();
+        assert!(matches!(&error, StoreError::Pruned { item } if item == "a"), "{error}");
+        assert_eq!(reader.job().unwrap().unwrap().input, None, "the next run reads the input anew");
+    }
+}
