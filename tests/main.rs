@@ -5,7 +5,13 @@
 mod bad_input;
 mod batch;
 mod crash;
+mod failures;
 mod jobs;
+mod money;
 mod provider;
+mod results;
+mod resume;
+mod routes;
 mod sandbox;
+mod settings;
 mod support;

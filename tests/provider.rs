@@ -105,6 +105,19 @@ fn a_request_that_is_too_long_is_cut_or_told_as_the_operator_says() {
 }
 
 #[test]
+fn a_server_of_ones_own_is_asked_what_it_takes_even_for_a_model_that_is_known() {
+    let place = Place::new();
+    place.write("in.jsonl", items(4, |index| json!({"id": index, "text": "a long story ".repeat(index * 3_000)})));
+    let server = MockServer::start(&place, "context=4096");
+    let provider = ["--provider", "openai", "--base-url", &server.url, "--max-consecutive-errors", "0", "--fresh"];
+    let summary = prompt(&place, &[&provider[..], &["--model", "gpt-4o"]].concat()).expect(0).summary();
+    assert_eq!((&summary["run"]["truncated"], server.requests()), (&json!(3), 4));
+    place.write("sandmill.toml", "[model.m]\ncontext_tokens = 100000\nmax_input_tokens = 500\n");
+    let ran = prompt(&place, &[&provider[..], &["--model", "m", "--on-overflow", "error"]].concat()).expect(3);
+    assert!(ran.stderr.contains("500 fit the context of m"), "{}", ran.stderr);
+}
+
+#[test]
 fn another_route_steps_in_by_class_and_roles_are_bound_by_name() {
     let place = place(40);
     place.write(

@@ -27,7 +27,7 @@ const RANKS: [(&str, u32); 17] = [
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 9] = [
+const OWNED: [(&str, &[&str]); 12] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmtime_wasi", &["sandbox"]),
@@ -35,6 +35,9 @@ const OWNED: [(&str, &[&str]); 9] = [
     ("axum", &["provider"]),
     ("tiktoken_rs", &["resilience"]),
     ("backon", &["resilience"]),
+    ("jsonschema", &["run", "resilience"]),
+    ("toml", &["config", "catalog", "kit", "cli"]),
+    ("indicatif", &["progress"]),
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
 ];

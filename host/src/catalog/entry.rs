@@ -19,6 +19,8 @@ pub struct ModelEntry {
     /// Of a slower tier, and of batches that are handed in as a file.
     pub flex: Option<Rates>,
     pub batch: Option<Rates>,
+    /// Of a faster and dearer tier.
+    pub priority: Option<Rates>,
     pub long: Option<LongPrice>,
     /// Where the figures were read, and on what day (`2026-11-24`).
     pub source: Option<String>,
@@ -88,6 +90,7 @@ impl ModelEntry {
             price: self.price.or(below.price),
             flex: self.flex.or(keep(&below.flex)),
             batch: self.batch.or(keep(&below.batch)),
+            priority: self.priority.or(keep(&below.priority)),
             long: self.long.or(if priced { None } else { below.long }),
             source: self.source.or_else(|| below.source.clone()),
             date: self.date.or_else(|| below.date.clone()),

@@ -9,4 +9,3 @@ mod price;
 
 pub use entry::{EncodingName, LongPrice, ModelEntry, Rates};
 pub use find::Catalog;
-pub use price::Tier;

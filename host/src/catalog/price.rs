@@ -4,34 +4,31 @@
 //! know.
 
 use super::entry::{ModelEntry, Rates};
-use crate::domain::{self, Prices};
-
-/// How a call is paid for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Tier {
-    #[default]
-    Standard,
-    /// Slower and cheaper, call by call.
-    Flex,
-    /// Handed in as a file.
-    Batch,
-}
+use crate::domain::{self, Prices, Tier, TierRates};
 
 impl ModelEntry {
-    /// None if the prices are not known. A tier without rates of its own costs what the standard does, and long input costs what it
-    /// does in the standard tier.
+    /// None if the prices are not known, those of a dearer tier among them. A cheaper tier without rates of its own costs what the
+    /// standard does, and long input costs what it does in the standard tier.
     pub fn prices(&self, tier: Tier) -> Option<Prices> {
         let standard = self.price?;
         let own = match tier {
             Tier::Standard => None,
             Tier::Flex => self.flex,
+            Tier::Priority => Some(self.priority?),
             Tier::Batch => self.batch,
+        };
+        let known = |rates: Option<Rates>| rates.and_then(|rates| filled(&rates, &standard));
+        let tiers = TierRates {
+            standard: filled(&standard, &standard),
+            flex: known(self.flex),
+            priority: known(self.priority),
+            batch: known(self.batch),
         };
         let long = match self.long {
             Some(long) => Some((long.above_tokens, filled(&long.rates(), &standard)?)),
             None => None,
         };
-        Some(Prices { rates: filled(&own.unwrap_or(standard), &standard)?, long })
+        Some(Prices { rates: filled(&own.unwrap_or(standard), &standard)?, long, tiers })
     }
 }
 
@@ -57,7 +54,7 @@ mod tests {
 
     impl ModelEntry {
         fn price(&self, usage: &Usage, tier: Tier) -> Option<u64> {
-            self.prices(tier).map(|prices| prices.of(usage))
+            self.prices(tier).map(|prices| prices.of(usage, None))
         }
     }
 
@@ -107,6 +104,14 @@ mod tests {
     #[test]
     fn a_tier_without_rates_costs_the_standard() {
         check("o3-mini", &usage(1_000_000, 0, 0, 0, 0), Tier::Flex, Some(1_100_000));
+    }
+
+    #[test]
+    fn a_dearer_tier_without_rates_has_no_known_price() {
+        check("o3-mini", &usage(1_000_000, 0, 0, 0, 0), Tier::Priority, None);
+        let rate = |rate| Rates { input: Some(rate), output: Some(rate), ..Rates::default() };
+        let entry = ModelEntry { price: Some(rate(1)), priority: Some(rate(2)), ..ModelEntry::default() };
+        assert_eq!(entry.price(&usage(1_000_000, 0, 0, 0, 0), Tier::Priority), Some(2));
     }
 
     #[test]

@@ -15,6 +15,7 @@ enum By {
     Day,
     /// Each `--tag` of the runs
     Tag,
+    Item,
 }
 
 #[derive(Debug, Args)]
@@ -40,6 +41,7 @@ pub(super) fn cost(args: &CostArgs) -> CliResult {
         By::Model => (CostBy::Model, "model"),
         By::Day => (CostBy::Day, "day"),
         By::Tag => (CostBy::Tag, "tag"),
+        By::Item => (CostBy::Item, "item"),
     };
     let rows = reader.costs(by)?;
     if args.json {

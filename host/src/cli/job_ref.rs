@@ -2,7 +2,7 @@
 
 use super::settings;
 use crate::config::{self, Config};
-use crate::store::{JobName, Reader, StoreError};
+use crate::store::{JobName, Reader, StoreError, find_job};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,26 @@ impl JobRef {
     pub(super) fn open(&self) -> Result<Reader, StoreError> {
         Reader::open(&self.dir, &self.name)
     }
+
+    /// Its file, which is there and is not opened.
+    pub(super) fn file(&self) -> Result<PathBuf, StoreError> {
+        find_job(&self.dir, &self.name)
+    }
+
+    /// What names it from every folder, beside that `--store`.
+    pub(super) fn anywhere(&self, store: &Path) -> anyhow::Result<String> {
+        if self.dir == store {
+            return Ok(self.name.to_string());
+        }
+        self.path_anywhere()
+    }
+
+    /// The same without a `--store`.
+    pub(super) fn path_anywhere(&self) -> anyhow::Result<String> {
+        let path = std::path::absolute(self.dir.join(format!("{}.db", self.name)))?;
+        let text = path.to_str().with_context(|| format!("{} is no UTF-8: move it elsewhere", path.display()))?;
+        Ok(text.to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +95,19 @@ mod tests {
         check("/backups/tickets.2026-05-01.db", Ok(("/backups", "tickets.2026-05-01")));
         check("backups/tickets", Err("ends in .db"));
         check("-x", Err("cannot be a job's name"));
+    }
+
+    #[test]
+    fn what_names_it_from_anywhere_names_the_same() {
+        let store = Path::new("/no/such/store");
+        for text in ["tickets", "tickets.db", "./a/tickets.db", "/backups/tickets.db", "/no/such/store/tickets.db"] {
+            let found = JobRef::new(text, Some(store), &Config::default()).unwrap();
+            for anywhere in [found.anywhere(store).unwrap(), found.path_anywhere().unwrap()] {
+                let again = JobRef::new(&anywhere, Some(store), &Config::default()).unwrap();
+                assert_eq!(again.name, found.name);
+                assert_eq!(again.dir, std::path::absolute(found.dir.join(".")).unwrap(), "{text}");
+            }
+        }
     }
 
     #[test]

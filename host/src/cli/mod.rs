@@ -4,20 +4,29 @@
 
 mod config;
 mod cost;
+#[cfg(test)]
+mod documents;
+mod dry_run;
+mod endpoint;
 mod exit;
+mod export;
+mod failed;
 mod job;
 mod job_ref;
 mod log;
+mod merge;
 mod mock_server;
 mod pause;
 mod plugin;
 mod policy;
+mod prices;
 mod resume;
 mod routes;
 mod run;
 mod run_args;
 mod set;
 mod settings;
+mod show;
 mod status;
 mod steer;
 mod watch;
@@ -51,6 +60,13 @@ enum Command {
     Log(log::LogArgs),
     /// Show what a job's calls cost
     Cost(cost::CostArgs),
+    /// Write what a job has yielded, in the columns and the format that are wanted
+    Export(export::ExportArgs),
+    /// Look at failed items, take them out, try them again
+    #[command(subcommand)]
+    Failed(failed::FailedCommand),
+    /// Make one job or one output of several: shards, interrupted runs, machines
+    Merge(merge::MergeArgs),
     /// List, verify, back up, prune and remove jobs
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -84,6 +100,9 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::status(&args),
         Command::Log(args) => log::log(&args),
         Command::Cost(args) => cost::cost(&args),
+        Command::Export(args) => export::export(&args),
+        Command::Failed(command) => failed::failed(&command),
+        Command::Merge(args) => merge::merge(&args),
         Command::Config(command) => config::config(&command),
         Command::Plugin(command) => plugin::plugin(&command),
         Command::MockServer(args) => mock_server::mock_server(&args),

@@ -1,86 +1,134 @@
 //! The operator's policy: bounds that neither flags nor sandmill.toml go beyond.
 //!
-//! Read from the file that `SANDMILL_POLICY` names, else from `/etc/sandmill/policy.toml`, where there is one.
+//! Read from `/etc/sandmill/policy.toml` and from the file that `SANDMILL_POLICY` names; where there are both, both hold. It bounds
+//! what is in force, whoever set it, in each run anew: nothing of it is stored with a job.
 
+use super::routes::Planned;
 use super::run_args::RunArgs;
-use crate::config::{self, Policy};
+use super::settings;
+use crate::config::{self, Config, Policy};
 use crate::resilience::dollars;
+use crate::sandbox::Limits;
 use anyhow::bail;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 const VARIABLE: &str = "SANDMILL_POLICY";
 const FILE: &str = "/etc/sandmill/policy.toml";
 
-/// The policy in force; without a file it bounds nothing.
+/// The policies in force; without a file nothing is bounded.
+#[derive(Debug, Default)]
 pub(super) struct InForce {
-    policy: Policy,
-    path: PathBuf,
+    files: Vec<(PathBuf, Policy)>,
 }
 
-/// Sets what the policy bounds and nobody set, and refuses what goes beyond it.
-pub(super) fn apply(args: &mut RunArgs) -> anyhow::Result<InForce> {
+/// A bound, and the file that sets it.
+type Bound<'a, T> = (T, &'a Path);
+
+/// What somebody set, and where: a flag or a key.
+type Set<T> = Option<(T, &'static str)>;
+
+pub(super) fn load() -> anyhow::Result<InForce> {
+    let of_machine = Some(PathBuf::from(FILE)).filter(|path| path.exists());
     let named = std::env::var_os(VARIABLE).map(PathBuf::from);
-    if named.is_none() && !Path::new(FILE).exists() {
-        return Ok(InForce { policy: Policy::default(), path: PathBuf::new() });
-    }
-    let path = named.unwrap_or_else(|| FILE.into());
-    let policy = config::load_policy(&path)?;
-    bound(args, &policy, &path)?;
-    Ok(InForce { policy, path })
+    let read = |path: PathBuf| anyhow::Ok((path.clone(), config::load_policy(&path)?));
+    Ok(InForce { files: of_machine.into_iter().chain(named).map(read).collect::<anyhow::Result<_>>()? })
 }
 
 impl InForce {
-    /// Also of the routes that sandmill.toml names.
-    pub(super) fn check_models<'a>(&self, mut models: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
-        let Some(allowed) = &self.policy.models else { return Ok(()) };
-        match models.find(|model| !allowed.iter().any(|name| name == model)) {
-            Some(model) => {
-                bail!("model {model}: the policy ({}) allows {}", self.path.display(), allowed.join(", "))
-            }
-            None => Ok(()),
+    pub(super) fn files(&self) -> impl Iterator<Item = (&Path, &Policy)> {
+        self.files.iter().map(|(path, policy)| (path.as_path(), policy))
+    }
+
+    /// Refuses what was set beyond a bound, and lowers what nobody set to it. What is lower stays as it is.
+    pub(super) fn bound(&self, args: &mut RunArgs, config: &Config) -> anyhow::Result<()> {
+        let provider = &mut args.provider;
+        let money = self.strictest(|policy| policy.max_cost.map(micro));
+        if let (Some(asked), Some((most, path))) = (provider.max_cost, money)
+            && asked > most
+        {
+            bail!("--max-cost {}: the policy ({}) allows {}", dollars(asked), path.display(), dollars(most));
         }
+        provider.max_cost = provider.max_cost.or(money.map(|(most, _)| most));
+        let flag = |asked: Option<u64>, name: &'static str| asked.map(|asked| (asked, name));
+        let calls = flag(provider.max_calls, "--max-calls");
+        lower(&mut provider.max_calls, at_most(calls, None, self.strictest(|policy| policy.max_calls))?);
+        let tokens = flag(provider.max_tokens, "--max-tokens");
+        lower(&mut provider.max_tokens, at_most(tokens, None, self.strictest(|policy| policy.max_tokens))?);
+        let memory =
+            flag(args.work.limit_memory, "--limit-memory").or_else(|| flag(config.limits.memory, "[limits] memory"));
+        let default = Some(Limits::default().memory_bytes as u64);
+        lower(&mut args.work.limit_memory, at_most(memory, default, self.strictest(|policy| policy.max_memory))?);
+        self.bound_concurrency(args, config)
+    }
+
+    fn bound_concurrency(&self, args: &mut RunArgs, config: &Config) -> anyhow::Result<()> {
+        let most = self.strictest(|policy| policy.max_concurrency);
+        let of_file = config.run.concurrency.map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        let asked = (args.work.concurrency.map(|number| (number, "--concurrency")))
+            .or_else(|| of_file.map(|number| (number, "[run] concurrency")));
+        lower(&mut args.work.concurrency, at_most(asked, Some(settings::CONCURRENCY), most)?);
+        // Those that nobody sets follow the concurrency, or are found out below a bound of their own.
+        let instances = args.work.max_instances.map(|number| (number, "--max-instances"));
+        at_most(instances, Some(0), most)?;
+        let calls = args.provider.call_concurrency.map(|number| (number, "--call-concurrency"));
+        at_most(calls, Some(0), most)?;
+        Ok(())
+    }
+
+    /// The providers and models of every route that may be asked, those that step in among them; their calls at once are bounded.
+    pub(super) fn bound_routes(&self, planned: &mut Planned) -> anyhow::Result<()> {
+        for (path, policy) in self.files() {
+            for route in planned.all() {
+                check_listed(policy.providers.as_deref(), "provider", &route.provider, &route.route.name, path)?;
+                check_listed(policy.models.as_deref(), "model", &route.route.model, &route.route.name, path)?;
+            }
+        }
+        if let Some((most, _)) = self.strictest(|policy| policy.max_concurrency) {
+            planned.bound_calls(most);
+        }
+        Ok(())
+    }
+
+    fn strictest<T: PartialOrd + Copy>(&self, of: impl Fn(&Policy) -> Option<T>) -> Option<Bound<'_, T>> {
+        let bounds = self.files().filter_map(|(path, policy)| Some((of(policy)?, path)));
+        bounds.reduce(|one, other| if other.0 < one.0 { other } else { one })
     }
 }
 
-fn bound(args: &mut RunArgs, policy: &Policy, path: &Path) -> anyhow::Result<()> {
-    let path = path.display();
-    let (provider, work) = (&mut args.provider, &mut args.work);
-    if let Some(most) = policy.max_cost {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an amount that a person wrote")]
-        let most = (most * 1e6) as u64;
-        match provider.max_cost {
-            Some(asked) if asked > most => {
-                bail!("--max-cost {}: the policy ({path}) allows {}", dollars(asked), dollars(most));
-            }
-            Some(_) => {}
-            None => provider.max_cost = Some(most),
+/// The bound, where it takes the place of what nobody set. `default`: what is in force then; `None`: no limit at all.
+fn at_most<T: PartialOrd + Copy + Display>(
+    set: Set<T>,
+    default: Option<T>,
+    most: Option<Bound<'_, T>>,
+) -> anyhow::Result<Option<T>> {
+    match (set, most) {
+        (Some((asked, name)), Some((most, path))) if asked > most => {
+            bail!("{name} {asked}: the policy ({}) allows {most}", path.display())
         }
+        (None, Some((most, _))) if default.is_none_or(|default| default > most) => Ok(Some(most)),
+        _ => Ok(None),
     }
-    at_most(&mut provider.max_calls, policy.max_calls, "--max-calls", &path)?;
-    at_most(&mut provider.max_tokens, policy.max_tokens, "--max-tokens", &path)?;
-    at_most(&mut work.concurrency, policy.max_concurrency, "--concurrency", &path)?;
-    at_most(&mut work.limit_memory, policy.max_memory, "--limit-memory", &path)?;
-    if let (Some(allowed), Some(asked)) = (&policy.providers, &provider.provider)
-        && !allowed.contains(asked)
-    {
-        bail!("--provider {asked}: the policy ({path}) allows {}", allowed.join(", "));
-    }
-    Ok(())
 }
 
-/// What is beyond the bound is refused; what nobody set is the bound.
-fn at_most<T: PartialOrd + Copy + std::fmt::Display>(
-    asked: &mut Option<T>,
-    most: Option<T>,
-    flag: &str,
-    path: &std::path::Display<'_>,
-) -> anyhow::Result<()> {
-    match (*asked, most) {
-        (Some(asked), Some(most)) if asked > most => bail!("{flag} {asked}: the policy ({path}) allows {most}"),
-        (None, Some(most)) => *asked = Some(most),
-        _ => {}
+fn lower<T>(value: &mut Option<T>, bound: Option<T>) {
+    if bound.is_some() {
+        *value = bound;
     }
-    Ok(())
+}
+
+fn check_listed(allowed: Option<&[String]>, kind: &str, name: &str, route: &str, path: &Path) -> anyhow::Result<()> {
+    match allowed {
+        Some(allowed) if !allowed.iter().any(|known| known == name) => {
+            bail!("{kind} {name} of route `{route}`: the policy ({}) allows {}", path.display(), allowed.join(", "))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an amount that a person wrote")]
+fn micro(dollars: f64) -> u64 {
+    (dollars * 1e6).round() as u64
 }
 
 #[cfg(test)]
@@ -94,27 +142,57 @@ mod tests {
         args: RunArgs,
     }
 
-    fn check(flags: &[&str], expected: Result<u64, &str>) {
+    fn in_force(policies: &[&str]) -> InForce {
+        let read = |(nth, text): (usize, &&str)| (PathBuf::from(format!("{nth}.toml")), toml::from_str(text).unwrap());
+        InForce { files: policies.iter().enumerate().map(read).collect() }
+    }
+
+    fn bounded(policies: &[&str], flags: &[&str], file: &str) -> Result<RunArgs, String> {
         let line = ["x", "p", "--input", "i.jsonl"].iter().chain(flags);
         let mut args = Line::try_parse_from(line).unwrap().args;
-        let policy = Policy { max_cost: Some(2.0), ..Policy::default() };
-        let bounded = bound(&mut args, &policy, Path::new("policy.toml"));
-        match (bounded, expected) {
-            (Ok(()), Ok(cost)) => assert_eq!(args.provider.max_cost, Some(cost)),
-            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-            (bounded, _) => panic!("{bounded:?}"),
+        let config: Config = toml::from_str(file).unwrap();
+        in_force(policies).bound(&mut args, &config).map(|()| args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_nobody_set_is_bounded_and_what_is_lower_stays() {
+        let cost = |flags: &[&str]| bounded(&["max_cost = 2.0"], flags, "").map(|args| args.provider.max_cost);
+        assert_eq!(cost(&[]), Ok(Some(2_000_000)));
+        assert_eq!(cost(&["--max-cost", "0.5"]), Ok(Some(500_000)));
+        assert!(cost(&["--max-cost", "3"]).unwrap_err().contains("allows $2.00"));
+        let many = |policy: &str, file: &str| bounded(&[policy], &[], file).map(|args| args.work.concurrency);
+        assert_eq!(many("max_concurrency = 1000", ""), Ok(None), "a policy raises nothing");
+        assert_eq!(many("max_concurrency = 1000", "[run]\nconcurrency = 4"), Ok(None));
+        assert_eq!(many("max_concurrency = 8", ""), Ok(Some(8)), "the default is beyond it");
+        assert!(many("max_concurrency = 8", "[run]\nconcurrency = 9").unwrap_err().contains("[run] concurrency 9"));
+        let memory = |file: &str| bounded(&["max_memory = \"64MiB\""], &[], file).map(|args| args.work.limit_memory);
+        assert_eq!(memory(""), Ok(Some(64 << 20)));
+        assert_eq!(memory("[limits]\nmemory = \"32MiB\""), Ok(None));
+    }
+
+    #[test]
+    fn calls_and_instances_are_bounded_as_items_in_flight_are() {
+        let most = "max_concurrency = 8";
+        for flag in ["--call-concurrency", "--max-instances"] {
+            assert!(bounded(&[most], &[flag, "9"], "").unwrap_err().contains(flag));
+            assert!(bounded(&[most], &[flag, "8"], "").is_ok());
         }
     }
 
     #[test]
-    fn nothing_goes_beyond_the_policy_and_what_is_not_set_is_its_bound() {
-        check(&[], Ok(2_000_000));
-        check(&["--max-cost", "0.5"], Ok(500_000));
-        check(&["--max-cost", "3"], Err("allows $2.00"));
-        let models = Policy { models: Some(vec!["small".into()]), ..Policy::default() };
-        let in_force = InForce { policy: models, path: "policy.toml".into() };
-        assert!(in_force.check_models(["small"].into_iter()).is_ok());
-        let error = in_force.check_models(["small", "large"].into_iter()).unwrap_err();
-        assert!(error.to_string().contains("model large: the policy (policy.toml) allows small"), "{error}");
+    fn of_two_policies_the_stricter_holds() {
+        let args = bounded(&["max_calls = 5\nmax_tokens = 10", "max_calls = 7\nmax_tokens = 9"], &[], "").unwrap();
+        assert_eq!((args.provider.max_calls, args.provider.max_tokens), (Some(5), Some(9)));
+        let error = bounded(&["max_calls = 5", "max_calls = 7"], &["--max-calls", "6"], "").unwrap_err();
+        assert!(error.contains("(0.toml) allows 5"), "{error}");
+    }
+
+    #[test]
+    fn every_provider_and_model_must_be_listed() {
+        let allowed = ["small".to_owned()];
+        let check = |name: &str| check_listed(Some(&allowed), "model", name, "r", Path::new("policy.toml"));
+        assert!(check("small").is_ok());
+        let error = check("large").unwrap_err().to_string();
+        assert_eq!(error, "model large of route `r`: the policy (policy.toml) allows small");
     }
 }

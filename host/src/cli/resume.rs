@@ -50,7 +50,7 @@ pub(super) fn resume(resume: &ResumeArgs) -> CliResult {
     run::execute(&args, &config, &dir, &job)
 }
 
-fn stored_arguments(reader: &Reader, job: &JobName) -> anyhow::Result<RunArgs> {
+pub(super) fn stored_arguments(reader: &Reader, job: &JobName) -> anyhow::Result<RunArgs> {
     let row = reader.job()?.with_context(|| format!("the job `{job}` was never started: run it again"))?;
     serde_json::from_str(&row.arguments)
         .with_context(|| format!("the job `{job}` was stopped before it began: give its `sandmill run …` again"))

@@ -1,24 +1,29 @@
 //! From flags and sandmill.toml to the routes of a run: flags make one, `default`; `--route` takes those of the file.
 
-use super::run_args::RunArgs;
-use super::settings::time;
-use crate::catalog::{Catalog, EncodingName, Tier};
+use super::endpoint::{Endpoint, provider_of};
+use super::prices;
+use super::run_args::{ProviderArgs, RunArgs};
+use super::settings::{self, time};
+use crate::catalog::{Catalog, EncodingName, ModelEntry};
 use crate::config::{self, Config};
-use crate::domain::{Pair, Prices, Rates};
-use crate::provider::{self, Faults, HttpSettings, KeySource, Protocol, Provider};
+use crate::domain::{Pair, Prices};
+use crate::provider::{self, Faults, reserved_parameter};
 use crate::resilience::{
-    BreakerSettings, ConcurrencySettings, Counting, Encoding, Fallback, GateSettings, LimiterSettings, Route, Routes,
+    BreakerSettings, ConcurrencySettings, Counting, Encoding, Fallback, GateSettings, KeyLimits, KnownWindow,
+    LimiterSettings, Rehearsal, Route, Routes,
 };
 use crate::sandbox::Manifest;
 use crate::store::Store;
 use anyhow::{Context, bail};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const TIMEOUT: Duration = Duration::from_mins(10);
-const CALLS_AT_ONCE: u32 = 256;
+pub(super) const TIMEOUT: Duration = Duration::from_mins(10);
+pub(super) const CALLS_AT_ONCE: u32 = 256;
+/// Of calls that a breaker looks back at.
+const WINDOW_MAX: usize = 10_000;
 /// What the mock provider is asked for if nobody names a model.
 const MOCK_MODEL: &str = "mock-1";
 /// The route that flags make.
@@ -26,17 +31,28 @@ const DEFAULT: &str = "default";
 
 /// Routes as they are set, checked, with their providers; prices are not in the books yet.
 pub(super) struct Planned {
-    routes: Vec<(Route, Option<Prices>)>,
+    routes: Vec<PlannedRoute>,
     roles: BTreeMap<String, String>,
     default: Option<String>,
     groups: BTreeMap<String, Vec<String>>,
 }
 
+/// One of them.
+pub(super) struct PlannedRoute {
+    pub(super) route: Route,
+    pub(super) prices: Option<Prices>,
+    /// The name of its provider.
+    pub(super) provider: String,
+    is_mock: bool,
+}
+
 impl Planned {
     /// Nobody is asked: the mock answers in everybody's place.
     pub(super) fn rehearse(&mut self, seed: u64) -> anyhow::Result<()> {
-        for (route, _) in &mut self.routes {
-            route.provider = provider::build(provider::Settings::Mock { faults: Faults::default(), seed })?;
+        let answers = provider::build(provider::Settings::Mock { faults: Faults::default(), seed })?;
+        for PlannedRoute { route, is_mock, .. } in &mut self.routes {
+            let told_by = is_mock.then(|| Arc::clone(&route.provider));
+            route.provider = Arc::new(Rehearsal::new(Arc::clone(&answers), told_by, route.counting));
         }
         Ok(())
     }
@@ -46,27 +62,57 @@ impl Planned {
         !self.routes.is_empty()
     }
 
+    pub(super) fn all(&self) -> &[PlannedRoute] {
+        &self.routes
+    }
+
+    /// No route has more calls at once than this.
+    pub(super) fn bound_calls(&mut self, most: u32) {
+        for PlannedRoute { route, .. } in &mut self.routes {
+            match &mut route.gate.concurrency {
+                ConcurrencySettings::Fixed(number) | ConcurrencySettings::Adaptive { ceiling: number } => {
+                    *number = most.min(*number);
+                }
+            }
+        }
+    }
+
+    /// The routes that a name stands for.
+    fn behind<'a>(&'a self, name: &'a String) -> impl Iterator<Item = &'a Route> {
+        let members = self.groups.get(name).map_or(std::slice::from_ref(name), Vec::as_slice);
+        members.iter().filter_map(|name| self.routes.iter().map(|planned| &planned.route).find(|r| r.name == *name))
+    }
+
     /// What outcomes depend on: the models behind the roles.
     pub(super) fn models(&self) -> String {
-        let model = |name: &String| {
-            let members = self.groups.get(name).map_or_else(|| vec![name.clone()], Clone::clone);
-            let models = members.iter().filter_map(|name| self.routes.iter().find(|(route, _)| route.name == *name));
-            models.map(|(route, _)| route.model.clone()).collect::<Vec<_>>().join("|")
-        };
+        let model = |name: &String| self.behind(name).map(|route| route.model.clone()).collect::<Vec<_>>().join("|");
         let mut words: Vec<String> = self.default.iter().map(model).collect();
         words.extend(self.roles.iter().map(|(role, name)| format!("{role}={}", model(name))));
         words.join(",")
     }
 
-    pub(super) fn all_models(&self) -> impl Iterator<Item = &str> {
-        self.routes.iter().map(|(route, _)| route.model.as_str())
+    /// And their parameters, in canonical form; `None` where there is none.
+    pub(super) fn parameters(&self) -> Option<String> {
+        let names = self.default.iter().map(|name| ("", name));
+        let names = names.chain(self.roles.iter().map(|(role, name)| (role.as_str(), name)));
+        let mut has_any = false;
+        let mut of_route = |route: &Route| {
+            has_any |= !route.parameters.is_empty();
+            let field = |pair: &Pair| (pair.name.clone(), serde_json::from_str(&pair.value).unwrap_or(Value::Null));
+            Value::Object(route.parameters.iter().map(field).collect())
+        };
+        let all: Vec<Value> =
+            names.map(|(role, name)| json!([role, self.behind(name).map(&mut of_route).collect::<Vec<_>>()])).collect();
+        let all = Value::Array(all);
+        // A `Value` always serialises; its numbers are finite.
+        has_any.then(|| serde_json_canonicalizer::to_string(&all).unwrap_or_else(|_| all.to_string()))
     }
 
-    /// That what a job costs can be told, and so limited.
-    pub(super) fn check_priced(&self) -> anyhow::Result<()> {
-        match self.routes.iter().find(|(_, prices)| prices.is_none()) {
-            Some((route, _)) => bail!(
-                "--max-cost needs the prices of route `{}`: give them with --prices input=…,output=… (in dollars for a million tokens; 0 for a model of your own), or in sandmill.toml",
+    /// That what a job costs can be told: a limit in money, which `flag` sets, holds only where every call has a price.
+    pub(super) fn check_priced(&self, flag: &str) -> anyhow::Result<()> {
+        match self.routes.iter().find(|planned| planned.prices.is_none()) {
+            Some(PlannedRoute { route, .. }) => bail!(
+                "{flag} needs the prices of route `{}`: give them with --prices input=…,output=… (in dollars for a million tokens; 0 for a model of your own), or in sandmill.toml",
                 route.name
             ),
             None => Ok(()),
@@ -76,7 +122,7 @@ impl Planned {
     /// With their prices in the store's books.
     pub(super) fn with_prices(&self, store: &Store) -> anyhow::Result<Routes> {
         let mut routes = Vec::new();
-        for (route, prices) in &self.routes {
+        for PlannedRoute { route, prices, .. } in &self.routes {
             let mut route = route.clone();
             route.prices = prices.map(|prices| anyhow::Ok((prices, store.price(prices)?))).transpose()?;
             routes.push(route);
@@ -87,10 +133,40 @@ impl Planned {
 
 /// Everything about routes that can be wrong is told here.
 pub(super) fn plan(args: &RunArgs, config: &Config, manifest: &Manifest) -> anyhow::Result<Planned> {
-    let mut planned = Planned { routes: Vec::new(), roles: BTreeMap::new(), default: None, groups: BTreeMap::new() };
+    let (mut planned, builder) = (bind(args, config, manifest)?, Builder::new(args, config)?);
+    check_flags(&args.provider, planned.default.as_deref(), config)?;
+    let mut seen = BTreeSet::new();
     if let Some(name) = &args.provider.provider {
         let spec = config::Route { provider: Some(name.clone()), ..config::Route::default() };
-        planned.routes.push(build(DEFAULT, &spec, args, config)?);
+        planned.routes.push(builder.build(DEFAULT, &spec, Flags::Make)?);
+        seen.insert(DEFAULT.to_owned());
+    }
+    let mut wanted: Vec<String> = planned.roles.values().chain(&planned.default).cloned().collect();
+    while let Some(name) = wanted.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        let spec = config.route.get(&name).with_context(|| unknown("route", &name, config.route.keys()))?;
+        check_members(&name, spec, config)?;
+        if spec.members.is_empty() {
+            let flags = if planned.default.as_ref() == Some(&name) { Flags::Override } else { Flags::Leave };
+            let built = builder.build(&name, spec, flags)?;
+            let Fallback { open, quota, context } = &built.route.fallback;
+            wanted.extend([open, quota, context].into_iter().flatten().cloned());
+            planned.routes.push(built);
+        } else {
+            wanted.extend(spec.members.clone());
+            planned.groups.insert(name, spec.members.clone());
+        }
+    }
+    check_prices(args, &planned)?;
+    Ok(planned)
+}
+
+/// Which names roles lead to.
+fn bind(args: &RunArgs, config: &Config, manifest: &Manifest) -> anyhow::Result<Planned> {
+    let mut planned = Planned { routes: Vec::new(), roles: BTreeMap::new(), default: None, groups: BTreeMap::new() };
+    if args.provider.provider.is_some() {
         planned.default = Some(DEFAULT.into());
     }
     for text in &args.provider.route {
@@ -103,8 +179,11 @@ pub(super) fn plan(args: &RunArgs, config: &Config, manifest: &Manifest) -> anyh
                 }
                 planned.roles.insert(role.to_owned(), name.to_owned());
             }
-            None if planned.default.is_some() => {
+            None if args.provider.provider.is_some() => {
                 bail!("--route {text} and --provider both say whom to ask: leave one of them out")
+            }
+            None if planned.default.is_some() => {
+                bail!("--route {text}: another --route says already whom to ask: leave one of them out")
             }
             None => planned.default = Some(text.clone()),
         }
@@ -112,59 +191,172 @@ pub(super) fn plan(args: &RunArgs, config: &Config, manifest: &Manifest) -> anyh
     if planned.default.is_none() {
         planned.default.clone_from(&config.run.route);
     }
-    let mut wanted: Vec<String> = planned.roles.values().chain(&planned.default).cloned().collect();
-    let mut seen =
-        BTreeSet::from([DEFAULT.to_owned()].map(|name| if planned.routes.is_empty() { String::new() } else { name }));
-    while let Some(name) = wanted.pop() {
-        if !seen.insert(name.clone()) {
-            continue;
+    Ok(planned)
+}
+
+/// No flag that says how to ask is dropped in silence.
+fn check_flags(args: &ProviderArgs, default: Option<&str>, config: &Config) -> anyhow::Result<()> {
+    if args.provider.is_some() {
+        return Ok(());
+    }
+    let of_route =
+        [("--model", args.model.is_some()), ("--context", args.context.is_some()), ("--prices", args.prices.is_some())];
+    let of_provider = [
+        ("--base-url", args.base_url.is_some()),
+        ("--api-key-env", args.api_key_env.is_some()),
+        ("--faults", args.faults.is_some()),
+    ];
+    let given = |flags: &[(&'static str, bool)]| flags.iter().find(|(_, is_given)| *is_given).map(|(flag, _)| *flag);
+    let Some(name) = default else {
+        return match given(&of_route).or_else(|| given(&of_provider)) {
+            Some(flag) => bail!("{flag} says how to ask, and nothing says whom: add --provider NAME or --route NAME"),
+            None => Ok(()),
+        };
+    };
+    let route = config.route.get(name);
+    if let Some(flag) = given(&of_provider) {
+        let provider = route.and_then(|route| route.provider.as_deref()).unwrap_or("NAME");
+        bail!(
+            "{flag} is for --provider, and route `{name}` has its provider from sandmill.toml: set it in [provider.{provider}], or ask with --provider"
+        );
+    }
+    if let Some(flag) = given(&of_route)
+        && route.is_some_and(|route| !route.members.is_empty())
+    {
+        bail!("{flag} is for one route, and [route.{name}] has several members: set it in each of them");
+    }
+    Ok(())
+}
+
+fn check_members(name: &str, spec: &config::Route, config: &Config) -> anyhow::Result<()> {
+    if spec.members.is_empty() {
+        return Ok(());
+    }
+    if (config::Route { members: spec.members.clone(), ..config::Route::default() }) != *spec {
+        bail!("[route.{name}] has members, and nothing else can be set beside them: set it in the members");
+    }
+    let has_members = |member: &&String| config.route.get(*member).is_some_and(|route| !route.members.is_empty());
+    match spec.members.iter().find(has_members) {
+        Some(group) => bail!("[route.{name}]: its member `{group}` has members itself"),
+        None => Ok(()),
+    }
+}
+
+fn check_prices(args: &RunArgs, planned: &Planned) -> anyhow::Result<()> {
+    let limits = [("--max-cost", args.provider.max_cost), ("--max-item-cost", args.work.max_item_cost)];
+    match limits.into_iter().find(|(_, limit)| limit.is_some()) {
+        Some((flag, _)) => planned.check_priced(flag),
+        None => Ok(()),
+    }
+}
+
+/// Every route and every provider of the file, used or not.
+pub(super) fn plan_all(args: &RunArgs, config: &Config) -> anyhow::Result<Planned> {
+    let builder = Builder::new(args, config)?;
+    let mut planned = Planned { routes: Vec::new(), roles: BTreeMap::new(), default: None, groups: BTreeMap::new() };
+    for name in config.provider.keys() {
+        provider_of(name, args, config, false)?;
+    }
+    for (name, spec) in &config.route {
+        check_members(name, spec, config)?;
+        let config::RouteFallback { open, quota, context } = &spec.fallback;
+        let others = spec.members.iter().chain([open, quota, context].into_iter().flatten());
+        if let Some(missing) = others.into_iter().find(|other| !config.route.contains_key(*other)) {
+            bail!("[route.{name}]: {}", unknown("route", missing, config.route.keys()));
         }
-        let spec = config.route.get(&name).with_context(|| unknown("route", &name, config.route.keys()))?;
         if spec.members.is_empty() {
-            let (route, prices) = build(&name, spec, args, config)?;
-            let Fallback { open, quota, context } = &route.fallback;
-            wanted.extend([open, quota, context].into_iter().flatten().cloned());
-            planned.routes.push((route, prices));
+            planned.routes.push(builder.build(name, spec, Flags::Leave)?);
         } else {
-            if (config::Route { members: spec.members.clone(), ..config::Route::default() }) != *spec {
-                bail!("[route.{name}] has members, and nothing else can be set beside them: set it in the members");
-            }
-            if let Some(group) = spec
-                .members
-                .iter()
-                .find(|member| config.route.get(*member).is_some_and(|route| !route.members.is_empty()))
-            {
-                bail!("[route.{name}]: its member `{group}` has members itself");
-            }
-            wanted.extend(spec.members.clone());
-            planned.groups.insert(name, spec.members.clone());
+            planned.groups.insert(name.clone(), spec.members.clone());
         }
     }
-    if args.provider.max_cost.is_some() {
-        planned.check_priced()?;
+    if let Some(name) = config.run.route.as_ref().filter(|name| !config.route.contains_key(*name)) {
+        bail!("[run] route: {}", unknown("route", name, config.route.keys()));
     }
     Ok(planned)
 }
 
-/// Every route of the file, and what stands behind it; how many there are.
-pub(super) fn plan_all(config: &Config) -> anyhow::Result<usize> {
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: RunArgs,
+pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    let meant = config::did_you_mean(name, &known);
+    let listed: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    let listed = if listed.is_empty() { "none".into() } else { listed.join(", ") };
+    format!("unknown {kind} `{name}`: add [{kind}.{name}] to sandmill.toml; there is {listed}{meant}")
+}
+
+/// What the flags do to a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flags {
+    /// They make it.
+    Make,
+    /// The file makes it, and they go before the file.
+    Override,
+    /// They are another's.
+    Leave,
+}
+
+struct Builder<'a> {
+    args: &'a RunArgs,
+    config: &'a Config,
+    catalog: Catalog,
+}
+
+impl<'a> Builder<'a> {
+    fn new(args: &'a RunArgs, config: &'a Config) -> anyhow::Result<Self> {
+        let with = Catalog::embedded().with_tables(&config.model);
+        let catalog = with.map_err(|error| anyhow::Error::msg(config::with_suggestion(error)))?;
+        Ok(Self { args, config, catalog })
     }
-    let args = <Line as clap::Parser>::try_parse_from(["", "-", "--input", "-"])?.args;
-    for (name, route) in &config.route {
-        if route.members.is_empty() {
-            build(name, route, &args, config)?;
+
+    fn build(&self, name: &str, spec: &config::Route, flags: Flags) -> anyhow::Result<PlannedRoute> {
+        let (args, is_made) = (&self.args.provider, flags == Flags::Make);
+        let provider_name =
+            spec.provider.as_deref().with_context(|| format!("[route.{name}] names no provider: provider = \"…\""))?;
+        let Endpoint { provider, protocol } = provider_of(provider_name, self.args, self.config, is_made)?;
+        let is_mock = protocol.is_none();
+        let applies = flags != Flags::Leave;
+        let model = match (args.model.as_ref().filter(|_| applies).or(spec.model.as_ref()), is_mock) {
+            (Some(model), _) => model.clone(),
+            (None, true) => MOCK_MODEL.into(),
+            (None, false) if is_made => bail!("--provider {provider_name} needs the name of a model: --model NAME"),
+            (None, false) => bail!("[route.{name}] names no model: model = \"…\""),
+        };
+        let known = self.catalog.find(&model);
+        // What stands in [model.NAME] is the operator's as well.
+        let set = Catalog::default().with_tables(&self.config.model).map_err(anyhow::Error::msg)?;
+        let parameters = parameters(name, &spec.parameters)?;
+        if let Some(path) = protocol.and_then(|protocol| reserved_parameter(&protocol, &parameters)) {
+            bail!("[route.{name}.parameters]: the field `{path}` belongs to the host: leave it out");
         }
-        let Fallback { open, quota, context } = &fallback(route);
-        let others = route.members.iter().chain([open, quota, context].into_iter().flatten());
-        if let Some(missing) = others.into_iter().find(|other| !config.route.contains_key(*other)) {
-            bail!("[route.{name}]: {}", unknown("route", missing, config.route.keys()));
-        }
+        let flag_prices = args.prices.as_deref().filter(|_| applies);
+        // The mock is free, whatever model it plays.
+        let listed = known.filter(|_| !is_mock);
+        let prices = prices::of_route(name, flag_prices, spec.prices.as_ref(), listed, &parameters)?;
+        let route = Route {
+            name: name.to_owned(),
+            provider,
+            timeout: time(args.timeout.as_deref(), spec.timeout)?.unwrap_or(TIMEOUT),
+            set: KnownWindow {
+                context: args.context.filter(|_| applies).or(spec.context),
+                max_input: None,
+                max_output: spec.max_output,
+            }
+            .or(figures(set.find(&model))),
+            listed: figures(known),
+            counting: known.map_or_else(Counting::default, |known| Counting {
+                encoding: known.encoding.map(encoding),
+                percent: known.estimate_percent,
+            }),
+            model,
+            prices: None,
+            parameters,
+            extra_allow: spec.extra_allow.clone().into(),
+            gate: gate(spec, self.args, self.config)?,
+            key_limits: key_limits(provider_name, self.config),
+            fallback: fallback(spec),
+        };
+        Ok(PlannedRoute { route, prices, provider: provider_name.to_owned(), is_mock })
     }
-    Ok(config.route.len())
 }
 
 fn fallback(spec: &config::Route) -> Fallback {
@@ -172,130 +364,12 @@ fn fallback(spec: &config::Route) -> Fallback {
     Fallback { open, quota, context }
 }
 
-fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-    let listed = if known.is_empty() { "none".into() } else { known.join(", ") };
-    format!("unknown {kind} `{name}`: add [{kind}.{name}] to sandmill.toml; there is {listed}")
-}
-
-fn build(name: &str, spec: &config::Route, args: &RunArgs, config: &Config) -> anyhow::Result<(Route, Option<Prices>)> {
-    let is_of_flags = name == DEFAULT && args.provider.provider.is_some();
-    let provider_name =
-        spec.provider.as_deref().with_context(|| format!("[route.{name}] names no provider: provider = \"…\""))?;
-    let provider_args = &args.provider;
-    let (provider, is_mock) = provider_of(provider_name, args, config, is_of_flags)?;
-    let model = if is_of_flags { provider_args.model.clone() } else { spec.model.clone() };
-    let model = match (model, is_mock) {
-        (Some(model), _) => model,
-        (None, true) => MOCK_MODEL.into(),
-        (None, false) if is_of_flags => bail!("--provider {provider_name} needs the name of a model: --model NAME"),
-        (None, false) => bail!("[route.{name}] names no model: model = \"…\""),
-    };
-    let catalog = Catalog::embedded().with_tables(&config.model).map_err(anyhow::Error::msg)?;
-    let known = catalog.find(&model).cloned();
-    let flag_prices = provider_args.prices.as_deref().filter(|_| is_of_flags).map(prices_of_flag).transpose()?;
-    let prices = match (flag_prices, &spec.prices) {
-        (Some(prices), _) => Some(prices),
-        (None, Some(prices)) => Some(prices_of_config(name, prices)?),
-        // The mock is free, whatever model it plays.
-        (None, None) if is_mock => None,
-        (None, None) => known.as_ref().and_then(|known| known.prices(Tier::Standard)),
-    };
-    let timeout = time(provider_args.timeout.as_deref(), spec.timeout)?.unwrap_or(TIMEOUT);
-    let route = Route {
-        name: name.to_owned(),
-        model,
-        provider,
-        timeout,
-        window: (provider_args.context.filter(|_| is_of_flags).or(spec.context))
-            .or(known.as_ref().and_then(|known| known.context_tokens)),
-        max_output: spec.max_output.or(known.as_ref().and_then(|known| known.max_output_tokens)),
-        counting: known.map_or_else(Counting::default, |known| Counting {
-            encoding: known.encoding.map(encoding),
-            percent: known.estimate_percent,
-        }),
-        prices: None,
-        parameters: parameters(name, &spec.parameters)?,
-        extra_allow: spec.extra_allow.clone().into(),
-        gate: gate(spec, args, config)?,
-        fallback: fallback(spec),
-    };
-    Ok((route, prices))
-}
-
-fn provider_of(
-    name: &str,
-    args: &RunArgs,
-    config: &Config,
-    is_of_flags: bool,
-) -> anyhow::Result<(Arc<dyn Provider>, bool)> {
-    let args = &args.provider;
-    let built_in;
-    let spec = match (config.provider.get(name), name) {
-        (Some(spec), _) => spec,
-        (None, "openai" | "anthropic" | "gemini" | "mock") => {
-            built_in = config::Provider { protocol: Some(name.to_owned()), ..config::Provider::default() };
-            &built_in
-        }
-        (None, _) => {
-            bail!("{}; openai, anthropic, gemini and mock need none", unknown("provider", name, config.provider.keys()))
-        }
-    };
-    let faults = args.faults.as_ref().filter(|_| is_of_flags).or(spec.faults.as_ref());
-    let (protocol, default_url, default_key) = match spec.protocol.as_deref().unwrap_or("openai") {
-        "mock" => {
-            let faults = Faults::parse(faults.map_or("", String::as_str))?;
-            return Ok((provider::build(provider::Settings::Mock { faults, seed: args.seed })?, true));
-        }
-        "openai" => (Protocol::OpenAi, Some("https://api.openai.com/v1"), "OPENAI_API_KEY"),
-        "azure" => (Protocol::Azure { api_version: spec.api_version.clone() }, None, "AZURE_OPENAI_API_KEY"),
-        "anthropic" => (Protocol::Anthropic, Some("https://api.anthropic.com/v1"), "ANTHROPIC_API_KEY"),
-        "gemini" => (Protocol::Gemini, Some("https://generativelanguage.googleapis.com/v1beta"), "GEMINI_API_KEY"),
-        other => {
-            bail!("[provider.{name}]: the protocol `{other}` is not known: openai, azure, anthropic, gemini or mock")
-        }
-    };
-    if faults.is_some() {
-        bail!("--faults are the mock provider's: use --provider mock, or give them to `sandmill mock-server`");
-    }
-    let flag_url = args.base_url.as_deref().filter(|_| is_of_flags);
-    let base_url = flag_url
-        .or(spec.base_url.as_deref())
-        .or(default_url)
-        .with_context(|| format!("[provider.{name}] needs its address: base_url = \"https://…\""))?;
-    let settings = HttpSettings {
-        name: name.to_owned(),
-        protocol,
-        base_url: base_url.to_owned(),
-        key: key(name, spec, args.api_key_env.as_deref().filter(|_| is_of_flags), default_key)?,
-        headers: spec.headers.clone().into_iter().collect(),
-        proxy: spec.proxy.clone(),
-        ca_file: spec.ca_file.clone(),
-        connect_timeout: spec.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-    };
-    Ok((provider::build(provider::Settings::Http(settings))?, false))
-}
-
-/// A variable that was named must be there; the default one need not, since local servers want no key.
-fn key(name: &str, spec: &config::Provider, flag: Option<&str>, default: &str) -> anyhow::Result<KeySource> {
-    let is_set = |variable: &str| std::env::var_os(variable).is_some();
-    if let Some(variable) = flag {
-        if !is_set(variable) {
-            bail!("the environment variable `{variable}` is not set, which --api-key-env names");
-        }
-        return Ok(KeySource::Env(variable.to_owned()));
-    }
-    match (&spec.key_env, &spec.key_file, &spec.key_command) {
-        (None, None, None) if is_set(default) => Ok(KeySource::Env(default.into())),
-        (None, None, None) => Ok(KeySource::None),
-        (Some(variable), None, None) if is_set(variable) => Ok(KeySource::Env(variable.clone())),
-        (Some(variable), None, None) => {
-            bail!("[provider.{name}]: the environment variable `{variable}` is not set, which key_env names")
-        }
-        (None, Some(path), None) => Ok(KeySource::File(path.clone())),
-        (None, None, Some(words)) => Ok(KeySource::Command(words.clone())),
-        _ => bail!("[provider.{name}]: key_env, key_file and key_command say the same thing: leave one of them"),
-    }
+fn figures(entry: Option<&ModelEntry>) -> KnownWindow {
+    entry.map_or_else(KnownWindow::default, |entry| KnownWindow {
+        context: entry.context_tokens,
+        max_input: entry.max_input_tokens,
+        max_output: entry.max_output_tokens,
+    })
 }
 
 fn encoding(name: EncodingName) -> Encoding {
@@ -308,25 +382,69 @@ fn encoding(name: EncodingName) -> Encoding {
 }
 
 fn gate(spec: &config::Route, args: &RunArgs, config: &Config) -> anyhow::Result<GateSettings> {
-    let (args, breaker, default) = (&args.provider, &config.breaker, BreakerSettings::default());
-    let pause = time(args.breaker_pause.as_deref(), breaker.pause)?.unwrap_or(default.pause);
+    let retry_after_max = settings::retry(args, config)?.retry_after_max;
+    let args = &args.provider;
     let concurrency = match args.call_concurrency {
         Some(fixed) => ConcurrencySettings::Fixed(fixed),
         None => ConcurrencySettings::Adaptive { ceiling: spec.limits.concurrency.unwrap_or(CALLS_AT_ONCE) },
     };
     Ok(GateSettings {
-        breaker: BreakerSettings {
-            overloaded_after: breaker.overloaded_after.unwrap_or(default.overloaded_after).max(1),
-            connections_after: breaker.connections_after.unwrap_or(default.connections_after).max(1),
-            fault_share: breaker.fault_share.unwrap_or(default.fault_share),
-            calls_min: breaker.calls_min.unwrap_or(default.calls_min),
-            pause,
-            pause_max: breaker.pause_max.unwrap_or(default.pause_max).max(pause),
-            ..default
-        },
+        breaker: breaker(time(args.breaker_pause.as_deref(), config.breaker.pause)?, &config.breaker)?,
         concurrency,
-        limits: LimiterSettings { requests: spec.limits.rpm, tokens: spec.limits.tpm },
-        outage_max: time(args.max_outage.as_deref(), breaker.max_outage)?.unwrap_or(GateSettings::default().outage_max),
+        limits: limits(&spec.limits),
+        outage_max: time(args.max_outage.as_deref(), config.breaker.max_outage)?
+            .unwrap_or(GateSettings::default().outage_max),
+        retry_after_max,
+    })
+}
+
+fn limits(spec: &config::RouteLimits) -> LimiterSettings {
+    LimiterSettings { requests: spec.rpm, tokens: spec.tpm }
+}
+
+/// What all routes on a provider share, where anything is set.
+fn key_limits(provider: &str, config: &Config) -> Option<KeyLimits> {
+    let spec = &config.provider.get(provider)?.limits;
+    (*spec != config::RouteLimits::default()).then(|| KeyLimits {
+        provider: provider.to_owned(),
+        limits: limits(spec),
+        concurrency: spec.concurrency,
+    })
+}
+
+/// Settings that would never let it open, or always, are told rather than taken.
+fn breaker(pause: Option<Duration>, spec: &config::Breaker) -> anyhow::Result<BreakerSettings> {
+    let default = BreakerSettings::default();
+    let pause = pause.unwrap_or(default.pause);
+    // Whoever sets one of the two means the other to follow.
+    let window = spec.window.unwrap_or_else(|| default.window.max(spec.calls_min.unwrap_or(0)));
+    let calls_min = spec.calls_min.unwrap_or(default.calls_min.min(window));
+    if !(1..=WINDOW_MAX).contains(&window) {
+        bail!("breaker.window {window}: the last 1 to {WINDOW_MAX} calls can be looked at");
+    }
+    if !(1..=window).contains(&calls_min) {
+        bail!(
+            "breaker.calls_min {calls_min}: there are never so many calls in a window of {window}: set it from 1 to breaker.window"
+        );
+    }
+    let fault_share = spec.fault_share.unwrap_or(default.fault_share);
+    if fault_share <= 0.0 {
+        bail!("breaker.fault_share 0%: the breaker would open without any failure; 100% opens it only when all fail");
+    }
+    let at_least_one = |name: &str, set: Option<u32>, default: u32| match set {
+        Some(0) => bail!("breaker.{name} 0: it would open without any cause; 1 opens it on the first"),
+        set => Ok(set.unwrap_or(default)),
+    };
+    Ok(BreakerSettings {
+        overloaded_after: at_least_one("overloaded_after", spec.overloaded_after, default.overloaded_after)?,
+        connections_after: at_least_one("connections_after", spec.connections_after, default.connections_after)?,
+        rate_limited_after: at_least_one("rate_limited_after", spec.rate_limited_after, default.rate_limited_after)?,
+        rate_limited_for: spec.rate_limited_for.unwrap_or(default.rate_limited_for),
+        fault_share,
+        window,
+        calls_min,
+        pause,
+        pause_max: spec.pause_max.unwrap_or(default.pause_max).max(pause),
     })
 }
 
@@ -338,56 +456,30 @@ fn parameters(name: &str, table: &toml::Table) -> anyhow::Result<Arc<[Pair]>> {
     Ok(table.iter().map(pair).collect::<anyhow::Result<Vec<_>>>()?.into())
 }
 
-fn micro(what: &str, dollars: f64) -> anyhow::Result<u64> {
-    if !(0.0..1e6).contains(&dollars) {
-        bail!("{what}: {dollars} is no price in dollars for a million tokens");
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
-    Ok((dollars * 1e6).round() as u64)
-}
-
-fn prices_of_config(name: &str, prices: &config::RoutePrices) -> anyhow::Result<Prices> {
-    let what = format!("[route.{name}.prices]");
-    let rates = Rates::new(
-        micro(&what, prices.input)?,
-        micro(&what, prices.output)?,
-        prices.cache_read.map(|price| micro(&what, price)).transpose()?,
-        prices.cache_write.map(|price| micro(&what, price)).transpose()?,
-    );
-    Ok(Prices { rates, long: None })
-}
-
-/// `input=0.15,output=0.6,cache-read=0.075`.
-fn prices_of_flag(text: &str) -> anyhow::Result<Prices> {
-    let way_out = || format!("--prices {text}: write input=0.15,output=0.6[,cache-read=…][,cache-write=…]");
-    let mut found = BTreeMap::new();
-    for part in text.split(',') {
-        let (name, number) = part.split_once('=').with_context(way_out)?;
-        let dollars = number.trim().parse::<f64>().ok().with_context(way_out)?;
-        found.insert(name.trim(), micro("--prices", dollars)?);
-    }
-    let rates = Rates::new(
-        found.remove("input").with_context(way_out)?,
-        found.remove("output").with_context(way_out)?,
-        found.remove("cache-read"),
-        found.remove("cache-write"),
-    );
-    if !found.is_empty() {
-        bail!("{}", way_out());
-    }
-    Ok(Prices { rates, long: None })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn prices_are_read_in_dollars_for_a_million_tokens() {
-        let prices = prices_of_flag("input=0.15, output=0.6,cache-read=0.075").unwrap();
-        assert_eq!(prices.rates, Rates::new(150_000, 600_000, Some(75_000), None));
-        for bad in ["", "input=1", "input=1,output=x", "input=1,output=2,z=3", "input=-1,output=2"] {
-            assert!(prices_of_flag(bad).unwrap_err().to_string().contains("--prices"), "{bad}");
+    fn settings_of_the_breaker_are_checked_together() {
+        let check = |text: &str| {
+            let config: Config = toml_of(text);
+            breaker(None, &config.breaker).map_err(|error| error.to_string())
+        };
+        let read = check("window = 30\nrate_limited_after = 5\nrate_limited_for = \"10s\"").unwrap();
+        assert_eq!((read.window, read.calls_min, read.rate_limited_after), (30, 20, 5));
+        assert_eq!(check("calls_min = 80").unwrap().window, 80, "the window grows with it");
+        assert_eq!(check("window = 10").unwrap().calls_min, 10);
+        assert!(check("window = 10\ncalls_min = 20").unwrap_err().contains("breaker.window"));
+        for bad in ["window = 0", "calls_min = 0", "fault_share = \"0%\"", "rate_limited_after = 0"] {
+            assert!(check(bad).unwrap_err().contains("breaker."), "{bad}");
         }
+    }
+
+    fn toml_of(breaker: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sandmill.toml");
+        std::fs::write(&path, format!("[breaker]\n{breaker}\n")).unwrap();
+        config::load(Some(&path)).unwrap()
     }
 }

@@ -1,5 +1,6 @@
 //! The arguments of `run`, as they are given and as they are stored with the job for `resume`.
 
+use crate::store::FailedFilter;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -18,6 +19,26 @@ pub(super) enum OnDuplicate {
 pub(super) enum OnChange {
     /// Keep what is done, and do the rest the new way
     Keep,
+    /// Do everything again, with every paid answer that is asked for again
+    Redo,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnUnknown {
+    /// Ask again; it may be billed twice
+    #[default]
+    Retry,
+    /// Let the item fail
+    Fail,
+}
+
+/// One of so many parts of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ShardArg {
+    /// From 1.
+    pub(super) number: u32,
+    pub(super) of: u32,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -49,9 +70,13 @@ pub(super) struct RunArgs {
     /// Take the first N items and no more
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub(super) limit: Option<u64>,
+    /// Run one of N parts, chosen by the items' ids; limits by the minute and of calls at once are divided by N
+    #[arg(long, value_name = "I/N", value_parser = shard, help_heading = "Input")]
+    #[serde(default)]
+    pub(super) shard: Option<ShardArg>,
 
-    /// Where results go: a file (.jsonl, .csv), or `-` for stdout; FILE.partial while the job is unfinished
-    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    /// Where results go: a file (.jsonl, .csv, .parquet), or `-` for stdout; FILE.partial while the job is unfinished
+    #[arg(long, short, value_name = "FILE", conflicts_with = "dry_run", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
     /// Print the summary as JSON on stdout
     #[arg(long, help_heading = "Output")]
@@ -73,7 +98,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DIR", help_heading = "Job")]
     pub(super) store: Option<PathBuf>,
     /// Forget the job and start over
-    #[arg(long, help_heading = "Job")]
+    #[arg(long, conflicts_with = "dry_run", help_heading = "Job")]
     #[serde(skip)]
     pub(super) fresh: bool,
     /// Leave alone what failed in earlier runs
@@ -82,9 +107,26 @@ pub(super) struct RunArgs {
     /// What to do if plugin, its configuration or the model changed since items were done
     #[arg(long, value_enum, help_heading = "Job")]
     pub(super) on_change: Option<OnChange>,
+    /// What to do about a call that was sent by a process that died before its answer came
+    #[arg(long, value_enum, default_value_t, help_heading = "Job")]
+    #[serde(default)]
+    pub(super) on_unknown: OnUnknown,
+    /// Take paid answers from another job (its name, or the path of its .db file), where the same items ask the same
+    #[arg(long, value_name = "JOB", help_heading = "Job")]
+    #[serde(default)]
+    pub(super) reuse: Vec<String>,
     /// Settings from FILE [default: sandmill.toml, if there is one]
     #[arg(long, value_name = "FILE", help_heading = "Job")]
     pub(super) config: Option<PathBuf>,
+
+    /// Only these failed items are run, and the input is not read: `failed retry`.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(super) retry: Option<FailedFilter>,
+    /// The items are those of the store, which were merged into it, and the input is not read.
+    #[arg(skip)]
+    #[serde(default)]
+    pub(super) items_from_store: bool,
 
     /// A value of the plugin's configuration; JSON if it parses as such, else text
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Plugin")]
@@ -112,7 +154,7 @@ pub(super) struct ProviderArgs {
     #[arg(long, value_name = "[ROLE=]NAME")]
     #[serde(default)]
     pub(super) route: Vec<String>,
-    /// The model, as the provider calls it
+    /// The model, as the provider calls it; goes before that of the route of sandmill.toml
     #[arg(long, value_name = "NAME")]
     pub(super) model: Option<String>,
     /// Where the provider is, up to the version [default: the provider's own]
@@ -155,7 +197,7 @@ pub(super) struct ProviderArgs {
     #[serde(default)]
     pub(super) tag: Vec<(String, String)>,
     /// Run the plugin against the mock provider, store nothing, and say what the job would take
-    #[arg(long, conflicts_with_all = ["output", "fresh"])]
+    #[arg(long)]
     #[serde(skip)]
     pub(super) dry_run: bool,
     /// Provider calls of this run, retries among them
@@ -169,7 +211,8 @@ pub(super) struct ProviderArgs {
     #[arg(long, value_name = "N")]
     #[serde(default)]
     pub(super) max_tokens: Option<u64>,
-    /// Prices of the route, in dollars for a million tokens: input=0.15,output=0.6, and cache-read=…,cache-write=… if need be
+    /// Prices of the route, in dollars for a million tokens: input=0.15,output=0.6, and cache-read=…,cache-write=…,reasoning=…
+    /// if need be
     #[arg(long, value_name = "PRICES")]
     #[serde(default)]
     pub(super) prices: Option<String>,
@@ -202,6 +245,18 @@ pub(super) struct WorkArgs {
     /// Stop after so many failed items in a row; 0: never [default: 10]
     #[arg(long, value_name = "N")]
     pub(super) max_consecutive_errors: Option<u32>,
+    /// Stop when more than this share of the items that ended has failed, such as 20%
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[serde(default)]
+    pub(super) max_error_rate: Option<f64>,
+    /// --max-error-rate is looked at once so many items have ended
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[serde(default)]
+    pub(super) after: u64,
+    /// Say what everybody waits for when nothing has moved for so long; 0s: never [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[serde(default)]
+    pub(super) watchdog: Option<String>,
     /// Failed items up to this share are no failure of the run, such as 0.5%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(super) allow_failed: Option<f64>,
@@ -233,6 +288,13 @@ pub(super) struct WorkArgs {
     pub(super) limit_output: Option<u64>,
 }
 
+impl RunArgs {
+    /// Otherwise the items are those that the store has.
+    pub(super) fn reads_input(&self) -> bool {
+        self.retry.is_none() && !self.items_from_store
+    }
+}
+
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -246,6 +308,15 @@ pub(super) fn dollars(text: &str) -> Result<u64, String> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
         Ok(value) if (0.0..1e9).contains(&value) => Ok((value * 1e6).round() as u64),
         Ok(_) | Err(_) => Err(format!("`{text}` is no amount of dollars: write 0.50")),
+    }
+}
+
+/// `2/8`.
+fn shard(text: &str) -> Result<ShardArg, String> {
+    let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((number, of)) if (1..=10_000).contains(&of) && (1..=of).contains(&number) => Ok(ShardArg { number, of }),
+        Some(_) | None => Err(format!("`{text}` is no part: write 1/8 for the first of eight")),
     }
 }
 
@@ -276,5 +347,11 @@ mod tests {
         assert_eq!(share("0.5%"), Ok(0.005));
         assert_eq!(share("0.25"), Ok(0.25));
         assert!(share("200%").is_err() && share("x").is_err());
+    }
+
+    #[test]
+    fn a_part_is_counted_from_one() {
+        assert_eq!(shard("8/8"), Ok(ShardArg { number: 8, of: 8 }));
+        assert!(["0/8", "9/8", "1", "1/0", "a/b"].into_iter().all(|text| shard(text).is_err()));
     }
 }

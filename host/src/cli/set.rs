@@ -4,6 +4,7 @@ use super::job_ref::JobRef;
 use super::pause::{Taken, ask};
 use super::run_args::{self, RunArgs};
 use super::{CliResult, Exit, policy};
+use crate::config::{self, Config};
 use crate::resilience::dollars;
 use crate::store::{change_arguments, runner_of};
 use anyhow::Context;
@@ -61,7 +62,8 @@ pub(super) fn set(args: &SetArgs) -> CliResult {
     change_arguments(&job.dir, &job.name, |stored| {
         let changed = stored_with(stored, &[change])?;
         // What no run would accept is told now.
-        change.check(&serde_json::from_str(&changed)?)?;
+        let args: RunArgs = serde_json::from_str(&changed)?;
+        change.check(&args, &config::load(args.config.as_deref())?)?;
         anyhow::Ok(changed)
     })?;
     println!("{} of job {} is {}, from its next `sandmill resume {2}` on", change.name(), job.name, change.value());
@@ -110,11 +112,11 @@ impl Change {
         }
     }
 
-    /// That the operator's policy allows it; `args`: those of the job.
-    pub(super) fn check(self, args: &RunArgs) -> anyhow::Result<()> {
+    /// That the operator's policy allows it; `args` and `config`: those of the job.
+    pub(super) fn check(self, args: &RunArgs, config: &Config) -> anyhow::Result<()> {
         let mut changed = args.clone();
         self.apply(&mut changed);
-        policy::apply(&mut changed).map(|_| ())
+        policy::load()?.bound(&mut changed, config)
     }
 }
 

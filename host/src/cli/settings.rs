@@ -1,22 +1,25 @@
 //! From flags and sandmill.toml, flags first, to the settings of each module.
 
-use super::run_args::RunArgs;
+use super::run_args::{RunArgs, ShardArg};
 use crate::config::Config;
 use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
 use crate::run::RunSettings;
 use crate::sandbox::Limits;
+use crate::store::Take;
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const STORE: &str = ".sandmill";
-const CONCURRENCY: u32 = 32;
+pub(super) const STORE: &str = ".sandmill";
+pub(super) const CONCURRENCY: u32 = 32;
 const INSTANCES: u32 = 1_000;
 /// Address space, not memory.
 const SLOTS: u32 = 256;
-const ATTEMPTS: u32 = 3;
-const CONSECUTIVE_ERRORS: u32 = 10;
+pub(super) const ATTEMPTS: u32 = 3;
+pub(super) const CONSECUTIVE_ERRORS: u32 = 10;
+pub(super) const WATCHDOG: Duration = Duration::from_mins(10);
+
 pub(super) fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Result<Option<Duration>> {
     match flag {
         Some(text) => Ok(Some(humantime::parse_duration(text)?)),
@@ -28,6 +31,7 @@ pub(super) fn retry(args: &RunArgs, config: &Config) -> anyhow::Result<RetrySett
     let (args, config, default) = (&args.provider, &config.retry, RetrySettings::default());
     let settings = RetrySettings {
         attempts_max: args.retry_attempts.or(config.attempts).unwrap_or(default.attempts_max).max(1),
+        json_attempts_max: config.json_attempts.unwrap_or(default.json_attempts_max).max(1),
         wait_min: time(args.retry_min.as_deref(), config.wait_min)?.unwrap_or(default.wait_min),
         wait_max: time(args.retry_max.as_deref(), config.wait_max)?.unwrap_or(default.wait_max),
         retry_after_max: time(args.retry_after_max.as_deref(), config.retry_after_max)?
@@ -100,9 +104,20 @@ pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<RunSettings
             .max_consecutive_errors
             .or(config.run.max_consecutive_errors)
             .unwrap_or(CONSECUTIVE_ERRORS),
-        retry_failed: !args.skip_failed,
+        error_rate_max: args.work.max_error_rate.map(|share| (share, args.work.after)),
+        take: match &args.retry {
+            Some(filter) => Take::Failed(filter.clone()),
+            None if args.skip_failed => Take::Pending,
+            None => Take::PendingAndFailed,
+        },
         grace: humantime::parse_duration(&args.work.grace)?,
     })
+}
+
+/// `None`: nobody wants to be told.
+pub(super) fn watchdog(args: &RunArgs, config: &Config) -> anyhow::Result<Option<Duration>> {
+    let patience = time(args.work.watchdog.as_deref(), config.run.watchdog)?.unwrap_or(WATCHDOG);
+    Ok((!patience.is_zero()).then_some(patience))
 }
 
 pub(super) fn store_dir(flag: Option<&Path>, config: &Config) -> PathBuf {
@@ -126,7 +141,7 @@ pub(super) fn plugin_config(args: &RunArgs) -> anyhow::Result<String> {
 }
 
 /// From plugin and input; two paths never share a name.
-pub(super) fn default_job(plugin: &Path, input: &Path) -> String {
+pub(super) fn default_job(plugin: &Path, input: &Path, shard: Option<ShardArg>) -> String {
     let word = |path: &Path| {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let clean: String = stem.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(40).collect();
@@ -140,7 +155,8 @@ pub(super) fn default_job(plugin: &Path, input: &Path) -> String {
     }
     let digest = hex::encode(&hasher.finalize()[..3]);
     let input_word = if input == Path::new("-") { "stdin".to_owned() } else { word(input) };
-    let words = [word(&absolute(plugin)), input_word, digest];
+    let part = shard.map(|shard| format!("{}of{}", shard.number, shard.of)).unwrap_or_default();
+    let words = [word(&absolute(plugin)), input_word, digest, part];
     words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
@@ -150,7 +166,7 @@ mod tests {
 
     #[test]
     fn two_inputs_of_one_name_are_two_jobs() {
-        let name = |input: &str| default_job(Path::new("plugins/p"), Path::new(input));
+        let name = |input: &str| default_job(Path::new("plugins/p"), Path::new(input), None);
         assert!(name("a/items.jsonl").starts_with("p-items-"));
         assert_ne!(name("a/items.jsonl"), name("b/items.jsonl"));
         assert_eq!(name("a/items.jsonl"), name("a/items.jsonl"));

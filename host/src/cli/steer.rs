@@ -102,12 +102,12 @@ impl Steering<'_> {
     }
 
     fn make(&mut self, change: Change) -> anyhow::Result<()> {
-        change.check(&self.args)?;
+        change.check(&self.args, self.config)?;
         let mut changed = self.args.clone();
         change.apply(&mut changed);
         match change {
             Change::MaxCost(most) => {
-                self.routes.check_priced()?;
+                self.routes.check_priced("--max-cost")?;
                 self.stack.limit_cost(most);
                 self.console.say(&format!("The job may cost {} from now on", change.value()));
             }

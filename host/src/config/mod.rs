@@ -1,15 +1,18 @@
 //! `sandmill.toml`: what an operator sets once rather than on every command line. Flags go before it.
 //!
-//! Read from the working directory or `--config`, never from a plugin's folder. An unknown key is an error that lists the known ones.
+//! Read from the working directory or `--config`, never from a plugin's folder; paths in it are relative to its own. An unknown key is an error that
+//! lists the known ones.
 
 mod routes;
+mod suggest;
 
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices};
+pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices, TierPrices};
+pub use suggest::{did_you_mean, with_suggestion};
 
 /// The file in the working directory.
 pub const DEFAULT_FILE: &str = "sandmill.toml";
@@ -39,6 +42,9 @@ pub struct Run {
     pub concurrency: Option<usize>,
     pub max_attempts: Option<u32>,
     pub max_consecutive_errors: Option<u32>,
+    /// How long nothing may move before it is said; `0s`: never.
+    #[serde(deserialize_with = "duration")]
+    pub watchdog: Option<Duration>,
 }
 
 /// `[retry]`.
@@ -46,6 +52,8 @@ pub struct Run {
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
     pub attempts: Option<u32>,
+    /// Answers that are asked for where JSON was asked for and something else came.
+    pub json_attempts: Option<u32>,
     #[serde(deserialize_with = "duration")]
     pub wait_min: Option<Duration>,
     #[serde(deserialize_with = "duration")]
@@ -112,7 +120,7 @@ pub struct Policy {
 pub fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), reason: error.to_string() })?;
-    toml::from_str(&text).map_err(|error| ConfigError::Bad { path: path.to_path_buf(), reason: error.to_string() })
+    parse(&text, path)
 }
 
 /// `named`: must exist. Otherwise the file in the working directory, if there is one.
@@ -123,7 +131,25 @@ pub fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(Config::default()),
         Err(error) => return Err(ConfigError::Unreadable { path: path.to_path_buf(), reason: error.to_string() }),
     };
-    toml::from_str(&text).map_err(|error| ConfigError::Bad { path: path.to_path_buf(), reason: error.to_string() })
+    let mut config: Config = parse(&text, path)?;
+    config.resolve(path.parent().unwrap_or_else(|| Path::new("")));
+    Ok(config)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {
+    toml::from_str(text)
+        .map_err(|error| ConfigError::Bad { path: path.to_path_buf(), reason: with_suggestion(error.to_string()) })
+}
+
+impl Config {
+    /// Paths are relative to the folder of the file, so that they mean the same from wherever it is read.
+    fn resolve(&mut self, folder: &Path) {
+        let of_providers =
+            self.provider.values_mut().flat_map(|provider| [&mut provider.key_file, &mut provider.ca_file]);
+        for path in of_providers.chain([&mut self.run.store]).flatten() {
+            *path = folder.join(&*path);
+        }
+    }
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -154,22 +180,33 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Config, String> {
+    fn parsed(text: &str) -> Result<Config, String> {
         toml::from_str(text).map_err(|error| error.to_string())
     }
 
     #[test]
     fn what_is_written_is_read() {
         let config =
-            parse("[retry]\nwait_min = \"500ms\"\n[limits]\nmemory = \"64MiB\"\n[run]\nconcurrency = 3").unwrap();
+            parsed("[retry]\nwait_min = \"500ms\"\n[limits]\nmemory = \"64MiB\"\n[run]\nconcurrency = 3").unwrap();
         assert_eq!(config.retry.wait_min, Some(Duration::from_millis(500)));
         assert_eq!(config.limits.memory, Some(64 << 20));
         assert_eq!(config.run.concurrency, Some(3));
     }
 
     #[test]
+    fn paths_are_relative_to_the_files_folder() {
+        let text = "[run]\nstore = \"jobs\"\n[provider.p]\nkey_file = \"key\"\nca_file = \"/etc/ca.pem\"";
+        let mut config = parsed(text).unwrap();
+        config.resolve(Path::new("/work"));
+        assert_eq!(config.run.store.as_deref(), Some(Path::new("/work/jobs")));
+        let provider = &config.provider["p"];
+        assert_eq!(provider.key_file.as_deref(), Some(Path::new("/work/key")));
+        assert_eq!(provider.ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
+    }
+
+    #[test]
     fn an_unknown_key_and_a_bad_value_are_told_with_what_is_expected() {
-        assert!(parse("[retry]\nattemps = 3").unwrap_err().contains("attempts"));
-        assert!(parse("[retry]\nwait_min = \"soon\"").unwrap_err().contains("500ms"));
+        assert!(parsed("[retry]\nattemps = 3").unwrap_err().contains("attempts"));
+        assert!(parsed("[retry]\nwait_min = \"soon\"").unwrap_err().contains("500ms"));
     }
 }

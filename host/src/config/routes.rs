@@ -26,8 +26,12 @@ pub struct Provider {
     pub ca_file: Option<PathBuf>,
     /// Sent with every request.
     pub headers: BTreeMap<String, String>,
+    /// Of the key: what all routes on this provider share.
+    pub limits: RouteLimits,
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Option<Duration>,
+    /// `Idempotency-Key`: sent with a key for each question, the same for every try; without it none is sent.
+    pub idempotency_header: Option<String>,
     /// The mock provider's.
     pub faults: Option<String>,
 }
@@ -56,7 +60,7 @@ pub struct Route {
     pub fallback: RouteFallback,
 }
 
-/// `[route.NAME.limits]`.
+/// `[route.NAME.limits]`, and `[provider.NAME.limits]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteLimits {
@@ -75,6 +79,24 @@ pub struct RoutePrices {
     pub output: f64,
     pub cache_read: Option<f64>,
     pub cache_write: Option<f64>,
+    /// The part of the output that is reasoning.
+    pub reasoning: Option<f64>,
+    /// Of the tiers in which calls may be served.
+    pub standard: Option<TierPrices>,
+    pub flex: Option<TierPrices>,
+    pub priority: Option<TierPrices>,
+    pub batch: Option<TierPrices>,
+}
+
+/// `[route.NAME.prices.TIER]`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierPrices {
+    pub input: f64,
+    pub output: f64,
+    pub cache_read: Option<f64>,
+    pub cache_write: Option<f64>,
+    pub reasoning: Option<f64>,
 }
 
 /// `[route.NAME.fallback]`: the routes that step in, by why.
@@ -94,7 +116,13 @@ pub struct Breaker {
     pub connections_after: Option<u32>,
     #[serde(deserialize_with = "fraction")]
     pub fault_share: Option<f64>,
+    /// How many calls the share is of, and how many there have to be.
+    pub window: Option<usize>,
     pub calls_min: Option<usize>,
+    /// 429s without an answer between them: so many, over so long.
+    pub rate_limited_after: Option<u32>,
+    #[serde(deserialize_with = "duration")]
+    pub rate_limited_for: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     pub pause: Option<Duration>,
     #[serde(deserialize_with = "duration")]

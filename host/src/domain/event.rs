@@ -13,6 +13,7 @@ pub enum Event {
         class: ErrorClass,
         code: String,
         message: String,
+        /// How many attempts that makes; 0: this failure costs none.
         attempt: u32,
         attempts_max: u32,
         wait: Duration,
@@ -87,6 +88,11 @@ pub enum Event {
         class: FailureClass,
         code: String,
         message: String,
+    },
+    /// Nothing has ended for so long.
+    NoProgress {
+        patience: Duration,
+        waiting_for: String,
     },
     /// The plugin wrote to its log, stdout or stderr.
     GuestLog {

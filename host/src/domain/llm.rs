@@ -152,7 +152,7 @@ pub struct Cut {
 }
 
 /// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completion {
     pub text: String,
     pub tool_calls: Vec<ToolCall>,
@@ -228,5 +228,5 @@ pub trait Llm: Send + Sync {
     /// All at the same time; results in the order of the requests. The outer error: nothing was asked.
     async fn complete_many(&self, requests: Vec<Request>) -> Result<Vec<Result<Completion, LlmError>>, CallEnd>;
 
-    async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError>;
+    async fn count_tokens(&self, request: Request) -> Result<TokenCount, CallEnd>;
 }

@@ -18,4 +18,4 @@ pub use llm::{
     Part, Request, ResponseFormat, Speaker, Suspended, TokenCount, Tool, ToolCall, ToolChoice, ToolResult, Usage,
 };
 pub use outcome::{AttemptNumber, Budget, Emission, Failure, FailureClass, Outcome, Retryable, Verdict, sanitize_text};
-pub use price::{Prices, Rates};
+pub use price::{Prices, Rates, Tier, TierRates};

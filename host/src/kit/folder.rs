@@ -1,5 +1,6 @@
 //! From the PLUGIN argument to the bytes of a component. Nothing is executed here.
 
+use crate::config::with_suggestion;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ pub(super) fn read_manifest(folder: &Path) -> Result<FolderManifest, FolderError
         Err(error) => return Err(unreadable(&path, &error)),
     };
     let bad = |reason: String| FolderError::BadManifest { path: path.clone(), reason };
-    let manifest: FolderManifest = toml::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let manifest: FolderManifest = toml::from_str(&text).map_err(|error| bad(with_suggestion(error.to_string())))?;
     if manifest.build.command.is_empty() {
         return Err(bad("build.command is empty: name a program and its arguments".into()));
     }

@@ -9,10 +9,10 @@
 //! - UTF-8 without a byte order mark: Excel wants one on double click, but for most programs it becomes part of the
 //!   name `id`. In Excel: Data, From Text/CSV, UTF-8.
 
+use super::object::{fields, plain};
+use super::table::{Cell, Kind, TableColumn, TableWriter, text};
 use super::{OutputError, Part, Row, RowWriter};
 use ::csv::{Error, ErrorKind, Writer, WriterBuilder};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
@@ -37,7 +37,7 @@ pub struct Columns {
 impl Columns {
     pub fn observe(&mut self, row: &Row<'_>) {
         self.parts |= row.part.is_some();
-        let Some(Fields(fields)) = fields(row.value) else {
+        let Some(fields) = fields(row.value) else {
             self.whole = true;
             return;
         };
@@ -85,7 +85,7 @@ impl Columns {
         cells.resize(first + self.keys.len(), Cow::default());
         let mut is_covered = true;
         match fields(row.value) {
-            Some(Fields(fields)) => {
+            Some(fields) => {
                 for (key, value) in fields {
                     match self.places.get(&*key) {
                         Some(place) => cells[first + place] = cell(value.get()),
@@ -103,14 +103,14 @@ impl Columns {
 }
 
 pub(super) struct Csv<'a> {
-    writer: Writer<Box<dyn Write + 'a>>,
+    writer: Writer<Box<dyn Write + Send + 'a>>,
     name: PathBuf,
     columns: Columns,
     header_written: bool,
 }
 
 impl<'a> Csv<'a> {
-    pub(super) fn new(sink: Box<dyn Write + 'a>, name: &Path, columns: Columns) -> Self {
+    pub(super) fn new(sink: Box<dyn Write + Send + 'a>, name: &Path, columns: Columns) -> Self {
         let writer = WriterBuilder::new().buffer_capacity(BUFFER).from_writer(sink);
         Self { writer, name: name.to_path_buf(), columns, header_written: false }
     }
@@ -148,15 +148,14 @@ impl RowWriter for Csv<'_> {
 
 /// `value`: JSON.
 fn cell(value: &str) -> Cow<'_, str> {
-    match value.as_bytes().first() {
-        Some(b'n') => Cow::default(),
-        Some(b'"') => match serde_json::from_str::<Text<'_>>(value) {
-            Ok(Text(Cow::Borrowed(text))) => defused(text),
-            Ok(Text(Cow::Owned(text))) => defused(&text).into_owned().into(),
-            // Half a surrogate pair: no text can hold it but the JSON.
-            Err(_) => value.into(),
-        },
-        Some(_) | None => value.into(),
+    let text = plain(value);
+    if value.starts_with('"') { defuse(text) } else { text }
+}
+
+fn defuse(text: Cow<'_, str>) -> Cow<'_, str> {
+    match defused(&text) {
+        Cow::Owned(defused) => defused.into(),
+        Cow::Borrowed(_) => text,
     }
 }
 
@@ -164,39 +163,55 @@ fn defused(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}").into() } else { text.into() }
 }
 
-/// `None`: it is no object.
-fn fields(value: &str) -> Option<Fields<'_>> {
-    serde_json::from_str(value).ok()
+/// Columns that somebody chose.
+pub(super) struct Table<'a> {
+    writer: Writer<Box<dyn Write + Send + 'a>>,
+    name: PathBuf,
+    columns: Vec<TableColumn>,
+    header_written: bool,
 }
 
-/// The top level of an object, its values as they were written.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+impl<'a> Table<'a> {
+    pub(super) fn new(sink: Box<dyn Write + Send + 'a>, name: &Path, columns: Vec<TableColumn>) -> Self {
+        let writer = WriterBuilder::new().buffer_capacity(BUFFER).from_writer(sink);
+        Self { writer, name: name.to_path_buf(), columns, header_written: false }
+    }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TopLevel;
-        impl<'de> Visitor<'de> for TopLevel {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
-                    fields.push((key, map.next_value::<&RawValue>()?));
-                }
-                Ok(Fields(fields))
-            }
+    fn write_header(&mut self) -> Result<(), OutputError> {
+        if self.header_written {
+            return Ok(());
         }
-        deserializer.deserialize_map(TopLevel)
+        self.header_written = true;
+        let header = self.columns.iter().map(|column| match column.kind {
+            Kind::Original => Cow::Borrowed(column.name.as_str()),
+            Kind::Text | Kind::Json | Kind::Integer | Kind::Number | Kind::Time => defused(&column.name),
+        });
+        let header: Vec<Cow<'_, str>> = header.collect();
+        self.writer.write_record(header.iter().map(|name| name.as_bytes())).map_err(|error| failed(&self.name, error))
     }
 }
 
-/// Borrowed where it holds no escapes.
-#[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+impl TableWriter for Table<'_> {
+    fn write(&mut self, cells: &[Cell<'_>]) -> Result<(), OutputError> {
+        self.write_header()?;
+        let cells: Vec<Cow<'_, str>> = self
+            .columns
+            .iter()
+            .zip(cells)
+            .map(|(column, cell)| match (column.kind, cell) {
+                (Kind::Text, Cell::Text(text)) => defused(text),
+                (Kind::Json, Cell::Json(json)) => self::cell(json),
+                _ => text(cell),
+            })
+            .collect();
+        self.writer.write_record(cells.iter().map(|cell| cell.as_bytes())).map_err(|error| failed(&self.name, error))
+    }
+
+    fn finish(&mut self) -> Result<(), OutputError> {
+        self.write_header()?;
+        self.writer.flush().map_err(|error| OutputError::at(&self.name, &error))
+    }
+}
 
 #[cfg(test)]
 mod tests {

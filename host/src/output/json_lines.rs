@@ -5,12 +5,12 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 pub(super) struct JsonLines<'a> {
-    sink: BufWriter<Box<dyn Write + 'a>>,
+    sink: BufWriter<Box<dyn Write + Send + 'a>>,
     name: PathBuf,
 }
 
 impl<'a> JsonLines<'a> {
-    pub(super) fn new(sink: Box<dyn Write + 'a>, name: &Path) -> Self {
+    pub(super) fn new(sink: Box<dyn Write + Send + 'a>, name: &Path) -> Self {
         Self { sink: BufWriter::with_capacity(256 << 10, sink), name: name.to_path_buf() }
     }
 

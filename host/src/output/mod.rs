@@ -3,26 +3,33 @@
 mod atomic;
 mod csv;
 mod json_lines;
+mod object;
+mod parquet;
+mod table;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use atomic::AtomicFile;
 pub use csv::Columns;
+pub use object::{fields, plain};
+pub use table::{Cell, Kind, Lines, TableColumn, TableWriter, open_table};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     JsonLines,
     Csv,
+    Parquet,
 }
 
 impl Format {
-    pub const NAMES: [&str; 2] = ["jsonl", "csv"];
+    pub const NAMES: [&str; 3] = ["jsonl", "csv", "parquet"];
 
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "jsonl" => Some(Self::JsonLines),
             "csv" => Some(Self::Csv),
+            "parquet" => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -31,6 +38,7 @@ impl Format {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "jsonl" | "ndjson" | "json" => Some(Self::JsonLines),
             "csv" => Some(Self::Csv),
+            "parquet" => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -91,11 +99,17 @@ pub trait RowWriter {
 }
 
 /// `columns`: for CSV, collected beforehand over all rows. `name` stands in messages.
-pub fn open<'a>(format: Format, sink: Box<dyn Write + 'a>, name: &Path, columns: Columns) -> Box<dyn RowWriter + 'a> {
-    match format {
+pub fn open<'a>(
+    format: Format,
+    sink: Box<dyn Write + Send + 'a>,
+    name: &Path,
+    columns: Columns,
+) -> Result<Box<dyn RowWriter + 'a>, OutputError> {
+    Ok(match format {
         Format::JsonLines => Box::new(json_lines::JsonLines::new(sink, name)),
         Format::Csv => Box::new(csv::Csv::new(sink, name, columns)),
-    }
+        Format::Parquet => Box::new(parquet::Rows::new(sink, name)?),
+    })
 }
 
 #[cfg(test)]
@@ -117,15 +131,15 @@ mod tests {
 
     /// Of every format, be the value so small that it is written at the end, or so large that it is at once.
     fn check(kind: ErrorKind, expected: &str) {
-        for (format, size) in
-            [(Format::JsonLines, 1), (Format::JsonLines, 1 << 20), (Format::Csv, 1), (Format::Csv, 1 << 20)]
-        {
+        let formats = [Format::JsonLines, Format::Csv, Format::Parquet];
+        for (format, size) in formats.into_iter().flat_map(|format| [(format, 1), (format, 1 << 20)]) {
             let value = format!("\"{}\"", "x".repeat(size));
             let row = Row { id: "a", part: None, value: &value };
             let mut columns = Columns::default();
             columns.observe(&row);
-            let mut writer = open(format, Box::new(Failing(kind)), Path::new("out.x"), columns);
-            let error = writer.write(&row).and_then(|()| writer.finish()).unwrap_err();
+            let written = open(format, Box::new(Failing(kind)), Path::new("out.x"), columns)
+                .and_then(|mut writer| writer.write(&row).and_then(|()| writer.finish()));
+            let error = written.unwrap_err();
             assert_eq!(error.to_string(), expected, "{format:?}, {size} bytes");
         }
     }

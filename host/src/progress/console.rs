@@ -127,6 +127,10 @@ impl EventSink for Console {
             let pause = pause.map_or(String::new(), |pause| format!(", for {:.1} s", pause.as_secs_f64()));
             self.say(&format!("route {route}: circuit breaker {to}: {}{pause}", sanitize_text(reason, 300)));
         }
+        if let Event::NoProgress { patience, waiting_for } = &event {
+            let patience = humantime::format_duration(*patience);
+            self.say(&format!("nothing has moved for {patience}: {waiting_for}"));
+        }
         if self.verbosity < Verbosity::Verbose {
             return;
         }
@@ -134,7 +138,11 @@ impl EventSink for Console {
         match event {
             Event::CallRetry { item, class, message, attempt, attempts_max, wait, .. } if wait >= LONG_WAIT => self
                 .line(&format!(
-                    "{item}: {class}, attempt {attempt} of {attempts_max} failed, waiting {:.1} s: {}",
+                    "{item}: {class}, {}, waiting {:.1} s: {}",
+                    match attempt {
+                        0 => "which costs no attempt".to_owned(),
+                        attempt => format!("attempt {attempt} of {attempts_max} failed"),
+                    },
                     wait.as_secs_f64(),
                     short(&message)
                 )),
@@ -165,6 +173,7 @@ impl EventSink for Console {
             Event::ConcurrencyChanged { route, limit } => self.line(&format!("route {route}: {limit} calls at once")),
             Event::CallRetry { .. }
             | Event::BreakerChanged { .. }
+            | Event::NoProgress { .. }
             | Event::CallAnswered { .. }
             | Event::CallReused { .. }
             | Event::CallFailed { .. }

@@ -32,7 +32,7 @@ fn call(text: &str) -> Call {
         on_overflow: None,
         extra: vec![],
     };
-    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]) }
+    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]), identity: [0; 32] }
 }
 
 fn settings(address: &str, key: KeySource) -> HttpSettings {
@@ -45,6 +45,7 @@ fn settings(address: &str, key: KeySource) -> HttpSettings {
         proxy: None,
         ca_file: None,
         connect_timeout: Duration::from_secs(5),
+        idempotency_header: None,
     }
 }
 

@@ -4,7 +4,8 @@
 
 use super::classify::Profile;
 use super::json::NotJson;
-use super::{Call, ModelFacts, ProviderError};
+use super::reserved::find_reserved;
+use super::{Call, Measure, ModelFacts, ProviderError};
 use crate::domain::{Completion, ErrorClass, Pair};
 use reqwest::Url;
 use reqwest::header::HeaderName;
@@ -27,11 +28,24 @@ pub(super) trait Dialect: Send + Sync {
     /// The body to send. The error is of the class `BadRequest`: nothing has been sent.
     fn encode(&self, call: &Call) -> Result<Vec<u8>, ProviderError>;
 
+    /// The most tokens that the answers to a body may have, where the body says so.
+    fn output_limit(&self, body: &[u8]) -> Option<u64>;
+
+    fn measure(&self, call: &Call) -> Result<Measure, ProviderError> {
+        let body = self.encode(call)?;
+        Ok(Measure { body_bytes: body.len() as u64, output_tokens: self.output_limit(&body) })
+    }
+
     /// Reads an answer whose status says success, and which holds no error.
     fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect>;
 
     /// The provider's name for the exchange, where it stands in the answer rather than in a header.
     fn exchange_id<'a>(&self, _answer: &'a Value) -> Option<&'a str> {
+        None
+    }
+
+    /// The output that is asked for where the request says nothing, and the wire insists on a number. In tokens.
+    fn output_by_default(&self) -> Option<u32> {
         None
     }
 
@@ -82,16 +96,23 @@ impl From<BadRequest> for ProviderError {
 /// Fields that decide how the answer comes, which is not a plugin's business. The layer above denies them; here it is
 /// made sure.
 pub(super) fn check_reserved(call: &Call, reserved: &[&str]) -> Result<(), BadRequest> {
-    let is_reserved = |pair: &&Pair| reserved.contains(&pair.name.as_str());
-    if let Some(pair) = call.request.extra.iter().find(is_reserved) {
-        return Err(BadRequest(format!("the field `{}` belongs to the host: leave it out of `extra`", pair.name)));
+    let find = |pairs: &[Pair]| pairs.iter().find_map(|pair| find_reserved(pair, reserved));
+    if let Some(path) = find(&call.request.extra) {
+        return Err(BadRequest(format!("the field `{path}` belongs to the host: leave it out of `extra`")));
     }
-    match call.parameters.iter().find(is_reserved) {
+    match find(&call.parameters) {
         None => Ok(()),
-        Some(pair) => {
-            Err(BadRequest(format!("the field `{}` belongs to the host: leave it out of the parameters", pair.name)))
+        Some(path) => {
+            Err(BadRequest(format!("the field `{path}` belongs to the host: leave it out of the parameters")))
         }
     }
+}
+
+/// A number of tokens as operators write it: a whole number, or a float that is meant as one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded up, and saturating")]
+pub(super) fn tokens(value: Option<&Value>) -> Option<u64> {
+    let value = value?;
+    value.as_u64().or_else(|| value.as_f64().filter(|number| *number > 0.0).map(|number| number.ceil() as u64))
 }
 
 /// The bytes of a body.

@@ -7,13 +7,14 @@
 use super::dialect::Dialect;
 use super::exchange::{Exchange, failure_of, read};
 use super::key::{ApiKey, Current, Keys};
-use super::{Answer, Call, HttpSettings, ModelFacts, Provider, ProviderError, ProviderSettingsError, address};
+use super::{Answer, Call, HttpSettings, Measure, ModelFacts, Provider, ProviderError, ProviderSettingsError, address};
 use crate::clock::Clock;
 use crate::domain::{ErrorClass, sanitize_text};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Method, Proxy, Response, Url};
+use reqwest::{Certificate, Client, Method, Proxy, RequestBuilder, Response, Url};
+use sha2::{Digest, Sha256};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub(super) struct HttpProvider {
     dialect: Box<dyn Dialect>,
     /// Set by the operator; they win over the dialect's.
     headers: HeaderMap,
+    /// Tells the provider of requests that are one and the same.
+    idempotency_header: Option<HeaderName>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
 }
@@ -64,6 +67,7 @@ impl HttpProvider {
         Ok(Self {
             client,
             headers: headers.collect::<Result<_, _>>()?,
+            idempotency_header: settings.idempotency_header.as_deref().map(header_name).transpose()?,
             keys: Arc::new(Keys::read(settings.key)?),
             name: settings.name,
             base,
@@ -73,19 +77,31 @@ impl HttpProvider {
     }
 
     /// Sends once, or twice if the key was refused and there is a newer one.
-    async fn exchange(&self, method: Method, url: Url, body: Bytes) -> Result<(Received, Current), ProviderError> {
+    /// `own`: headers of this request alone.
+    async fn exchange(
+        &self,
+        method: Method,
+        url: Url,
+        body: Bytes,
+        own: HeaderMap,
+    ) -> Result<(Received, Current), ProviderError> {
         let key = self.keys.current();
-        let received = self.send(method.clone(), url.clone(), body.clone(), &key).await?;
+        let request = |key: &Current| {
+            let headers = self.headers_with(key)?;
+            Ok::<_, ProviderError>(
+                self.client.request(method.clone(), url.clone()).headers(headers).headers(own.clone()),
+            )
+        };
+        let received = self.send(request(&key)?, body.clone()).await?;
         if received.status == 401
             && let Some(newer) = self.keys.newer_than(key.clone()).await
         {
-            return Ok((self.send(method, url, body, &newer).await?, newer));
+            return Ok((self.send(request(&newer)?, body).await?, newer));
         }
         Ok((received, key))
     }
 
-    async fn send(&self, method: Method, url: Url, body: Bytes, key: &Current) -> Result<Received, ProviderError> {
-        let mut request = self.client.request(method, url).headers(self.headers_with(key)?);
+    async fn send(&self, mut request: RequestBuilder, body: Bytes) -> Result<Received, ProviderError> {
         if !body.is_empty() {
             request = request.body(body);
         }
@@ -114,6 +130,15 @@ impl HttpProvider {
         }
         headers.extend(self.headers.clone());
         Ok(headers)
+    }
+
+    /// The key stands for the question and for what is really sent: a provider refuses another body under the same key.
+    fn idempotency(&self, call: &Call, body: &[u8]) -> Result<HeaderMap, ProviderError> {
+        let Some(name) = &self.idempotency_header else { return Ok(HeaderMap::new()) };
+        let digest = Sha256::new().chain_update(call.identity).chain_update(body).finalize();
+        let value = HeaderValue::from_str(&hex::encode(&digest[..16]))
+            .map_err(|error| ProviderError::new(ErrorClass::BadRequest, error.to_string()))?;
+        Ok(HeaderMap::from_iter([(name.clone(), value)]))
     }
 
     fn read(&self, received: &Received, key: &Current, model: &str) -> Result<Answer, ProviderError> {
@@ -150,15 +175,20 @@ impl Provider for HttpProvider {
     async fn complete(&self, call: &Call) -> Result<Answer, ProviderError> {
         let body = Bytes::from(self.dialect.encode(call)?);
         let url = self.dialect.address(&self.base, &call.model);
-        let (received, key) = self.exchange(Method::POST, url, body).await?;
+        let own = self.idempotency(call, &body)?;
+        let (received, key) = self.exchange(Method::POST, url, body, own).await?;
         self.read(&received, &key, &call.model)
+    }
+
+    fn measure(&self, call: &Call) -> Result<Measure, ProviderError> {
+        self.dialect.measure(call)
     }
 
     async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError> {
         let Some(url) = self.dialect.model_address(&self.base, name) else {
             return Ok(ModelFacts::default());
         };
-        let exchange = self.exchange(Method::GET, url, Bytes::new());
+        let exchange = self.exchange(Method::GET, url, Bytes::new(), HeaderMap::new());
         let late = |_| ProviderError::new(ErrorClass::Timeout, "no answer about the model within 10 s");
         let (received, key) = tokio::time::timeout(MODEL_TIME_MAX, exchange).await.map_err(late)??;
         if (200..300).contains(&received.status) {
@@ -186,6 +216,14 @@ impl Provider for HttpProvider {
             | ErrorClass::Authentication
             | ErrorClass::QuotaExhausted => Err(error),
         }
+    }
+
+    fn is_vendors_own(&self) -> bool {
+        address::is_vendors_own(&self.base)
+    }
+
+    fn output_by_default(&self) -> Option<u32> {
+        self.dialect.output_by_default()
     }
 
     fn describe(&self) -> String {
@@ -230,11 +268,15 @@ fn client(settings: &HttpSettings, base: &Url) -> Result<Client, ProviderSetting
 
 /// The error names the header, and does not show its value.
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ProviderSettingsError> {
-    let bad = || ProviderSettingsError::BadHeader(sanitize_text(name, 100));
-    let parsed = name.parse::<HeaderName>().map_err(|_| bad())?;
-    let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+    let parsed = header_name(name)?;
+    let bad = |_| ProviderSettingsError::BadHeader(sanitize_text(name, 100));
+    let mut value = HeaderValue::from_str(value).map_err(bad)?;
     value.set_sensitive(true);
     Ok((parsed, value))
+}
+
+fn header_name(name: &str) -> Result<HeaderName, ProviderSettingsError> {
+    name.parse().map_err(|_| ProviderSettingsError::BadHeader(sanitize_text(name, 100)))
 }
 
 /// The body as far as it came, and how it ended.

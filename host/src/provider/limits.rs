@@ -36,6 +36,15 @@ pub struct Overflow {
     pub output_limit: Option<u64>,
 }
 
+/// How large a request is as it is sent, body and all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measure {
+    pub body_bytes: u64,
+    /// The most tokens that may be written, all answers together, where the body says so: operators may have set another
+    /// bound than was asked for.
+    pub output_tokens: Option<u64>,
+}
+
 /// What a provider tells of one of its models, in tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ModelFacts {

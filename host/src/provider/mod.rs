@@ -23,6 +23,7 @@ mod mock;
 mod openai;
 mod overflow;
 mod rate_headers;
+mod reserved;
 mod retry_after;
 pub mod server;
 mod settings;
@@ -39,10 +40,12 @@ use http::HttpProvider;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use address::masked;
 pub use error::ProviderError;
 pub use key::ApiKey;
-pub use limits::{Allowance, ModelFacts, Overflow, RateLimits};
+pub use limits::{Allowance, Measure, ModelFacts, Overflow, RateLimits};
 pub use mock::{BadFaults, FaultHelp, Faults, MockProvider};
+pub use reserved::{find_reserved, reserved_parameter, spelling};
 pub use settings::{HttpSettings, KeySource, Protocol, Settings};
 
 /// What a provider is asked: the plugin's request and what the operator resolved around it.
@@ -53,6 +56,8 @@ pub struct Call {
     pub request: Arc<Request>,
     /// Fields of the body that the operator set for the route; they win over the plugin's.
     pub parameters: Arc<[Pair]>,
+    /// Tells this question from every other, and is the same for each try; an idempotency key is made of it.
+    pub identity: [u8; 32],
 }
 
 /// What came back.
@@ -72,8 +77,21 @@ pub trait Provider: Send + Sync {
     /// Cancel-safe in so far as dropping the future drops the connection; what the provider did by then is unknown.
     async fn complete(&self, call: &Call) -> Result<Answer, ProviderError>;
 
+    /// How large the call is on the wire. The error is the one that [`Self::complete`] would end in.
+    fn measure(&self, call: &Call) -> Result<Measure, ProviderError>;
+
     /// What the provider tells of a model; nothing where it has no such list, or does not name the model.
     async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError>;
+
+    /// Whether it is the vendor's own service, so that what is publicly known of a model holds for it.
+    fn is_vendors_own(&self) -> bool {
+        false
+    }
+
+    /// The output that is asked for on a wire which insists on a number, where the request names none. In tokens.
+    fn output_by_default(&self) -> Option<u32> {
+        None
+    }
 
     /// For messages: what is being talked to, such as `openai at http://127.0.0.1:8080/v1`.
     fn describe(&self) -> String;

@@ -7,7 +7,7 @@
 use super::Overflow;
 
 /// The more telling ones first: the first that fits is taken.
-const TEMPLATES: [&str; 26] = [
+const TEMPLATES: [&str; 27] = [
     // OpenAI, older vLLM: with functions, the numbers of these stand in between.
     "maximum context length is {L} tokens…requested {_} tokens ({U} in the messages…{M} in the completion",
     // OpenRouter.
@@ -23,6 +23,8 @@ const TEMPLATES: [&str; 26] = [
     "max_tokens={M}…cannot be greater than max_model_len={L}",
     // OpenAI.
     "maximum context length is {L} tokens…messages resulted in {U}",
+    // DeepSeek.
+    "the valid range of max_tokens is [{_}, {O}]",
     // OpenRouter, DeepSeek.
     "maximum context length is {L} tokens…you requested about {U} tokens",
     "maximum context length is {L} tokens…you requested {U} tokens",
@@ -178,6 +180,7 @@ mod tests {
             "max_tokens is too large: 100000. This model supports at most 16384 completion tokens, whereas you provided 100000.",
             (None, None, Some(100_000), Some(16_384)),
         ),
+        ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", (None, None, None, Some(8192))),
         (
             "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
             (Some(32_768), Some(40_000), None, None),

@@ -27,6 +27,10 @@ pub struct HttpSettings {
     /// PEM: certificates that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
     pub connect_timeout: Duration,
+    /// The header that carries a key for each question, the same for every try of it, so that a provider that knows it
+    /// answers (and bills) a repeated question once. `OpenAI` and Anthropic document none, vLLM ignores it: some gateways
+    /// know `Idempotency-Key`.
+    pub idempotency_header: Option<String>,
 }
 
 /// The wire protocol, and with it how the key is sent.

@@ -37,7 +37,7 @@ pub(super) fn request(messages: Vec<Message>) -> Request {
 }
 
 pub(super) fn call(request: Request) -> Call {
-    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]) }
+    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]), identity: [0; 32] }
 }
 
 /// A success has content, or a reason for having none.

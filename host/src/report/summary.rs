@@ -31,6 +31,8 @@ pub struct JobSummary {
     pub success_rate: f64,
     /// Failed items by class.
     pub failures: BTreeMap<String, u64>,
+    /// Of all runs; as `run.cost_dollars` otherwise.
+    pub cost_dollars: f64,
 }
 
 /// This run alone.
@@ -54,7 +56,7 @@ pub struct RunSummary {
     pub unknown_calls: u64,
     /// Paid answers that the plugin did not ask for again.
     pub answers_not_reused: u64,
-    /// Requests that were shortened to fit the model's context.
+    /// Items of which a request was shortened to fit the model's context.
     pub truncated: u64,
     /// Calls that another route stepped in for.
     pub fallbacks: u64,
@@ -82,7 +84,8 @@ pub struct EndedSummary {
 }
 
 impl JobSummary {
-    pub fn new(name: &str, counts: Counts, failures: BTreeMap<String, u64>) -> Self {
+    /// `cost`: in millionths of a dollar.
+    pub fn new(name: &str, counts: Counts, failures: BTreeMap<String, u64>, cost: u64) -> Self {
         let finished = counts.done + counts.skipped;
         Self {
             name: name.to_owned(),
@@ -93,6 +96,7 @@ impl JobSummary {
             pending: counts.pending(),
             success_rate: if counts.total == 0 { 1.0 } else { ratio(finished, counts.total) },
             failures,
+            cost_dollars: as_float(cost) / 1e6,
         }
     }
 }
@@ -159,31 +163,7 @@ impl Summary {
             run.skipped_already_done,
             run.attempts
         );
-        if run.provider_calls + run.reused_calls + run.unknown_calls > 0 {
-            let _ = writeln!(
-                text,
-                "  calls      {} to the provider, {} answered from the journal, {} unknown",
-                run.provider_calls, run.reused_calls, run.unknown_calls
-            );
-            let _ = writeln!(text, "  tokens     {} read, {} written", run.input_tokens, run.output_tokens);
-        }
-        if run.cost_dollars > 0.0 {
-            let _ = writeln!(text, "  cost       ${:.4}", run.cost_dollars);
-        }
-        if run.truncated > 0 {
-            let _ = writeln!(text, "  cut        {} requests, to fit the model's context", run.truncated);
-        }
-        if run.breaker_openings + run.fallbacks > 0 {
-            let _ = writeln!(
-                text,
-                "  routes     circuit breaker opened {} times, another route stepped in {} times",
-                run.breaker_openings, run.fallbacks
-            );
-        }
-        if !run.retries.is_empty() {
-            let listed: Vec<String> = run.retries.iter().map(|(class, count)| format!("{class} {count}")).collect();
-            let _ = writeln!(text, "  retries    {}", listed.join(", "));
-        }
+        self.calls_to_text(&mut text);
         let _ = writeln!(text, "  time       {:.1} s, {:.1} items/s", run.duration_seconds, run.items_per_second);
         if run.unknown_calls > 0 {
             let _ = writeln!(
@@ -211,8 +191,91 @@ impl Summary {
         text
     }
 
+    fn calls_to_text(&self, text: &mut String) {
+        let (job, run) = (&self.job, &self.run);
+        if run.provider_calls + run.reused_calls + run.unknown_calls > 0 {
+            let _ = writeln!(
+                text,
+                "  calls      {} to the provider, {} answered from the journal, {} unknown",
+                run.provider_calls, run.reused_calls, run.unknown_calls
+            );
+            let _ = writeln!(text, "  tokens     {} read, {} written", run.input_tokens, run.output_tokens);
+        }
+        if job.cost_dollars > 0.0 {
+            let (now, ever) = (run.cost_dollars, job.cost_dollars);
+            let _ = writeln!(text, "  cost       ${now:.4} in this run, ${ever:.4} in all runs");
+        }
+        if run.truncated > 0 {
+            let _ = writeln!(
+                text,
+                "  cut        {} items had a request shortened to fit the model's context",
+                run.truncated
+            );
+        }
+        if run.breaker_openings + run.fallbacks > 0 {
+            let _ = writeln!(
+                text,
+                "  routes     circuit breaker opened {} times, another route stepped in {} times",
+                run.breaker_openings, run.fallbacks
+            );
+        }
+        if !run.retries.is_empty() {
+            let listed: Vec<String> = run.retries.iter().map(|(class, count)| format!("{class} {count}")).collect();
+            let _ = writeln!(text, "  retries    {}", listed.join(", "));
+        }
+    }
+
     fn headline(&self) -> String {
         let percent = self.job.success_rate * 100.0;
         format!("{} with {percent:.1} % success (exit code {})", self.ended.state, self.ended.exit_code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn summary() -> Summary {
+        let counts = Counts::default();
+        let job = JobSummary::new("j", counts, BTreeMap::new(), 0);
+        let run = RunSummary::new(&TallySnapshot::default(), crate::run::RunTotals::default(), counts, 0, 1.0);
+        let ended = EndedSummary {
+            state: "finished".into(),
+            reason: String::new(),
+            exit_code: 0,
+            command: String::new(),
+            parked_until_ms: Some(0),
+        };
+        Summary { schema: SCHEMA, job, run, ended }
+    }
+
+    /// `job.total`; a table whose keys are classes counts as one.
+    fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+        match value.as_object().filter(|table| !table.is_empty()) {
+            None => {
+                found.insert(path.to_owned());
+            }
+            Some(table) => {
+                let dot = if path.is_empty() { "" } else { "." };
+                table.iter().for_each(|(name, value)| keys(value, &format!("{path}{dot}{name}"), found));
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_names_every_key_and_no_other() {
+        let mut written = BTreeSet::new();
+        keys(&serde_json::to_value(summary()).unwrap(), "", &mut written);
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/summary.md")).unwrap();
+        let first_cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let named: BTreeSet<String> = first_cells
+            .flat_map(|cell| cell.split('`').step_by(2))
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(named, written, "what docs/summary.md names, and what a summary has");
     }
 }

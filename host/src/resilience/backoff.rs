@@ -9,6 +9,9 @@ use std::time::Duration;
 pub struct RetrySettings {
     /// Attempts of one call, the first included.
     pub attempts_max: u32,
+    /// Answers that are asked for in all where JSON was asked for and something else came, the first included. Each of them may
+    /// take so many attempts.
+    pub json_attempts_max: u32,
     /// The least wait.
     pub wait_min: Duration,
     /// The most that is waited of our own accord.
@@ -21,6 +24,7 @@ impl Default for RetrySettings {
     fn default() -> Self {
         Self {
             attempts_max: 5,
+            json_attempts_max: 3,
             wait_min: Duration::from_secs(1),
             wait_max: Duration::from_mins(1),
             retry_after_max: Duration::from_mins(10),

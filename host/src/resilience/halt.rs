@@ -27,6 +27,7 @@ impl From<&StoreError> for HaltReason {
             StoreError::ReadOnly { .. } => Self::Parked { code: "store_read_only".into(), message },
             StoreError::Locked { .. }
             | StoreError::NotFound { .. }
+            | StoreError::Exists { .. }
             | StoreError::NotAStore { .. }
             | StoreError::Newer { .. }
             | StoreError::Corrupt { .. }
@@ -36,7 +37,7 @@ impl From<&StoreError> for HaltReason {
             | StoreError::Io { .. }
             | StoreError::Sqlite { .. }
             | StoreError::Format(_)
-            | StoreError::Exists { .. }
+            | StoreError::FileExists { .. }
             | StoreError::Pruned { .. }
             | StoreError::Control { .. }
             | StoreError::Closed => Self::Store { message },

@@ -12,9 +12,10 @@ use sha2::{Digest, Sha256};
 /// Changes whenever the canonical form does, so that an answer is never found under another meaning.
 const FORM: u32 = 1;
 
-/// SHA-256 of the canonical form.
-pub(super) fn request_hash(model: &str, request: &Request) -> [u8; 32] {
-    let form = json!({
+/// SHA-256 of the canonical form. `asked`: the models that may answer, each with its parameters.
+pub(super) fn request_hash(asked: &[(&str, &[Pair])], request: &Request) -> [u8; 32] {
+    let (model, parameters) = asked.first().copied().unwrap_or_default();
+    let mut form = json!({
         "form": FORM,
         "model": model,
         "role": request.role,
@@ -31,6 +32,14 @@ pub(super) fn request_hash(model: &str, request: &Request) -> [u8; 32] {
         "on_overflow": request.on_overflow,
         "extra": pairs(&request.extra),
     });
+    // Left out where there is none, as it was before there were any: what was paid is found again.
+    if !parameters.is_empty() {
+        form["parameters"] = fields(parameters);
+    }
+    if asked.len() > 1 {
+        form["others"] =
+            asked[1..].iter().map(|(model, parameters)| json!([model, fields(parameters)])).collect::<Value>();
+    }
     // A `Value` always serialises; its numbers are finite.
     let canonical = serde_json_canonicalizer::to_vec(&form).unwrap_or_else(|_| form.to_string().into_bytes());
     Sha256::digest(canonical).into()
@@ -109,6 +118,11 @@ fn pairs(pairs: &[Pair]) -> Value {
     pairs.iter().map(|pair| json!([pair.name, parsed(&pair.value)])).collect()
 }
 
+/// Each name once, in no order.
+fn fields(pairs: &[Pair]) -> Value {
+    Value::Object(pairs.iter().map(|pair| (pair.name.clone(), parsed(&pair.value))).collect())
+}
+
 /// Valid JSON, by the domain's promise; should a number be beyond what `Value` holds, the text itself counts.
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
@@ -144,24 +158,47 @@ pub(super) mod tests {
         Request { extra: vec![Pair { name: "x".into(), value: value.into() }], ..request("a") }
     }
 
+    fn hash_of(model: &str, request: &Request) -> [u8; 32] {
+        request_hash(&[(model, &[])], request)
+    }
+
     #[test]
     fn json_counts_by_its_meaning() {
-        let hash = |value| request_hash("m", &with_extra(value));
+        let hash = |value| hash_of("m", &with_extra(value));
         assert_eq!(hash(r#"{"a":1,"b":[1.0, 2]}"#), hash(r#"{ "b":[1,2e0],"a":1 }"#));
         assert_ne!(hash(r#"{"a":1}"#), hash(r#"{"a":"1"}"#));
     }
 
     #[test]
     fn another_question_or_another_model_is_another_request() {
-        assert_ne!(request_hash("m", &request("a")), request_hash("m", &request("b")));
-        assert_ne!(request_hash("m", &request("a")), request_hash("n", &request("a")));
-        assert_eq!(request_hash("m", &request("a")), request_hash("m", &request("a")));
+        assert_ne!(hash_of("m", &request("a")), hash_of("m", &request("b")));
+        assert_ne!(hash_of("m", &request("a")), hash_of("n", &request("a")));
+        assert_eq!(hash_of("m", &request("a")), hash_of("m", &request("a")));
+    }
+
+    #[test]
+    fn another_parameter_of_the_route_is_another_request_and_their_order_is_not() {
+        let pair = |name: &str, value: &str| Pair { name: name.into(), value: value.into() };
+        let hash = |pairs: &[Pair]| request_hash(&[("m", pairs)], &request("a"));
+        let (warm, cold) = (pair("temperature", "1"), pair("temperature", "0"));
+        let seed = pair("seed", "7");
+        assert_ne!(hash(&[]), hash(std::slice::from_ref(&warm)));
+        assert_ne!(hash(std::slice::from_ref(&warm)), hash(&[cold]));
+        assert_eq!(hash(&[warm.clone(), seed.clone()]), hash(&[seed, warm.clone()]));
+        let several = request_hash(&[("m", &[]), ("m", &[warm])], &request("a"));
+        assert_ne!(several, hash(&[]));
+    }
+
+    #[test]
+    fn what_was_paid_without_parameters_is_found_again() {
+        let hash = hex::encode(hash_of("m", &request("a")));
+        assert_eq!(hash, "ee010d2ca3beda782dc9b2a7fb7fe90a1485cac30efb24582fe41f3c817a5f06");
     }
 
     #[test]
     fn a_cache_hint_asks_nothing_else() {
         let mut hinted = request("a");
         hinted.messages[0].cache = true;
-        assert_eq!(request_hash("m", &request("a")), request_hash("m", &hinted));
+        assert_eq!(hash_of("m", &request("a")), hash_of("m", &hinted));
     }
 }

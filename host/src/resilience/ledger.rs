@@ -5,7 +5,7 @@
 use super::exchange::{Billed, billed};
 use super::purse::Amount;
 use super::{HaltReason, Route, Stack, structure};
-use crate::domain::{ErrorClass, Event, ItemId, ItemSeq, Usage};
+use crate::domain::{AttemptNumber, Cut, ErrorClass, Event, ItemId, ItemSeq, Tier, Usage};
 use crate::provider::{Answer, Call, ProviderError};
 use crate::store::{self, AttemptId, CallId};
 
@@ -14,6 +14,8 @@ use crate::store::{self, AttemptId, CallId};
 pub(super) struct CallKey {
     pub(super) item: ItemSeq,
     pub(super) attempt: AttemptId,
+    /// The same for each execution of the attempt.
+    pub(super) number: AttemptNumber,
     pub(super) hash: [u8; 32],
     pub(super) occurrence: u32,
 }
@@ -31,6 +33,7 @@ pub(super) struct NoAnswer {
     /// There was one, and it was not what had been asked for.
     pub(super) wrong: Option<structure::Wrong>,
     usage: Option<Usage>,
+    served: Option<Tier>,
 }
 
 pub(super) struct Ledger<'a> {
@@ -39,12 +42,14 @@ pub(super) struct Ledger<'a> {
     pub(super) item: &'a ItemId,
     pub(super) key: CallKey,
     pub(super) call: &'a Call,
+    /// How the request was shortened: part of the answer, so that a replay tells it too.
+    pub(super) cut: Option<&'a Cut>,
 }
 
 impl Ledger<'_> {
     /// Intent, exchange, end. `None`: the store no longer takes anything, and the run has been halted.
     pub(super) async fn exchange(&self, try_number: u32, reserved: Amount) -> Option<Exchanged> {
-        let id = self.intend(try_number, reserved.micro_dollars).await?;
+        let id = self.intend(try_number, reserved).await?;
         let result = self.ask().await;
         let used = self.used(&result, reserved);
         self.close(id, &result, used).await?;
@@ -53,28 +58,32 @@ impl Ledger<'_> {
     }
 
     async fn ask(&self) -> Result<Answer, NoAnswer> {
-        let plain = |error: ProviderError| NoAnswer { error, wrong: None, usage: None };
-        let answer = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call))
+        let plain = |error: ProviderError| NoAnswer { error, wrong: None, usage: None, served: None };
+        let mut answer = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call))
             .await
             .unwrap_or_else(|_| Err(self.timed_out()))
             .map_err(plain)?;
         match structure::check(&self.call.request, &answer.completion) {
-            Ok(()) => Ok(answer),
+            Ok(()) => {
+                answer.completion.cut = self.cut.cloned();
+                Ok(answer)
+            }
             Err((error, wrong)) => {
-                Err(NoAnswer { error: *error, wrong: Some(wrong), usage: Some(answer.completion.usage) })
+                let served = Tier::of_answer(&answer.completion);
+                Err(NoAnswer { error: *error, wrong: Some(wrong), usage: Some(answer.completion.usage), served })
             }
         }
     }
 
     fn used(&self, result: &Result<Answer, NoAnswer>, reserved: Amount) -> Amount {
-        let of_usage = |usage: &Usage| Amount {
-            micro_dollars: self.route.prices.map_or(0, |(prices, _)| prices.of(usage)),
+        let of_usage = |usage: &Usage, served: Option<Tier>| Amount {
+            micro_dollars: self.route.prices.map_or(0, |(prices, _)| prices.of(usage, served)),
             tokens: usage.input_tokens.saturating_add(usage.output_tokens),
         };
         match result {
-            Ok(answer) => of_usage(&answer.completion.usage),
+            Ok(answer) => of_usage(&answer.completion.usage, Tier::of_answer(&answer.completion)),
             Err(failure) => match (billed(&failure.error, failure.usage.as_ref()), &failure.usage) {
-                (Billed::AsUsed, Some(usage)) => of_usage(usage),
+                (Billed::AsUsed, Some(usage)) => of_usage(usage, failure.served),
                 (Billed::Unknown, _) => reserved,
                 (Billed::Nothing | Billed::AsUsed, _) => Amount::default(),
             },
@@ -92,8 +101,8 @@ impl Ledger<'_> {
         )
     }
 
-    async fn intend(&self, try_number: u32, reserved: u64) -> Option<CallId> {
-        let CallKey { item, attempt, hash, occurrence } = self.key;
+    async fn intend(&self, try_number: u32, reserved: Amount) -> Option<CallId> {
+        let CallKey { item, attempt, hash, occurrence, .. } = self.key;
         let intent = self.stack.store.call_intent(store::NewCall {
             item,
             attempt,
@@ -103,7 +112,8 @@ impl Ledger<'_> {
             route: self.route.name.clone(),
             model: self.route.model.clone(),
             price: self.route.prices.map(|(_, id)| id),
-            reserved,
+            reserved: reserved.micro_dollars,
+            reserved_tokens: reserved.tokens,
             intent_ms: self.stack.clock.unix_ms(),
         });
         self.or_halt(intent.await)
@@ -125,6 +135,10 @@ impl Ledger<'_> {
                 request_id: error.request_id.clone(),
                 body: error.body.clone(),
                 usage: usage.clone(),
+                lost_tokens: match billed(error, usage.as_ref()) {
+                    Billed::Unknown => used.tokens,
+                    Billed::Nothing | Billed::AsUsed => 0,
+                },
                 cost,
             },
         };

@@ -3,28 +3,36 @@
 //! Always holds: retries have one owner, and it stands here; an answer is committed before a plugin sees it; once the run is
 //! [halted](Halt) no further call leaves. `stack` alone knows the order of the layers.
 
+mod ask;
 mod backoff;
 mod context;
 mod exchange;
+mod extras;
 mod gate;
 mod halt;
 mod hash;
 mod ledger;
+mod probes;
 mod purse;
+mod rehearsal;
 mod retry;
 mod retry_budget;
 mod route;
 mod session;
 mod stack;
 mod structure;
+mod ways;
 
 pub use backoff::RetrySettings;
-pub use context::{ContextSettings, Counting, Encoding, OnOverflow};
-pub use gate::{BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, LimiterSettings};
+pub use context::{ContextSettings, Counting, Encoding, KnownWindow, OnOverflow};
+pub use gate::{
+    BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, KeyLimits, LimiterSettings,
+};
 pub use halt::{Halt, HaltReason};
 pub use purse::{Amount, Spending, dollars};
+pub use rehearsal::Rehearsal;
 pub use route::{Fallback, Route, Routes};
-pub use session::{ItemSession, SessionStart};
+pub use session::{ItemSession, SessionStart, Told};
 pub use stack::{Stack, StackAround, StackSettings};
 
 /// The output that is reckoned with where a request does not say how much it wants, in tokens.

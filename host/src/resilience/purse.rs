@@ -150,13 +150,14 @@ impl Amount {
 }
 
 impl Reservation {
-    pub(super) fn amount(&self) -> Amount {
-        self.amount
-    }
-
     pub(super) fn settle(mut self, used: Amount) {
         self.settled = true;
         self.purse.finish(self.amount, used);
+    }
+
+    /// Nothing left.
+    pub(super) fn release(self) {
+        self.settle(Amount::default());
     }
 }
 
@@ -261,7 +262,7 @@ mod tests {
                 if let Fit::Yes = purse.try_reserve(amount(wanted)) {
                     open.push(Reservation { purse: Arc::clone(&purse), amount: amount(wanted), settled: false });
                 } else if let Some(reservation) = open.pop() {
-                    let used = reservation.amount().micro_dollars * share / 100;
+                    let used = reservation.amount.micro_dollars * share / 100;
                     reservation.settle(amount(used));
                 }
                 let state = purse.state();

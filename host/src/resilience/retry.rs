@@ -1,5 +1,6 @@
 //! The only owner of retries: decides by class, waits, tries again.
 
+use super::purse::Empty;
 use super::retry_budget::RetryBudget;
 use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
@@ -14,10 +15,12 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) enum Retried<T> {
     Answered(T),
-    /// Final for this attempt of the item, or for this route.
+    /// Final for this attempt of the item, or for this route: used-up quota, for which another may step in, among them.
     Failed(ProviderError),
-    /// The route's breaker is open, and another route may step in.
+    /// The route's breaker is open, or the provider asks for a longer wait than is waited: another route may step in.
     Open,
+    /// The item has used up what it may.
+    ItemLimit(Empty),
     /// The run stops; the item stays pending.
     Halted,
 }
@@ -27,10 +30,11 @@ pub(super) enum Retried<T> {
 pub(super) enum Failed {
     Provider {
         error: ProviderError,
-        /// The try stood in for all others that wait for the route.
-        was_probe: bool,
+        /// The try stood in for all others that wait for the route, and says nothing about the call: it costs no attempt.
+        is_free: bool,
     },
     Open,
+    ItemLimit(Empty),
     Halted,
 }
 
@@ -42,8 +46,8 @@ pub(super) trait Try: Sync {
     fn attempt(&self, try_number: u32) -> impl Future<Output = Result<Self::Answer, Failed>> + Send;
 }
 
-/// 429s that one call takes while others are answered: with so many it is not the pace that is wrong.
-const RATE_LIMITED_MAX: u32 = 60;
+/// 429s in a row that one call takes, while others are answered, before it counts for how long that has gone on.
+const RATE_LIMITED_MIN: u32 = 60;
 
 /// Who decides about the next try, and what it needs for that.
 pub(super) struct Retry<'a> {
@@ -54,94 +58,97 @@ pub(super) struct Retry<'a> {
     pub(super) events: &'a dyn EventSink,
     pub(super) budget: &'a Mutex<RetryBudget>,
     pub(super) item: &'a ItemId,
-    /// Another route steps in when this one's quota is used up: the job need not stop.
-    pub(super) has_quota_fallback: bool,
+    /// How long a call takes nothing but 429s while others are answered: beyond that it is not the pace that is wrong.
+    /// (Where nobody is answered the breaker opens, and the same time parks the job.)
+    pub(super) patience: Duration,
 }
 
 /// What follows a failure.
 enum Next {
     Wait(Duration),
     GiveUp,
+    LeaveRoute,
     Halt(HaltReason),
 }
 
 /// What a call has used up.
-#[derive(Default)]
-struct Spent {
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    tries: u32,
     /// Tries that count.
     attempts: u32,
+    /// 429s in a row, and since when.
     rate_limited: u32,
+    limited_since: Option<Duration>,
 }
 
 impl Retry<'_> {
     /// Tries until there is an answer, an error that no retry mends, no attempt left, or the run is halted.
     ///
     /// A 429 costs no attempt, nor does a try that was a probe: neither says anything about this call.
-    pub(super) async fn run<T: Try>(&self, call: &T) -> Retried<T::Answer> {
+    pub(super) async fn run<T: Try>(&self, call: &T, spent: &mut Spent) -> Retried<T::Answer> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed ^ fold(self.item.as_str()));
-        let mut spent = Spent::default();
-        let mut try_number = 1;
         loop {
             if self.halt.is_thrown() {
                 return Retried::Halted;
             }
-            let (error, was_probe) = match call.attempt(try_number).await {
+            spent.tries += 1;
+            let (error, is_free) = match call.attempt(spent.tries).await {
                 Ok(answer) => return Retried::Answered(answer),
                 Err(Failed::Halted) => return Retried::Halted,
                 Err(Failed::Open) => return Retried::Open,
-                Err(Failed::Provider { error, was_probe }) => (error, was_probe),
+                Err(Failed::ItemLimit(empty)) => return Retried::ItemLimit(empty),
+                Err(Failed::Provider { error, is_free }) => (error, is_free),
             };
-            match self.next(&error, was_probe, &mut spent, &mut random) {
+            match self.next(&error, is_free, spent, &mut random) {
+                Next::LeaveRoute => return Retried::Open,
                 Next::GiveUp => return Retried::Failed(error),
                 Next::Halt(reason) => {
                     self.halt.throw(reason);
                     return Retried::Halted;
                 }
                 Next::Wait(wait) => {
-                    self.announce(&error, spent.attempts, wait);
+                    let is_attempt = !is_free && error.class != ErrorClass::RateLimited;
+                    self.announce(&error, if is_attempt { spent.attempts } else { 0 }, wait);
                     tokio::select! {
                         () = self.clock.sleep(wait) => {}
                         () = self.halt.thrown() => return Retried::Halted,
                     }
                 }
             }
-            try_number += 1;
         }
     }
 
-    fn next(&self, error: &ProviderError, was_probe: bool, spent: &mut Spent, random: &mut ChaCha8Rng) -> Next {
-        match (error.class.action(), error.should_retry) {
-            (Action::ParkJob, _) if error.class == ErrorClass::QuotaExhausted && self.has_quota_fallback => {
-                Next::GiveUp
-            }
-            (Action::ParkJob, _) => {
+    fn next(&self, error: &ProviderError, is_free: bool, spent: &mut Spent, random: &mut ChaCha8Rng) -> Next {
+        if parks(error, self.settings.retry_after_max) {
+            return Next::LeaveRoute;
+        }
+        if is_retried(error) {
+            return self.again(error, is_free, spent, random);
+        }
+        match error.class.action() {
+            // Whether another route steps in is known where routes are chosen.
+            Action::ParkJob if error.class == ErrorClass::QuotaExhausted => Next::GiveUp,
+            Action::ParkJob => {
                 Next::Halt(HaltReason::Parked { code: error.code.clone(), message: error.message.clone() })
             }
-            (Action::FailItem | Action::FixRequest, None | Some(false)) => Next::GiveUp,
-            // A provider that calls a failure final knows better; a 429 it cannot mean so.
-            (Action::Retry, Some(false)) if error.class != ErrorClass::RateLimited => Next::GiveUp,
-            (Action::Retry, _) | (Action::FailItem | Action::FixRequest, Some(true)) => {
-                self.again(error, was_probe, spent, random)
-            }
+            Action::Retry | Action::FailItem | Action::FixRequest => Next::GiveUp,
         }
     }
 
-    fn again(&self, error: &ProviderError, was_probe: bool, spent: &mut Spent, random: &mut ChaCha8Rng) -> Next {
-        if let Some(asked) = error.retry_after
-            && asked > self.settings.retry_after_max
-        {
-            return Next::Halt(self.park_until(asked, error));
-        }
+    fn again(&self, error: &ProviderError, is_free: bool, spent: &mut Spent, random: &mut ChaCha8Rng) -> Next {
         let now = self.clock.monotonic();
         if error.class == ErrorClass::RateLimited {
             spent.rate_limited += 1;
-            if spent.rate_limited > RATE_LIMITED_MAX {
+            let since = *spent.limited_since.get_or_insert(now);
+            if spent.rate_limited > RATE_LIMITED_MIN && now.saturating_sub(since) > self.patience {
                 return Next::GiveUp;
             }
             let wait = self.settings.wait_unlimited(spent.rate_limited, random);
             return Next::Wait(error.retry_after.map_or(wait, |asked| spread(asked, random)));
         }
-        if was_probe {
+        (spent.rate_limited, spent.limited_since) = (0, None);
+        if is_free {
             // The gate lets it wait.
             return Next::Wait(Duration::ZERO);
         }
@@ -150,18 +157,6 @@ impl Retry<'_> {
         let wait = error.retry_after.map_or(wait, |asked| wait.max(spread(asked, random)));
         let hold = self.budget.lock().unwrap_or_else(PoisonError::into_inner).take(error.class, now);
         Next::Wait(wait.max(hold))
-    }
-
-    fn park_until(&self, asked: Duration, error: &ProviderError) -> HaltReason {
-        let asked_ms = u64::try_from(asked.as_millis()).unwrap_or(u64::MAX);
-        HaltReason::ParkedUntil {
-            unix_ms: self.clock.unix_ms().saturating_add(asked_ms),
-            message: format!(
-                "the provider asks to wait {}, longer than --retry-after-max: {}",
-                humantime::format_duration(Duration::from_secs(asked.as_secs())),
-                error.message
-            ),
-        }
     }
 
     fn announce(&self, error: &ProviderError, attempt: u32, wait: Duration) {
@@ -175,6 +170,21 @@ impl Retry<'_> {
             wait,
         });
     }
+}
+
+/// Whether the same request is sent again.
+fn is_retried(error: &ProviderError) -> bool {
+    match (error.class.action(), error.should_retry) {
+        // A provider that calls a failure final knows better; a 429 it cannot mean so.
+        (Action::Retry, Some(false)) => error.class == ErrorClass::RateLimited,
+        (Action::Retry, None | Some(true)) | (Action::FailItem | Action::FixRequest, Some(true)) => true,
+        (Action::FailItem | Action::FixRequest, None | Some(false)) | (Action::ParkJob, _) => false,
+    }
+}
+
+/// Whether the provider asks for a longer wait than is waited: nobody sleeps on it, the route is left alone until then.
+pub(super) fn parks(error: &ProviderError, retry_after_max: Duration) -> bool {
+    is_retried(error) && error.retry_after.is_some_and(|asked| asked > retry_after_max)
 }
 
 /// Callers who were told the same moment come back after it, spread over a tenth of the wait.
@@ -192,7 +202,10 @@ mod tests {
     use super::*;
     use crate::clock::SimulatedClock;
     use crate::domain::NoEvents;
+    use proptest::prelude::*;
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    const PATIENCE: Duration = Duration::from_mins(30);
 
     struct Run {
         result: Retried<u32>,
@@ -204,7 +217,7 @@ mod tests {
     /// Fails with each of the errors in turn, then answers.
     struct Script {
         errors: Vec<ProviderError>,
-        was_probe: bool,
+        is_free: bool,
         tries: AtomicU32,
     }
 
@@ -214,19 +227,19 @@ mod tests {
         async fn attempt(&self, try_number: u32) -> Result<u32, Failed> {
             self.tries.fetch_add(1, Ordering::Relaxed);
             match self.errors.get(try_number as usize - 1) {
-                Some(error) => Err(Failed::Provider { error: error.clone(), was_probe: self.was_probe }),
+                Some(error) => Err(Failed::Provider { error: error.clone(), is_free: self.is_free }),
                 None => Ok(try_number),
             }
         }
     }
 
     async fn run(errors: Vec<ProviderError>) -> Run {
-        run_with(errors, false, false).await
+        run_with(errors, false).await
     }
 
-    async fn run_with(errors: Vec<ProviderError>, was_probe: bool, has_quota_fallback: bool) -> Run {
+    async fn run_with(errors: Vec<ProviderError>, is_free: bool) -> Run {
         let (clock, halt) = (SimulatedClock::default(), Halt::default());
-        let script = Script { errors, was_probe, tries: AtomicU32::new(0) };
+        let script = Script { errors, is_free, tries: AtomicU32::new(0) };
         let item = ItemId::new("a").unwrap();
         let retry = Retry {
             settings: &RetrySettings::default(),
@@ -236,9 +249,9 @@ mod tests {
             events: &NoEvents,
             budget: &Mutex::default(),
             item: &item,
-            has_quota_fallback,
+            patience: PATIENCE,
         };
-        let result = retry.run(&script).await;
+        let result = retry.run(&script, &mut Spent::default()).await;
         Run { result, tries: script.tries.into_inner(), sleeps: clock.sleeps(), halt: halt.reason() }
     }
 
@@ -264,15 +277,18 @@ mod tests {
     async fn neither_a_429_nor_a_probe_costs_an_attempt() {
         let limited = run(vec![error(ErrorClass::RateLimited, None); 30]).await;
         assert!(matches!(limited.result, Retried::Answered(31)));
-        let probes = run_with(vec![error(ErrorClass::Connection, None); 30], true, false).await;
+        let probes = run_with(vec![error(ErrorClass::Connection, None); 30], true).await;
         assert!(matches!(probes.result, Retried::Answered(31)));
     }
 
     #[tokio::test]
-    async fn a_429_that_never_ends_is_not_repeated_for_ever() {
-        let run = run(vec![error(ErrorClass::RateLimited, Some(1)); 1_000]).await;
-        assert!(matches!(run.result, Retried::Failed(_)));
-        assert_eq!(run.tries, RATE_LIMITED_MAX + 1);
+    async fn a_429_is_borne_for_a_time_rather_than_a_number_of_tries() {
+        let short = run(vec![error(ErrorClass::RateLimited, Some(1)); 1_000]).await;
+        assert!(matches!(short.result, Retried::Answered(1_001)));
+        let long = run(vec![error(ErrorClass::RateLimited, Some(10)); 1_000]).await;
+        assert!(matches!(long.result, Retried::Failed(_)));
+        let waited: Duration = long.sleeps.iter().sum();
+        assert!(waited > PATIENCE && waited < PATIENCE + Duration::from_secs(12), "{waited:?}");
     }
 
     #[tokio::test]
@@ -296,9 +312,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_concerns_the_whole_job_parks_it_after_one_call() {
-        for class in
-            [ErrorClass::Authentication, ErrorClass::ModelUnknown, ErrorClass::QuotaExhausted, ErrorClass::Permission]
-        {
+        for class in [ErrorClass::Authentication, ErrorClass::ModelUnknown, ErrorClass::Permission] {
             let run = run(vec![error(class, Some(1)); 9]).await;
             assert!(matches!(run.result, Retried::Halted));
             assert!(matches!(run.halt, Some(HaltReason::Parked { .. })));
@@ -307,18 +321,70 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_used_up_quota_does_not_stop_a_job_that_has_another_route() {
-        let run = run_with(vec![error(ErrorClass::QuotaExhausted, None)], false, true).await;
+    async fn whether_a_used_up_quota_stops_the_job_is_left_to_whoever_knows_the_other_routes() {
+        let run = run(vec![error(ErrorClass::QuotaExhausted, None)]).await;
         assert!(matches!(run.result, Retried::Failed(_)));
-        assert_eq!(run.halt, None);
+        assert_eq!((run.tries, run.halt), (1, None));
     }
 
     #[tokio::test]
-    async fn the_providers_wait_is_obeyed_and_a_day_parks_instead() {
+    async fn the_providers_wait_is_obeyed_and_a_day_leaves_the_route() {
         let short = run(vec![error(ErrorClass::RateLimited, Some(100))]).await;
         assert!(short.sleeps[0] >= Duration::from_secs(100) && short.sleeps[0] <= Duration::from_secs(110));
         let long = run(vec![error(ErrorClass::RateLimited, Some(86_400))]).await;
         assert!(long.sleeps.is_empty());
-        assert!(matches!(long.halt, Some(HaltReason::ParkedUntil { unix_ms: 86_400_000, .. })));
+        assert!(matches!(long.result, Retried::Open));
+        assert_eq!(long.halt, None);
+    }
+
+    #[derive(Default)]
+    struct Announced(Mutex<Vec<(u32, Duration)>>);
+
+    impl EventSink for Announced {
+        fn emit(&self, event: Event) {
+            if let Event::CallRetry { attempt, wait, .. } = event {
+                self.0.lock().unwrap().push((attempt, wait));
+            }
+        }
+    }
+
+    async fn announced(errors: Vec<ProviderError>, is_free: bool) -> (Vec<(u32, Duration)>, u32) {
+        let (clock, halt, events) = (SimulatedClock::default(), Halt::default(), Announced::default());
+        let script = Script { errors, is_free, tries: AtomicU32::new(0) };
+        let item = ItemId::new("a").unwrap();
+        let retry = Retry {
+            settings: &RetrySettings::default(),
+            seed: 1,
+            halt: &halt,
+            clock: &clock,
+            events: &events,
+            budget: &Mutex::default(),
+            item: &item,
+            patience: PATIENCE,
+        };
+        retry.run(&script, &mut Spent::default()).await;
+        (events.0.into_inner().unwrap(), script.tries.into_inner())
+    }
+
+    proptest! {
+        #[test]
+        fn only_what_costs_an_attempt_is_counted_as_one(kinds in prop::collection::vec(0_usize..4, 0..40)) {
+            let classes = [ErrorClass::RateLimited, ErrorClass::ServerError, ErrorClass::Timeout, ErrorClass::Garbage];
+            let errors: Vec<ProviderError> = kinds.iter().map(|kind| error(classes[*kind], None)).collect();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (said, tries) = runtime.block_on(announced(errors.clone(), false));
+            let mut attempts = 0;
+            for (error, (attempt, wait)) in errors.iter().zip(&said) {
+                let costs = error.class != ErrorClass::RateLimited;
+                attempts += u32::from(costs);
+                prop_assert_eq!(*attempt, if costs { attempts } else { 0 });
+                prop_assert!(*wait >= RetrySettings::default().wait_min);
+            }
+            prop_assert!(attempts < RetrySettings::default().attempts_max);
+            prop_assert_eq!(tries as usize, said.len() + 1);
+            let (free, tries) = runtime.block_on(announced(errors.clone(), true));
+            prop_assert!(free.iter().all(|(attempt, _)| *attempt == 0));
+            prop_assert_eq!(tries as usize, errors.len() + 1);
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! Where a model role leads: what the operator set for a route, and what a run learns of it.
 
-use super::context::{Counting, LearnedWindow, Window};
-use super::gate::{Gate, GateSettings, GateStatus, Surroundings};
+use super::context::{Counting, KnownWindow, LearnedWindow};
+use super::extras::Extras;
+use super::gate::{Gate, GateSettings, Key, KeyLimits, Surroundings};
+use super::ways::Ways;
 use crate::domain::{Pair, Prices};
-use crate::provider::Provider;
+use crate::provider::{Provider, ProviderError};
 use crate::store::PriceId;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 
 /// A model at a provider, and how it is used. Fixed for a run.
 #[derive(Clone)]
@@ -19,18 +20,19 @@ pub struct Route {
     pub provider: Arc<dyn Provider>,
     /// How long one exchange may take, from the first byte sent to the last received.
     pub timeout: Duration,
-    /// What the model can take in all, in tokens, where that is known.
-    pub window: Option<u64>,
-    /// What it writes at most.
-    pub max_output: Option<u64>,
+    /// What the model takes, as the operator set it, and as it is publicly known.
+    pub set: KnownWindow,
+    pub listed: KnownWindow,
     /// How its tokens are counted.
     pub counting: Counting,
     pub prices: Option<(Prices, PriceId)>,
     /// Fields of the body that the operator set; they win over the plugin's.
     pub parameters: Arc<[Pair]>,
-    /// The provider's own fields that a plugin may set.
+    /// The provider's own fields and kinds of parts that a plugin may send.
     pub extra_allow: Arc<[String]>,
     pub gate: GateSettings,
+    /// What it shares with other routes of the same provider.
+    pub key_limits: Option<KeyLimits>,
     pub fallback: Fallback,
 }
 
@@ -43,33 +45,6 @@ pub struct Fallback {
     pub quota: Option<String>,
     /// For a request that does not fit.
     pub context: Option<String>,
-}
-
-/// What no plugin sets by itself, whatever a route allows: what the host decides, and what costs extra.
-const RESERVED: [&str; 16] = [
-    "messages",
-    "model",
-    "models",
-    "n",
-    "plugins",
-    "priority",
-    "provider",
-    "route",
-    "service_tier",
-    "store",
-    "stream",
-    "stream_options",
-    "tool_choice",
-    "tools",
-    "user",
-    "web_search_options",
-];
-
-impl Route {
-    /// Whether a plugin may set this field of the provider's own.
-    pub(super) fn allows(&self, field: &str) -> bool {
-        self.extra_allow.iter().any(|allowed| allowed == field) && !RESERVED.contains(&field)
-    }
 }
 
 /// Routes by name, and the roles that lead to them.
@@ -91,17 +66,13 @@ pub(super) struct LiveRoute {
     pub(super) window: LearnedWindow,
     /// The provider was asked what it tells of the model.
     pub(super) asked: OnceCell<()>,
-    /// Credit or quota is used up, and another route steps in.
-    is_used_up: AtomicBool,
+    /// What the provider said when credit or quota was used up.
+    used_up: OnceLock<ProviderError>,
 }
 
 impl LiveRoute {
-    pub(super) fn is_used_up(&self) -> bool {
-        self.is_used_up.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn use_up(&self) {
-        self.is_used_up.store(true, Ordering::Relaxed);
+    pub(super) fn used_up(&self) -> Option<&ProviderError> {
+        self.used_up.get()
     }
 }
 
@@ -111,45 +82,94 @@ pub(super) struct LiveRoutes {
     roles: BTreeMap<String, String>,
     default: Option<String>,
     groups: BTreeMap<String, Vec<String>>,
+    turned: Arc<Notify>,
 }
 
 impl LiveRoutes {
     pub(super) fn new(routes: Routes, around: &Surroundings) -> Self {
-        let live = routes.routes.into_iter().map(|route| {
-            let gate = Arc::new(Gate::new(&route.name, route.gate.clone(), around.clone()));
-            let known = route.window.map(|context| Window { context, max_output: route.max_output });
-            let live = LiveRoute {
-                gate,
-                window: LearnedWindow::new(known),
-                asked: OnceCell::new(),
-                is_used_up: AtomicBool::new(false),
-                route,
-            };
-            (live.route.name.clone(), Arc::new(live))
-        });
-        Self { routes: live.collect(), roles: routes.roles, default: routes.default, groups: routes.groups }
+        let mut keys: BTreeMap<String, Arc<Key>> = BTreeMap::new();
+        let mut live_routes = BTreeMap::new();
+        for route in routes.routes {
+            let key = route.key_limits.as_ref().map(|limits| {
+                Arc::clone(keys.entry(limits.provider.clone()).or_insert_with(|| Arc::new(Key::new(limits))))
+            });
+            let gate = Arc::new(Gate::new(&route.name, route.gate.clone(), key, around.clone()));
+            let window = LearnedWindow::new(route.set, route.listed);
+            let (asked, used_up) = (OnceCell::new(), OnceLock::new());
+            live_routes.insert(route.name.clone(), Arc::new(LiveRoute { route, gate, window, asked, used_up }));
+        }
+        Self {
+            routes: live_routes,
+            roles: routes.roles,
+            default: routes.default,
+            groups: routes.groups,
+            turned: Arc::clone(&around.turned),
+        }
     }
 
-    /// The route that a role leads to; of several members the one that is the least busy, open ones last.
-    pub(super) fn of_role(&self, role: &str) -> Option<&Arc<LiveRoute>> {
-        let name = self.roles.get(role).or(self.default.as_ref())?;
-        self.named(name)
+    /// The route, or the group of routes, that a role leads to.
+    pub(super) fn name_of_role(&self, role: &str) -> Option<&str> {
+        self.roles.get(role).or(self.default.as_ref()).map(String::as_str)
     }
 
-    pub(super) fn named(&self, name: &str) -> Option<&Arc<LiveRoute>> {
-        let Some(members) = self.groups.get(name) else { return self.routes.get(name) };
-        let members = members.iter().filter_map(|member| self.routes.get(member));
-        members.min_by_key(|member| {
-            let GateStatus { in_flight, concurrency_limit, .. } = member.gate.status();
-            (member.is_used_up(), member.gate.is_open(), in_flight * 1_000 / concurrency_limit.max(1))
-        })
+    /// Its route, or its members, and those that step in while they are open: as far as they allow what is asked for. None, if
+    /// no member does.
+    pub(super) fn ways(&self, name: &str, extras: &Extras) -> Ways {
+        let (mut levels, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut names = vec![name.to_owned()];
+        while !names.is_empty() {
+            let members =
+                names.iter().flat_map(|name| self.groups.get(name).map_or_else(|| vec![name], |m| m.iter().collect()));
+            let level: Vec<Arc<LiveRoute>> = members
+                .filter(|member| seen.insert((*member).clone()))
+                .filter_map(|member| self.routes.get(member).cloned())
+                .filter(|live| extras.refused_by(&live.route).is_none())
+                .collect();
+            if levels.is_empty() && level.is_empty() {
+                break;
+            }
+            names = level.iter().filter_map(|live| live.route.fallback.open.clone()).collect();
+            levels.push(level);
+        }
+        levels.retain(|level| !level.is_empty());
+        Ways { levels }
     }
 
-    /// What stands for a role in the hash of a question: it must not change with which member happens to answer.
-    pub(super) fn model_of_role(&self, role: &str) -> Option<&str> {
-        let name = self.roles.get(role).or(self.default.as_ref())?;
-        let name = self.groups.get(name).and_then(|members| members.first()).unwrap_or(name);
-        self.routes.get(name).map(|live| live.route.model.as_str())
+    /// Whether there is a route, or a group, of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.routes.contains_key(name) || self.groups.contains_key(name)
+    }
+
+    /// Nobody asks the route any more; who waits for it looks for another.
+    pub(super) fn use_up(&self, live: &LiveRoute, error: ProviderError) {
+        // The first error stays.
+        let _ = live.used_up.set(error);
+        self.turned.notify_waiters();
+    }
+
+    /// Why none of this name may be asked: the field that is not allowed, and by which route.
+    pub(super) fn refusal<'a>(&'a self, name: &str, extras: &'a Extras) -> Option<(&'a str, &'a str)> {
+        let live = self.members(name).next()?;
+        extras.refused_by(&live.route).map(|field| (field, live.route.name.as_str()))
+    }
+
+    fn members(&self, name: &str) -> impl Iterator<Item = &Arc<LiveRoute>> {
+        let alone = self.routes.get(name);
+        let members = self.groups.get(name).map_or(&[][..], Vec::as_slice);
+        alone.into_iter().chain(members.iter().filter_map(|member| self.routes.get(member)))
+    }
+
+    /// What stands for a role in the hash of a question: each model and its parameters once, so that it does not change with which
+    /// member happens to answer, nor with how many share the load.
+    pub(super) fn asked_of_role(&self, role: &str) -> Vec<(&str, &[Pair])> {
+        let mut asked: Vec<(&str, &[Pair])> = Vec::new();
+        for live in self.name_of_role(role).into_iter().flat_map(|name| self.members(name)) {
+            let one = (live.route.model.as_str(), &*live.route.parameters);
+            if !asked.contains(&one) {
+                asked.push(one);
+            }
+        }
+        asked
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<LiveRoute>> {

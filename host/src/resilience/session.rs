@@ -1,20 +1,23 @@
 //! The world of models as one attempt of one item sees it, with the journal in front: what was answered before is answered again from
 //! the store, by what was asked and how often, not by when.
 
+use super::exchange::Question;
+use super::extras::{Brought, Extras, Reserved};
 use super::ledger::CallKey;
-use super::purse::{Amount, Spending, dollars};
+use super::purse::{Amount, Empty, Purse, Spending, dollars};
 use super::retry::Retried;
-use super::route::LiveRoute;
 use super::stack::Stack;
-use super::{context, hash};
+use super::ways::Ways;
+use super::{HaltReason, context, hash};
 use crate::domain::{
-    CallEnd, Completion, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair, Request, TokenCount,
+    AttemptNumber, CallEnd, Completion, Cut, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair,
+    Request, Suspended, TokenCount,
 };
 use crate::provider::ProviderError;
-use crate::store::AttemptId;
+use crate::store::{AttemptId, ToldEntry, ToldFact};
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a session starts with.
@@ -22,14 +25,41 @@ pub struct SessionStart {
     pub item: ItemId,
     pub seq: ItemSeq,
     pub attempt: AttemptId,
+    pub number: AttemptNumber,
     /// What was answered to earlier executions of this attempt: request hash and occurrence.
     pub answers: HashMap<([u8; 32], u32), Completion>,
+    /// Questions that were sent by a process that died, and that shall not be asked again.
+    pub not_again: HashSet<([u8; 32], u32)>,
     /// The roles that the plugin named.
     pub roles: Arc<[String]>,
+    /// What earlier executions of it were told of sizes.
+    pub told: Told,
     /// Questions that the attempt may ask; answers from the journal count too, so that a replay ends where the first run did.
     pub calls_max: u64,
-    /// What the attempt may use, answers from the journal included.
+    /// What the item may use, in all its attempts and runs.
     pub spending: Spending,
+    /// What its calls took before this attempt.
+    pub spent: Amount,
+}
+
+/// What an attempt was told of sizes, by request hash and occurrence. It is told the same again.
+#[derive(Debug, Default)]
+pub struct Told {
+    counts: HashMap<([u8; 32], u32), TokenCount>,
+    too_large: HashMap<([u8; 32], u32), LlmError>,
+}
+
+impl Told {
+    pub fn new(entries: Vec<ToldEntry>) -> Self {
+        let mut told = Self::default();
+        for ToldEntry { hash, occurrence, fact } in entries {
+            match fact {
+                ToldFact::Count(count) => drop(told.counts.insert((hash, occurrence), count)),
+                ToldFact::TooLarge(error) => drop(told.too_large.insert((hash, occurrence), error)),
+            }
+        }
+        told
+    }
 }
 
 /// One attempt's way to the models.
@@ -37,6 +67,8 @@ pub struct ItemSession {
     stack: Arc<Stack>,
     start: SessionStart,
     state: Mutex<State>,
+    /// The item's own. What earlier executions took is in it from the start, so that a replayed answer adds nothing.
+    purse: Arc<Purse>,
 }
 
 #[derive(Default)]
@@ -44,21 +76,25 @@ struct State {
     occurrences: HashMap<[u8; 32], u32>,
     asked: u64,
     reused: u64,
-    used: Amount,
-    /// By questions that are on their way.
-    aside: Amount,
+    /// Answers to requests that had been shortened.
+    truncated: u64,
+    /// How often the same was counted.
+    counted: HashMap<[u8; 32], u32>,
+    brought: Brought,
 }
 
 /// A question with its place in the attempt.
-struct Question {
+struct Asked {
     request: Arc<Request>,
     hash: [u8; 32],
     occurrence: u32,
+    extras: Extras,
 }
 
 impl ItemSession {
     pub fn new(stack: Arc<Stack>, start: SessionStart) -> Self {
-        Self { stack, start, state: Mutex::default() }
+        let purse = Arc::new(Purse::new(start.spending, start.spent));
+        Self { stack, start, state: Mutex::default(), purse }
     }
 
     /// Paid answers of earlier executions that this one did not ask for again.
@@ -67,32 +103,39 @@ impl ItemSession {
         (self.start.answers.len() as u64).saturating_sub(reused)
     }
 
-    fn route(&self, request: &Request) -> Result<&Arc<LiveRoute>, LlmError> {
+    /// Answers so far that came from the journal, and that were given to a request that had been shortened.
+    pub fn replayed_and_truncated(&self) -> (u64, u64) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.reused, state.truncated)
+    }
+
+    /// The route or group that is asked, the routes behind that name, and what the request needs leave for.
+    fn route(&self, request: &Request) -> Result<(&str, Ways, Extras), LlmError> {
         if !self.start.roles.contains(&request.role) {
             return Err(denied(
                 "unknown_role",
                 format!("the plugin asks for the model role `{}`, which its manifest does not name", request.role),
             ));
         }
-        let live = self.stack.routes.of_role(&request.role).ok_or_else(|| {
-            denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
+        let extras = {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            Extras::of(request, &state.brought)
+        };
+        let extras = extras.map_err(|Reserved(path)| {
+            denied("field_not_allowed", format!("the field `{path}` belongs to the host, and no plugin sets it"))
         })?;
-        if let Some(field) = request.extra.iter().find(|field| !live.route.allows(&field.name)) {
-            return Err(denied(
-                "field_not_allowed",
-                format!(
-                    "the provider's own field `{}` is not allowed by the operator (extra_allow of route `{}`)",
-                    field.name, live.route.name
-                ),
-            ));
+        let routes = &self.stack.routes;
+        let name = routes.name_of_role(&request.role).ok_or_else(no_model)?;
+        let ways = routes.ways(name, &extras);
+        if ways.first().is_empty() {
+            return Err(routes.refusal(name, &extras).map_or_else(no_model, not_allowed));
         }
-        Ok(live)
+        Ok((name, ways, extras))
     }
 
     /// Gives a question its occurrence, in the order in which they are asked.
-    fn question(&self, request: Request) -> Result<Question, LlmError> {
-        let model = self.stack.routes.model_of_role(&request.role).unwrap_or_default();
-        let hash = hash::request_hash(model, &request);
+    fn question(&self, request: Request, extras: Extras) -> Result<Asked, LlmError> {
+        let hash = self.hash(&request);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.asked >= self.start.calls_max {
             return Err(LlmError {
@@ -106,84 +149,109 @@ impl ItemSession {
         let next = state.occurrences.entry(hash).or_default();
         let occurrence = *next;
         *next += 1;
-        Ok(Question { request: Arc::new(request), hash, occurrence })
+        Ok(Asked { request: Arc::new(request), hash, occurrence, extras })
     }
 
-    async fn answer(&self, route: &Arc<LiveRoute>, mut question: Question) -> Result<Completion, CallEnd> {
-        if let Some(completion) = self.start.answers.get(&(question.hash, question.occurrence)) {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
-            self.spend(route, completion);
-            self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
-            return Ok(completion.clone());
+    async fn answer(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
+        let key = (question.hash, question.occurrence);
+        if let Some(error) = self.start.told.too_large.get(&key) {
+            return Err(error.clone().into());
+        }
+        let end = match self.start.answers.get(&key) {
+            Some(completion) => {
+                self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
+                self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
+                Ok(completion.clone())
+            }
+            None => self.answer_anew(route, question).await,
+        };
+        match &end {
+            Ok(completion) => self.take(completion),
+            Err(CallEnd::Error(error)) if error.kind == LlmErrorKind::TooLarge => {
+                self.record(key, ToldFact::TooLarge(error.clone())).await?;
+            }
+            Err(_) => {}
+        }
+        end
+    }
+
+    /// What an answer brings, wherever it came from.
+    fn take(&self, completion: &Completion) {
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.brought.take(completion);
+            state.truncated += u64::from(completion.cut.is_some());
+        }
+        if let Some(Cut { tokens_before, tokens_after, .. }) = completion.cut {
+            self.stack.events.emit(Event::RequestCut { item: self.start.item.clone(), tokens_before, tokens_after });
+        }
+    }
+
+    /// Before the guest sees it: it follows from what this run has learned, which a replay has not, and the guest goes on by it.
+    async fn record(&self, (hash, occurrence): ([u8; 32], u32), fact: ToldFact) -> Result<(), Suspended> {
+        let SessionStart { seq, attempt, .. } = self.start;
+        let written = self.stack.store.record_told(seq, attempt, ToldEntry { hash, occurrence, fact }).await;
+        written.map_err(|error| {
+            self.stack.halt.throw(HaltReason::from(&error));
+            Suspended
+        })
+    }
+
+    /// What a count is found again by.
+    fn counting(&self, request: &Request) -> ([u8; 32], u32) {
+        let hash = self.hash(request);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = state.counted.entry(hash).or_default();
+        let occurrence = *next;
+        *next += 1;
+        (hash, occurrence)
+    }
+
+    fn hash(&self, request: &Request) -> [u8; 32] {
+        hash::request_hash(&self.stack.routes.asked_of_role(&request.role), request)
+    }
+
+    async fn answer_anew(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
+        if self.start.not_again.contains(&(question.hash, question.occurrence)) {
+            return Err(denied(
+                "call_unknown",
+                "this was asked, and the process died before an answer came: it may have been billed, and is not asked again (--on-unknown fail); run it again with --on-unknown retry".to_owned(),
+            )
+            .into());
         }
         if self.stack.halt.is_thrown() {
             return Err(CallEnd::Suspended);
         }
-        let aside = self.set_aside(route, &mut question)?;
-        let result = self.dispatch(Arc::clone(route), question).await;
-        {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.aside = state.aside.minus(aside);
-        }
-        match result {
-            Some(Retried::Answered(completion)) => {
-                self.spend(route, &completion);
-                Ok(completion)
-            }
+        match self.dispatch(route.to_owned(), question).await {
+            Some(Retried::Answered(completion)) => Ok(completion),
             Some(Retried::Failed(error)) => Err(CallEnd::Error(for_plugin(error))),
+            Some(Retried::ItemLimit(empty)) => Err(item_limit(empty).into()),
             // A task that was aborted, like a run that was halted, leaves the item pending.
             Some(Retried::Halted) | None => Err(CallEnd::Suspended),
-            // The last route in a row of fallbacks waits for its breaker.
+            // The way is looked for until there is one.
             Some(Retried::Open) => Err(denied("no_route", "no route is left to ask".to_owned()).into()),
         }
     }
 
-    /// What the item has used up, whoever answered.
-    fn spend(&self, route: &LiveRoute, completion: &Completion) {
-        let usage = &completion.usage;
-        let used = Amount {
-            micro_dollars: route.route.prices.map_or(0, |(prices, _)| prices.of(usage)),
-            tokens: usage.input_tokens.saturating_add(usage.output_tokens),
-        };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.used = state.used.plus(used);
-    }
-
-    /// Sets aside what the question may take, if that is left for the item.
-    fn set_aside(&self, route: &LiveRoute, question: &mut Question) -> Result<Amount, LlmError> {
-        let Spending { micro_dollars_max, tokens_max } = self.start.spending;
-        if micro_dollars_max.is_none() && tokens_max.is_none() {
-            return Ok(Amount::default());
-        }
-        // What is set aside must be all that it can take.
-        let request = Arc::make_mut(&mut question.request);
-        let output = u64::from(*request.max_output_tokens.get_or_insert(super::OUTPUT_TOKENS_ASSUMED));
-        let input = context::estimate(&question.request);
-        let micro_dollars = route.route.prices.map_or(0, |(prices, _)| prices.at_most(input, output));
-        let amount = Amount { micro_dollars, tokens: input.saturating_add(output) };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = state.used.plus(state.aside).plus(amount);
-        let (code, message) = if tokens_max.is_some_and(|most| next.tokens > most) {
-            ("item_tokens", format!("the item may use {} tokens (--max-item-tokens)", tokens_max.unwrap_or(0)))
-        } else if micro_dollars_max.is_some_and(|most| next.micro_dollars > most) {
-            ("item_cost", format!("the item may cost {} (--max-item-cost)", dollars(micro_dollars_max.unwrap_or(0))))
-        } else {
-            state.aside = state.aside.plus(amount);
-            return Ok(amount);
-        };
-        Err(LlmError { kind: LlmErrorKind::Limit, code: code.into(), message, extra: Vec::new() })
+    /// What the item's calls have used up by now, answered or not.
+    pub fn spent(&self) -> Amount {
+        self.purse.spent()
     }
 
     /// As a task of its own, so that a guest's end does not end a call under way.
-    async fn dispatch(&self, route: Arc<LiveRoute>, question: Question) -> Option<Retried<Completion>> {
+    async fn dispatch(&self, route: String, asked: Asked) -> Option<Retried<Completion>> {
         let key = CallKey {
             item: self.start.seq,
             attempt: self.start.attempt,
-            hash: question.hash,
-            occurrence: question.occurrence,
+            number: self.start.number,
+            hash: asked.hash,
+            occurrence: asked.occurrence,
         };
-        let (stack, item) = (Arc::clone(&self.stack), self.start.item.clone());
-        let call = async move { stack.call(route, &item, key, question.request).await };
+        let (stack, item, purse) = (Arc::clone(&self.stack), self.start.item.clone(), Arc::clone(&self.purse));
+        let call = async move {
+            let question = Question { item, key, request: asked.request, extras: asked.extras, purse };
+            stack.call(&route, &question).await
+        };
         self.stack.tasks.spawn_on(call, &self.stack.runtime).await.ok()
     }
 }
@@ -191,8 +259,8 @@ impl ItemSession {
 #[async_trait]
 impl Llm for ItemSession {
     async fn complete(&self, request: Request) -> Result<Completion, CallEnd> {
-        let route = self.route(&request)?;
-        let question = self.question(request)?;
+        let (route, _, extras) = self.route(&request)?;
+        let question = self.question(request, extras)?;
         self.answer(route, question).await
     }
 
@@ -200,8 +268,8 @@ impl Llm for ItemSession {
         let questions = requests
             .into_iter()
             .map(|request| {
-                let route = self.route(&request)?;
-                Ok((route, self.question(request)?))
+                let (route, _, extras) = self.route(&request)?;
+                Ok((route, self.question(request, extras)?))
             })
             .collect::<Result<Vec<_>, LlmError>>()?;
         let ends = join_all(questions.into_iter().map(|(route, question)| self.answer(route, question))).await;
@@ -214,18 +282,59 @@ impl Llm for ItemSession {
             .collect()
     }
 
-    async fn count_tokens(&self, request: Request) -> Result<TokenCount, LlmError> {
-        let route = self.route(&request)?;
-        let window = self.stack.window(route).await.context;
-        let model = route.route.model.clone();
+    async fn count_tokens(&self, request: Request) -> Result<TokenCount, CallEnd> {
+        let (_, ways, _) = self.route(&request)?;
+        let key = self.counting(&request);
+        if let Some(count) = self.start.told.counts.get(&key) {
+            return Ok(*count);
+        }
+        let choice = ways.choose(&BTreeSet::new());
+        let live = choice.ok_or_else(|| denied("no_route", "no route is left to ask".to_owned()))?.live;
+        let window = self.stack.window(&live).await.beside(self.stack.output_wanted(&live, &request));
+        let (model, counting) = (live.route.model.clone(), live.route.counting);
+        let count = self.stack.runtime.spawn(context::count(model, counting, Arc::new(request), Some(window)));
         let count =
-            self.stack.runtime.spawn(context::count(model, route.route.counting, Arc::new(request), Some(window)));
-        count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))
+            count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))?;
+        self.record(key, ToldFact::Count(count)).await?;
+        Ok(count)
     }
+}
+
+/// The next call may take more than is left for the item.
+fn item_limit(empty: Empty) -> LlmError {
+    let (code, message) = match empty {
+        Empty::Tokens { limit, spent, wanted } => (
+            "item_tokens",
+            format!(
+                "the item may use {limit} tokens (--max-item-tokens), {spent} are used, and the next call may use {wanted}"
+            ),
+        ),
+        Empty::Money { limit, spent, wanted } => (
+            "item_cost",
+            format!(
+                "the item may cost {} (--max-item-cost), {} are spent, and the next call may cost {}",
+                dollars(limit),
+                dollars(spent),
+                dollars(wanted)
+            ),
+        ),
+    };
+    LlmError { kind: LlmErrorKind::Limit, code: code.into(), message, extra: Vec::new() }
 }
 
 fn denied(code: &str, message: String) -> LlmError {
     LlmError { kind: LlmErrorKind::Denied, code: code.into(), message, extra: Vec::new() }
+}
+
+fn no_model() -> LlmError {
+    denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
+}
+
+fn not_allowed((field, route): (&str, &str)) -> LlmError {
+    denied(
+        "field_not_allowed",
+        format!("the provider's own field `{field}` is not allowed by the operator (extra_allow of route `{route}`)"),
+    )
 }
 
 /// What a plugin is told of a provider's error.

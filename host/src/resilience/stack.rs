@@ -1,31 +1,33 @@
 //! The order of the layers, from the plugin's request to the wire, and nothing else:
 //!
-//! journal look-up (`session`) ▶ route and fallback ▶ context window ▶ retry ( gate: breaker, concurrency, limiter ▶
+//! journal look-up (`session`) ▶ route and fallback ▶ context window, JSON (`ask`) ▶ retry ( gate: breaker, concurrency, limiter ▶
 //! budgets ▶ ledger ( timeout ( provider ▶ structure ) ) )
 
-use super::context::{self, ContextSettings, Fitted, Window};
-use super::exchange::CallOnRoute;
+use super::ask::Asking;
+use super::context::{ContextSettings, Window};
+use super::exchange::Question;
+use super::extras::Extras;
 use super::gate::{GateStatus, Surroundings};
-use super::ledger::CallKey;
+use super::probes::Probes;
 use super::purse::{Amount, Purse, Spending, dollars};
-use super::retry::{Failed, Retried, Retry};
+use super::retry::{Failed, Retried, Spent};
 use super::retry_budget::RetryBudget;
 use super::route::{LiveRoute, LiveRoutes, Routes};
+use super::ways::{Choice, Ways};
 use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
-use crate::domain::{Completion, Cut, ErrorClass, Event, EventSink, ItemId, Request};
-use crate::provider::{Overflow, ProviderError};
+use crate::domain::{Completion, ErrorClass, Event, EventSink, Request};
+use crate::provider::ProviderError;
 use crate::store::{RunId, Store};
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 /// How long a provider may take to tell what its model takes.
 const FACTS_WAIT: Duration = Duration::from_secs(10);
-/// How often a request is made smaller because the provider says that it is too long.
-const REFITS_MAX: usize = 4;
 
 /// What all calls of a run share.
 pub struct StackSettings {
@@ -38,6 +40,8 @@ pub struct StackSettings {
     pub spent: Amount,
     /// For jitter.
     pub seed: u64,
+    /// Tells this job from every other, one of the same name that was forgotten among them.
+    pub job: String,
 }
 
 /// What surrounds the stack.
@@ -54,7 +58,7 @@ pub struct StackAround {
 /// The layers of one run.
 pub struct Stack {
     pub(super) routes: LiveRoutes,
-    settings: StackSettings,
+    pub(super) settings: StackSettings,
     pub(super) halt: Arc<Halt>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) events: Arc<dyn EventSink>,
@@ -63,8 +67,21 @@ pub struct Stack {
     pub(super) tasks: TaskTracker,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) purse: Arc<Purse>,
-    retry_budget: Mutex<RetryBudget>,
+    pub(super) retry_budget: Mutex<RetryBudget>,
     calls: AtomicU64,
+}
+
+/// What a call has used up on one route; it may come back there.
+#[derive(Default)]
+pub(super) struct Tries {
+    pub(super) spent: Spent,
+    pub(super) probes: Mutex<Probes>,
+    /// HTTP attempts that were answered, though not with what was wanted.
+    pub(super) answered: AtomicU32,
+}
+
+pub(super) const fn is_about_size(error: &ProviderError) -> bool {
+    matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge)
 }
 
 impl Stack {
@@ -75,6 +92,7 @@ impl Stack {
             clock: Arc::clone(&clock),
             events: Arc::clone(&events),
             store: Some((store.clone(), run)),
+            turned: Arc::new(Notify::new()),
         };
         Self {
             routes: LiveRoutes::new(routes, &surroundings),
@@ -119,66 +137,101 @@ impl Stack {
         self.tasks.wait().await;
     }
 
-    /// One request through every layer below the journal, on the role's route or on those that step in for it.
-    pub(super) async fn call(
-        &self,
-        first: Arc<LiveRoute>,
-        item: &ItemId,
-        key: CallKey,
-        request: Arc<Request>,
-    ) -> Retried<Completion> {
-        let mut live = first;
-        let mut seen = BTreeSet::new();
+    /// One request through every layer below the journal, on what the role leads to or on what steps in for it.
+    pub(super) async fn call(&self, first: &str, question: &Question) -> Retried<Completion> {
+        let mut seen = BTreeSet::from([first.to_owned()]);
+        let mut ways = self.routes.ways(first, &question.extras);
+        // Routes that the request does not fit.
+        let mut out = BTreeSet::new();
+        let mut tries: BTreeMap<String, Tries> = BTreeMap::new();
+        let sent = AtomicU32::new(0);
         loop {
-            seen.insert(live.route.name.clone());
-            let fallback = &live.route.fallback;
-            if live.is_used_up()
-                && let Some(next) = self.step_in(&live, fallback.quota.as_deref(), "quota", &seen)
-            {
-                live = next;
-                continue;
+            if ways.is_used_up() {
+                match self.after_quota(&ways, &question.extras, &mut seen) {
+                    Some(next) => {
+                        ways = next;
+                        continue;
+                    }
+                    None => return Retried::Halted,
+                }
             }
-            let waits = fallback.open.as_ref().is_none_or(|name| seen.contains(name));
-            let (result, next) = match self.call_on(&live, item, key, &request, waits).await {
-                Retried::Open => (Retried::Open, self.step_in(&live, fallback.open.as_deref(), "open", &seen)),
-                Retried::Failed(error) if error.class == ErrorClass::QuotaExhausted => {
-                    live.use_up();
-                    (Retried::Failed(error), self.step_in(&live, fallback.quota.as_deref(), "quota", &seen))
-                }
-                Retried::Failed(error)
-                    if matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge) =>
-                {
-                    (Retried::Failed(error), self.step_in(&live, fallback.context.as_deref(), "context", &seen))
-                }
-                other => (other, None),
+            let Some(Choice { live, is_substitute }) = ways.choose(&out) else {
+                return Retried::Failed(ProviderError::new(ErrorClass::ContextOverflow, "no route is left to ask"));
             };
-            match next {
-                Some(next) => live = next,
-                None => return result,
+            if is_substitute {
+                self.fell_back(&ways, &live.route.name, "open");
+            }
+            let tries = tries.entry(live.route.name.clone()).or_default();
+            let elsewhere = || ways.elsewhere(&live, &out);
+            let asking = Asking { stack: self, live: &live, question, tries, elsewhere: &elsewhere, sent: &sent };
+            match asking.run().await {
+                // Another lets calls through, or the gate will say why nobody need wait.
+                Retried::Open => {}
+                Retried::Failed(error) if error.class == ErrorClass::QuotaExhausted => {
+                    self.routes.use_up(&live, error);
+                }
+                Retried::Failed(error) if is_about_size(&error) => {
+                    if let Some(next) = self.step_in(
+                        &ways,
+                        live.route.fallback.context.as_deref(),
+                        "context",
+                        &question.extras,
+                        &mut seen,
+                    ) {
+                        ways = next;
+                        continue;
+                    }
+                    out.insert(live.route.name.clone());
+                    if !ways.has_first(&out) {
+                        return Retried::Failed(error);
+                    }
+                }
+                other => return other,
             }
         }
     }
 
+    /// What steps in for routes whose credit or quota is used up; without that, the job is parked.
+    fn after_quota(&self, ways: &Ways, extras: &Extras, seen: &mut BTreeSet<String>) -> Option<Ways> {
+        let named = ways.first().iter().filter_map(|live| live.route.fallback.quota.as_deref());
+        for name in named {
+            if let Some(next) = self.step_in(ways, Some(name), "quota", extras, seen) {
+                return Some(next);
+            }
+        }
+        let error = ways.first().iter().find_map(|live| live.used_up());
+        let (code, message) = error.map_or_else(Default::default, |e| (e.code.clone(), e.message.clone()));
+        self.halt.throw(HaltReason::Parked { code, message });
+        None
+    }
+
     fn step_in(
         &self,
-        from: &LiveRoute,
+        from: &Ways,
         name: Option<&str>,
         reason: &'static str,
-        seen: &BTreeSet<String>,
-    ) -> Option<Arc<LiveRoute>> {
-        let next = self.routes.named(name?)?;
-        if seen.contains(&next.route.name) {
+        extras: &Extras,
+        seen: &mut BTreeSet<String>,
+    ) -> Option<Ways> {
+        let name = name.filter(|name| self.routes.has(name))?;
+        let ways = self.routes.ways(name, extras);
+        if ways.first().is_empty() || !seen.insert(name.to_owned()) {
             return None;
         }
-        self.events.emit(Event::FellBack { from: from.route.name.clone(), to: next.route.name.clone(), reason });
-        Some(Arc::clone(next))
+        self.fell_back(from, name, reason);
+        Some(ways)
+    }
+
+    fn fell_back(&self, from: &Ways, to: &str, reason: &'static str) {
+        let from = from.first().first().map_or_else(String::new, |live| live.route.name.clone());
+        self.events.emit(Event::FellBack { from, to: to.to_owned(), reason });
     }
 
     /// What a route's model takes: as set, as told by the provider, as learned, or as assumed.
     pub(super) async fn window(&self, live: &LiveRoute) -> Window {
         live.asked
             .get_or_init(async || {
-                if live.window.get().is_none() {
+                if live.window.wants_facts(live.route.provider.is_vendors_own()) {
                     // Many providers do not tell; that this one cannot be asked now will show itself in the call.
                     if let Ok(Ok(facts)) =
                         tokio::time::timeout(FACTS_WAIT, live.route.provider.model(&live.route.model)).await
@@ -188,114 +241,17 @@ impl Stack {
                 }
             })
             .await;
-        let assumed = Window { context: self.settings.context.assumed, max_output: live.route.max_output };
-        live.window.get().unwrap_or(assumed)
+        live.window.get(self.settings.context.assumed)
     }
 
-    /// Fits the request to the model, and fits it anew as often as the provider says that it is too long after all.
-    async fn call_on(
-        &self,
-        live: &LiveRoute,
-        item: &ItemId,
-        key: CallKey,
-        request: &Arc<Request>,
-        waits: bool,
-    ) -> Retried<Completion> {
-        let mut window = self.window(live).await;
-        for _ in 0..=REFITS_MAX {
-            let (fitted, cut) = match self.fit(live, request, window).await {
-                Ok(fitted) => fitted,
-                Err(error) => return Retried::Failed(error),
-            };
-            let result = self.retry_on(live, item, key, &fitted, waits).await;
-            let error = match result {
-                Retried::Answered(mut completion) => {
-                    if let Some(cut) = cut {
-                        let (tokens_before, tokens_after) = (cut.tokens_before, cut.tokens_after);
-                        self.events.emit(Event::RequestCut { item: item.clone(), tokens_before, tokens_after });
-                        completion.cut = Some(cut);
-                    }
-                    return Retried::Answered(completion);
-                }
-                Retried::Failed(error)
-                    if matches!(error.class, ErrorClass::ContextOverflow | ErrorClass::MaxOutputTooLarge) =>
-                {
-                    error
-                }
-                other => return other,
-            };
-            let output = u64::from(fitted.max_output_tokens.unwrap_or(super::OUTPUT_TOKENS_ASSUMED));
-            let input = context::estimate(&fitted);
-            match live.window.overflowed(window, error.overflow, input, output) {
-                Some(next) => window = next,
-                None => return Retried::Failed(error),
-            }
-        }
-        Retried::Failed(ProviderError::new(
-            ErrorClass::ContextOverflow,
-            format!("the request was made smaller {REFITS_MAX} times, and the provider still calls it too long"),
-        ))
+    /// How much output a request wants, and how much is kept free where it does not say.
+    pub(super) fn output_wanted(&self, live: &LiveRoute, request: &Request) -> u64 {
+        let default = || live.route.provider.output_by_default().map(u64::from);
+        request.max_output_tokens.map(u64::from).or_else(default).unwrap_or(self.settings.context.reserve_output)
     }
 
-    async fn fit(
-        &self,
-        live: &LiveRoute,
-        request: &Arc<Request>,
-        window: Window,
-    ) -> Result<(Arc<Request>, Option<Cut>), ProviderError> {
-        let (asked, model) = (Arc::clone(request), live.route.model.clone());
-        let settings = self.settings.context.clone();
-        let counting = live.route.counting;
-        let fitted = tokio::task::spawn_blocking(move || {
-            context::fit(&asked, &context::Counter::of_model(&model, counting), window, &settings)
-        })
-        .await;
-        match fitted {
-            Ok(Fitted::Whole) => Ok((Arc::clone(request), None)),
-            Ok(Fitted::Changed { request, cut }) => Ok((Arc::new(*request), cut)),
-            Ok(Fitted::TooLong { tokens, limit }) => {
-                let overflow = Overflow { limit: Some(limit), input: Some(tokens), ..Overflow::default() };
-                let message = format!(
-                    "the request has about {tokens} tokens, and {limit} fit the context of {} beside its answer: split it, or let it be cut (--on-overflow truncate)",
-                    live.route.model
-                );
-                Err(ProviderError { overflow, ..ProviderError::new(ErrorClass::ContextOverflow, message) })
-            }
-            Err(error) => {
-                Err(ProviderError::new(ErrorClass::BadRequest, format!("the request cannot be counted: {error}")))
-            }
-        }
-    }
-
-    async fn retry_on(
-        &self,
-        live: &LiveRoute,
-        item: &ItemId,
-        key: CallKey,
-        request: &Arc<Request>,
-        waits: bool,
-    ) -> Retried<Completion> {
-        let call = CallOnRoute {
-            stack: self,
-            live,
-            item,
-            key,
-            request: Arc::clone(request),
-            input_tokens: context::estimate(request),
-            waits,
-            wrong: Mutex::default(),
-        };
-        let retry = Retry {
-            settings: &self.settings.retry,
-            seed: self.settings.seed,
-            halt: &self.halt,
-            clock: self.clock.as_ref(),
-            events: self.events.as_ref(),
-            budget: &self.retry_budget,
-            item,
-            has_quota_fallback: live.route.fallback.quota.is_some(),
-        };
-        retry.run(&call).await
+    pub(super) fn job(&self) -> &str {
+        &self.settings.job
     }
 
     pub(super) fn answered(&self) {

@@ -61,8 +61,8 @@ fn wrong(completion: &Completion, code: &str, problem: &str) -> (Box<ProviderErr
     (Box::new(error), Wrong { text, problem: problem.to_owned() })
 }
 
-/// The same question, with the wrong answer and what was wrong with it.
-pub(super) fn ask_again(request: &Request, wrong: &Wrong) -> Request {
+/// The same question, with the wrong answer, if it is to be quoted, and what was wrong with it.
+pub(super) fn ask_again(request: &Request, wrong: &Wrong, quotes: bool) -> Request {
     let message = |speaker: Speaker, text: String| Message {
         speaker,
         parts: vec![Part::Text(text)],
@@ -70,7 +70,7 @@ pub(super) fn ask_again(request: &Request, wrong: &Wrong) -> Request {
         extra: Vec::new(),
     };
     let mut request = request.clone();
-    if !wrong.text.is_empty() {
+    if quotes && !wrong.text.is_empty() {
         request.messages.push(message(Speaker::Assistant, wrong.text.clone()));
     }
     let complaint = format!(
@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn it_is_asked_again_with_what_was_wrong() {
         let (_, wrong) = check(&of_schema(), &answer(r#"{"a":"1"}"#, "stop")).unwrap_err();
-        let again = ask_again(&of_schema(), &wrong);
+        assert_eq!(ask_again(&of_schema(), &wrong, false).messages.len(), 2);
+        let again = ask_again(&of_schema(), &wrong, true);
         let Part::Text(complaint) = &again.messages.last().unwrap().parts[0] else { panic!() };
         assert!(complaint.contains("/a") && complaint.contains("integer"), "{complaint}");
         assert_eq!(again.messages.len(), 3);

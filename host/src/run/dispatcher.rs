@@ -4,7 +4,7 @@ use super::places::Places;
 use super::worker::{ItemEnded, ItemReport, Shared, run_item};
 use super::{Control, Ending, Orders, Phase, Shutdown};
 use crate::resilience::HaltReason;
-use crate::store::{Cursor, PendingItem, StoreError};
+use crate::store::{Cursor, PendingItem, StoreError, Take};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,9 @@ pub struct RunSettings {
     pub concurrency: usize,
     /// 0: never stop.
     pub consecutive_errors_max: u32,
-    /// Whether items that failed in earlier runs are taken up again.
-    pub retry_failed: bool,
+    /// The share of failed items at which the run stops, and how many must have ended before it is looked at.
+    pub error_rate_max: Option<(f64, u64)>,
+    pub take: Take,
     /// How long what is in flight may take after the first signal.
     pub grace: Duration,
 }
@@ -54,6 +55,8 @@ pub struct Dispatcher {
     cursor: Option<Cursor>,
     exhausted: bool,
     consecutive_errors: u32,
+    failed: u64,
+    ended: u64,
     totals: RunTotals,
 }
 
@@ -81,6 +84,8 @@ impl Dispatcher {
             cursor: None,
             exhausted: false,
             consecutive_errors: 0,
+            failed: 0,
+            ended: 0,
             totals: RunTotals::default(),
         }
     }
@@ -141,7 +146,12 @@ impl Dispatcher {
             return Some(reason.into());
         }
         let most = self.settings.consecutive_errors_max;
-        (most > 0 && self.consecutive_errors >= most).then_some(Ending::ConsecutiveErrors { count: most })
+        if most > 0 && self.consecutive_errors >= most {
+            return Some(Ending::ConsecutiveErrors { count: most });
+        }
+        let (failed, ended) = (self.failed, self.ended);
+        let is_too_much = |(share, after): (f64, u64)| ended >= after.max(1) && is_larger(failed, ended, share);
+        self.settings.error_rate_max.is_some_and(is_too_much).then_some(Ending::ErrorRate { failed, ended })
     }
 
     async fn fill(&mut self, flight: &mut JoinSet<ItemReport>) -> Result<(), StoreError> {
@@ -166,7 +176,7 @@ impl Dispatcher {
     async fn next(&mut self) -> Result<Option<PendingItem>, StoreError> {
         if self.queue.is_empty() && !self.exhausted {
             let page =
-                self.shared.store.pending(self.cursor, PAGE, self.settings.retry_failed, self.shared.run).await?;
+                self.shared.store.pending(self.cursor, PAGE, self.settings.take.clone(), self.shared.run).await?;
             self.cursor = page.next.or(self.cursor);
             self.exhausted = page.next.is_none();
             self.queue = page.items.into();
@@ -181,8 +191,15 @@ impl Dispatcher {
                 self.totals.attempts += report.attempts;
                 self.totals.answers_not_reused += report.answers_not_reused;
                 match report.ended {
-                    ItemEnded::Done => self.consecutive_errors = 0,
-                    ItemEnded::Failed => self.consecutive_errors += 1,
+                    ItemEnded::Done => {
+                        self.consecutive_errors = 0;
+                        self.ended += 1;
+                    }
+                    ItemEnded::Failed => {
+                        self.consecutive_errors += 1;
+                        self.failed += 1;
+                        self.ended += 1;
+                    }
                     ItemEnded::Suspended => {}
                 }
             }
@@ -231,4 +248,9 @@ impl Dispatcher {
             None => self.must_stop().unwrap_or(Ending::Finished),
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share that a person typed")]
+fn is_larger(failed: u64, ended: u64, share: f64) -> bool {
+    failed as f64 > share * ended as f64
 }

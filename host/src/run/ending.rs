@@ -15,6 +15,11 @@ pub enum Ending {
     ConsecutiveErrors {
         count: u32,
     },
+    /// Too large a share of what ended has failed.
+    ErrorRate {
+        failed: u64,
+        ended: u64,
+    },
     /// A person is needed.
     Parked {
         code: String,
@@ -54,7 +59,7 @@ impl Ending {
     pub fn state(&self) -> &'static str {
         match self {
             Self::Finished => "finished",
-            Self::ConsecutiveErrors { .. } => "stopped",
+            Self::ConsecutiveErrors { .. } | Self::ErrorRate { .. } => "stopped",
             Self::Parked { .. } | Self::ParkedUntil { .. } => "parked",
             Self::Budget { .. } => "budget",
             Self::Interrupted { .. } => "interrupted",
@@ -68,6 +73,9 @@ impl Ending {
             Self::Finished => "nothing is pending".into(),
             Self::ConsecutiveErrors { count } => {
                 format!("{count} items in a row failed (--max-consecutive-errors {count}; 0 never stops)")
+            }
+            Self::ErrorRate { failed, ended } => {
+                format!("{failed} of {ended} items failed in this run, a larger share than --max-error-rate allows")
             }
             Self::Parked { message, .. } | Self::ParkedUntil { message, .. } | Self::Budget { message } => {
                 message.clone()

@@ -7,17 +7,21 @@ mod contract;
 mod control;
 mod dispatcher;
 mod ending;
+#[cfg(test)]
+mod oracle;
 mod places;
 mod register;
 mod shutdown;
 mod tally;
+mod watchdog;
 mod worker;
 
 pub use contract::{Contract, ContractError};
 pub use control::{Control, Orders};
 pub use dispatcher::{Dispatcher, RunSettings, RunTotals};
 pub use ending::Ending;
-pub use register::{DuplicatePolicy, RegisterError, Registered, register};
+pub use register::{DuplicatePolicy, Extent, RegisterError, Registered, Shard, register};
 pub use shutdown::{Phase, Shutdown};
 pub use tally::{Tally, TallySnapshot};
+pub use watchdog::watch;
 pub use worker::Shared;

@@ -4,6 +4,7 @@
 use crate::domain::{Fingerprint, ItemId};
 use crate::input::{Entry, InputError, Record};
 use crate::store::{Added, NewItem, Registration, RegistrationReport, Store, StoreError};
+use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 
 /// What to do about an id that comes twice.
@@ -35,12 +36,39 @@ pub enum RegisterError {
     Duplicate { id: String, first: u64, second: u64 },
 }
 
-/// Reads everything; blocks. `limit`: take so many records and no more. `source` is stored as the mark of a complete registration.
+/// One of `of` parts of the input, chosen by the items' ids, so that an item keeps its part whatever stands around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0, and below `of`.
+    pub index: u32,
+    pub of: u32,
+}
+
+impl Shard {
+    pub const WHOLE: Self = Self { index: 0, of: 1 };
+
+    fn holds(self, id: &ItemId) -> bool {
+        let digest = Sha256::digest(id.as_str().as_bytes());
+        let number = u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        number % self.of == self.index
+    }
+}
+
+/// How much of the input is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Take so many records and no more.
+    pub limit: Option<u64>,
+    /// Positions count through the whole input, so that the parts can be put together again.
+    pub shard: Shard,
+}
+
+/// Reads everything; blocks. `source` is stored as the mark of a complete registration.
 pub fn register(
     records: impl Iterator<Item = Result<Record, InputError>>,
     store: &Store,
     policy: DuplicatePolicy,
-    limit: Option<u64>,
+    extent: Extent,
     source: &str,
     now_ms: u64,
 ) -> Result<Registered, RegisterError> {
@@ -49,11 +77,15 @@ pub fn register(
     let mut nth = ContentCounts::default();
     // What was handed over and not yet settled: as many as the registration buffers.
     let mut unsettled = VecDeque::new();
-    let take = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let take = extent.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     for (position, record) in (0..).zip(records.take(take)) {
         let record = record?;
-        registered.bad_lines += u64::from(record.entry.is_err());
+        let is_bad = record.entry.is_err();
         let item = new_item(record, position, &mut nth);
+        if !extent.shard.holds(&item.id) {
+            continue;
+        }
+        registered.bad_lines += u64::from(is_bad);
         unsettled.push_back((item.id.clone(), item.line));
         registration.add(item)?;
         settle(&mut registration, &mut unsettled, policy, &mut registered)?;

@@ -1,7 +1,7 @@
 //! What happened in this run, counted from its events.
 
-use crate::domain::{ErrorClass, Event, EventSink};
-use std::collections::BTreeMap;
+use crate::domain::{ErrorClass, Event, EventSink, ItemId};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 /// Counts of one run.
@@ -21,15 +21,22 @@ pub struct TallySnapshot {
     pub output_tokens: u64,
     /// In millionths of a dollar; calls without an answer counted with what they may have cost.
     pub cost: u64,
-    /// Requests that were shortened.
+    /// Items of which a request was shortened.
     pub truncated: u64,
     pub fallbacks: u64,
     pub breaker_openings: u64,
 }
 
+#[derive(Default)]
+struct Counts {
+    snapshot: TallySnapshot,
+    /// Items under way that count as truncated already.
+    truncated: HashSet<ItemId>,
+}
+
 /// Counts, and passes every event on.
 pub struct Tally {
-    counts: Mutex<TallySnapshot>,
+    counts: Mutex<Counts>,
     next: Box<dyn EventSink>,
 }
 
@@ -39,7 +46,7 @@ impl Tally {
     }
 
     pub fn snapshot(&self) -> TallySnapshot {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).snapshot.clone()
     }
 }
 
@@ -47,6 +54,7 @@ impl EventSink for Tally {
     fn emit(&self, event: Event) {
         {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let Counts { snapshot: counts, truncated } = &mut *counts;
             match &event {
                 Event::CallRetry { class, .. } => *counts.retries.entry(*class).or_default() += 1,
                 Event::CallAnswered { input_tokens, output_tokens, cost, .. } => {
@@ -59,17 +67,50 @@ impl EventSink for Tally {
                     counts.provider_calls += 1;
                     counts.cost += cost.unwrap_or(0);
                 }
-                Event::RequestCut { .. } => counts.truncated += 1,
+                Event::RequestCut { item, .. } => counts.truncated += u64::from(truncated.insert(item.clone())),
                 Event::FellBack { .. } => counts.fallbacks += 1,
                 Event::BreakerChanged { to, .. } => counts.breaker_openings += u64::from(*to == "open"),
                 Event::CallReused { .. } => counts.reused_calls += 1,
                 Event::ItemRetry { .. } => counts.item_retries += 1,
-                Event::ItemDone { .. } => counts.done += 1,
-                Event::ItemSkipped { .. } => counts.skipped += 1,
-                Event::ItemFailed { .. } => counts.failed += 1,
-                Event::ConcurrencyChanged { .. } | Event::PaceLearned { .. } | Event::GuestLog { .. } => {}
+                Event::ItemDone { item } => {
+                    counts.done += 1;
+                    truncated.remove(item);
+                }
+                Event::ItemSkipped { item, .. } => {
+                    counts.skipped += 1;
+                    truncated.remove(item);
+                }
+                Event::ItemFailed { item, .. } => {
+                    counts.failed += 1;
+                    truncated.remove(item);
+                }
+                Event::ConcurrencyChanged { .. }
+                | Event::PaceLearned { .. }
+                | Event::NoProgress { .. }
+                | Event::GuestLog { .. } => {}
             }
         }
         self.next.emit(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::NoEvents;
+
+    #[test]
+    fn an_item_counts_as_truncated_once_however_many_of_its_requests_were_cut() {
+        let tally = Tally::new(Box::new(NoEvents));
+        let id = |name: &str| ItemId::new(name).unwrap();
+        for (item, cuts, ends) in [("a", 3, true), ("b", 1, true), ("c", 0, true), ("d", 2, false)] {
+            for _ in 0..cuts {
+                tally.emit(Event::RequestCut { item: id(item), tokens_before: 9, tokens_after: 5 });
+            }
+            if ends {
+                tally.emit(Event::ItemDone { item: id(item) });
+            }
+        }
+        assert_eq!(tally.snapshot().truncated, 3);
     }
 }

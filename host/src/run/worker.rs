@@ -5,10 +5,10 @@ use crate::clock::Clock;
 use crate::domain::{
     AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
 };
-use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
+use crate::resilience::{Amount, Halt, HaltReason, ItemSession, SessionStart, Spending, Stack, Told};
 use crate::sandbox::{AttemptReport, Job, Plugin};
-use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError};
-use std::collections::HashMap;
+use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError, Took};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,6 +30,8 @@ pub struct Shared {
     pub attempts_max: u32,
     pub item_calls_max: u64,
     pub item_spending: Spending,
+    /// What was sent and may have been billed is not asked again; its item fails.
+    pub fails_unknown: bool,
     /// Instances that may be live.
     pub live: Semaphore,
 }
@@ -83,6 +85,11 @@ struct Start {
     budget: Budget,
     context: Option<String>,
     answers: HashMap<([u8; 32], u32), crate::domain::Completion>,
+    not_again: HashSet<([u8; 32], u32)>,
+    /// What the last execution took.
+    took: Took,
+    spent: Amount,
+    told: Told,
 }
 
 impl Worker<'_> {
@@ -122,14 +129,31 @@ impl Worker<'_> {
         let budget =
             Budget { calls: Some(self.shared.item_calls_max), tokens: tokens_max, micro_dollars: micro_dollars_max };
         if !has_history {
-            let (number, context, answers) = (AttemptNumber::FIRST, None, HashMap::new());
-            return Ok(Start { number, executions: 0, budget, context, answers });
+            return Ok(Start {
+                number: AttemptNumber::FIRST,
+                executions: 0,
+                budget,
+                context: None,
+                answers: HashMap::new(),
+                not_again: HashSet::new(),
+                took: Took::default(),
+                spent: Amount::default(),
+                told: Told::default(),
+            });
         }
-        let ItemHistory { next_attempt, context, executions, answers } =
+        let ItemHistory { next_attempt, context, executions, answers, unknown, cost, tokens, told } =
             self.shared.store.history(self.item.seq).await?;
-        let budget = context.as_deref().and_then(store::budget_from_context).unwrap_or(budget);
-        let answers = answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect();
-        Ok(Start { number: next_attempt, executions, budget, context, answers })
+        Ok(Start {
+            number: next_attempt,
+            executions,
+            budget: context.as_deref().and_then(store::budget_from_context).unwrap_or(budget),
+            context,
+            answers: answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect(),
+            not_again: if self.shared.fails_unknown { unknown.into_iter().collect() } else { HashSet::new() },
+            took: Took::default(),
+            spent: Amount { micro_dollars: cost, tokens },
+            told: Told::new(told),
+        })
     }
 
     async fn begin(&mut self, start: &Start) -> Result<AttemptId, StoreError> {
@@ -157,10 +181,14 @@ impl Worker<'_> {
                 item: self.item.id.clone(),
                 seq: self.item.seq,
                 attempt,
+                number: start.number,
                 answers: std::mem::take(&mut start.answers),
+                not_again: std::mem::take(&mut start.not_again),
+                told: std::mem::take(&mut start.told),
                 roles: Arc::clone(&shared.roles),
                 calls_max: shared.item_calls_max,
                 spending: shared.item_spending,
+                spent: start.spent,
             },
         ));
         let llm = Arc::clone(&session) as Arc<dyn crate::domain::Llm>;
@@ -170,6 +198,9 @@ impl Worker<'_> {
         {
             report.verdict = Verdict::Failed(failure);
         }
+        let (replayed, truncated) = session.replayed_and_truncated();
+        start.took = Took { replayed, truncated, cpu: report.cpu_time, memory_bytes: report.memory_bytes as u64 };
+        start.spent = session.spent();
         if report.verdict != Verdict::Suspended {
             self.answers_not_reused += session.answers_not_reused();
         }
@@ -268,6 +299,7 @@ impl Worker<'_> {
                 run: self.shared.run,
                 ended_ms: self.shared.clock.unix_ms(),
                 attempts: start.executions.saturating_add(executions),
+                took: start.took,
                 end,
                 logs,
             })
@@ -277,7 +309,14 @@ impl Worker<'_> {
 
 impl Start {
     fn next(self) -> Self {
-        Self { number: self.number.next(), context: None, answers: HashMap::new(), ..self }
+        Self {
+            number: self.number.next(),
+            context: None,
+            answers: HashMap::new(),
+            not_again: HashSet::new(),
+            told: Told::default(),
+            ..self
+        }
     }
 }
 

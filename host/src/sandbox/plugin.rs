@@ -201,7 +201,7 @@ impl Llm for NoModels {
         Err(Self::denied().into())
     }
 
-    async fn count_tokens(&self, _: Request) -> Result<TokenCount, LlmError> {
-        Err(Self::denied())
+    async fn count_tokens(&self, _: Request) -> Result<TokenCount, CallEnd> {
+        Err(Self::denied().into())
     }
 }

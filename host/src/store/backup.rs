@@ -12,7 +12,7 @@ impl Reader {
     pub fn backup(&self, to: &Path) -> Result<u64, StoreError> {
         let failed = |error: std::io::Error| StoreError::io(to, &error);
         if to.symlink_metadata().is_ok() {
-            return Err(StoreError::Exists { path: to.to_path_buf() });
+            return Err(StoreError::FileExists { path: to.to_path_buf() });
         }
         let folder = match to.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -33,7 +33,7 @@ impl Reader {
         let size = file.as_file().metadata().map_err(failed)?.len();
         file.as_file().sync_all().map_err(failed)?;
         file.persist_noclobber(to).map_err(|error| match error.error.kind() {
-            std::io::ErrorKind::AlreadyExists => StoreError::Exists { path: to.to_path_buf() },
+            std::io::ErrorKind::AlreadyExists => StoreError::FileExists { path: to.to_path_buf() },
             _ => failed(error.error),
         })?;
         // The name is durable once its folder is.

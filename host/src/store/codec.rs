@@ -2,7 +2,7 @@
 //! without a byte changing here.
 
 use super::StoreError;
-use crate::domain::{Budget, Completion, Cut, Emission, OtherPart, Pair, Prices, Rates, ToolCall, Usage};
+use crate::domain::{Budget, Completion, Cut, Emission, OtherPart, Pair, Prices, Rates, TierRates, ToolCall, Usage};
 use serde::{Deserialize, Serialize};
 
 const VERSION: u32 = 1;
@@ -237,6 +237,12 @@ pub(super) fn encode_prices(prices: &Prices) -> String {
     let mut value = rates(&prices.rates);
     if let Some((above, long)) = &prices.long {
         value["long"] = serde_json::json!({"above_tokens": above, "rates": rates(long)});
+    }
+    let TierRates { standard, flex, priority, batch } = &prices.tiers;
+    for (name, tier) in [("standard", standard), ("flex", flex), ("priority", priority), ("batch", batch)] {
+        if let Some(tier) = tier {
+            value[name] = rates(tier);
+        }
     }
     value.to_string()
 }

@@ -10,6 +10,8 @@ pub enum StoreError {
     Locked { job: String, pid: String },
     #[error("there is no job `{job}` in {dir}{known}", dir = dir.display())]
     NotFound { job: String, dir: PathBuf, known: String },
+    #[error("there is a job `{job}` already: choose another name, or take its file as one of the inputs")]
+    Exists { job: String },
     #[error("{path} is not a Sandmill store, and is left as it is: choose another --job or --store", path = path.display())]
     NotAStore { path: PathBuf },
     #[error("{path} was written by a newer sandmill (format {found}, this one knows {known}): use that version", path = path.display())]
@@ -35,9 +37,9 @@ pub enum StoreError {
     #[error("the store holds what this version cannot read: {0}")]
     Format(String),
     #[error("{path} is there already, and is left as it is: choose another name, or remove it first", path = path.display())]
-    Exists { path: PathBuf },
+    FileExists { path: PathBuf },
     #[error(
-        "the input of item `{item}` was dropped by `sandmill job prune`: run the same command again, which reads it anew"
+        "the input of item `{item}` was dropped by `sandmill job prune`: give the job's `sandmill run … --input FILE` again, which reads it anew"
     )]
     Pruned { item: String },
     #[error("{path} is not obeyed: {reason}", path = path.display())]

@@ -1,14 +1,26 @@
-//! What a message says of the jobs that there are, when one was named that is not.
+//! Which jobs there are, and what a message says of them when one was named that is not.
 
-use super::files::JobName;
+use super::StoreError;
+use super::files::{self, JobName};
+use std::path::{Path, PathBuf};
 
 /// Names in one message.
 const LISTED: usize = 20;
 /// Names less alike than this are two names, not one mistyped; from 0 to 1.
 const ALIKE: f64 = 0.6;
 
+/// The file of a job that is there; it is not opened.
+pub fn find_job(dir: &Path, job: &JobName) -> Result<PathBuf, StoreError> {
+    let path = files::database(dir, job);
+    if path.exists() {
+        return Ok(path);
+    }
+    let known = of(job, &files::list_jobs(dir)?);
+    Err(StoreError::NotFound { job: job.to_string(), dir: dir.to_path_buf(), known })
+}
+
 /// The end of the message: a near name, and those there are.
-pub(super) fn of(wanted: &JobName, jobs: &[JobName]) -> String {
+fn of(wanted: &JobName, jobs: &[JobName]) -> String {
     if jobs.is_empty() {
         return ", nor any other: `sandmill run` makes one".into();
     }

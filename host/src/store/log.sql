@@ -12,15 +12,22 @@ SELECT at_ms, kind, item, text FROM (
   UNION ALL
   SELECT e.ended_ms, 'call', i.id,
          CASE e.state WHEN 'unknown' THEN 'call ' || c.id || ' was sent, and the process died before an answer came'
-         ELSE 'call ' || c.id || ' try ' || c.try || ' failed after ' || (e.ended_ms - c.intent_ms) || ' ms: ' || e.class || ': ' || e.message END, 1
+              || CASE WHEN coalesce(e.cost, 0) = 0 THEN '' ELSE printf('; it may have cost $%.6f', e.cost / 1e6) END
+         ELSE 'call ' || c.id || ' try ' || c.try || ' failed after ' || (e.ended_ms - c.intent_ms) || ' ms: ' || e.class || ': ' || e.message
+              || CASE WHEN coalesce(e.cost, 0) = 0 THEN '' ELSE printf('; it may have cost $%.6f', e.cost / 1e6) END END, 1
     FROM call_end e JOIN call c ON c.id = e.call JOIN item i ON i.seq = c.item
-    WHERE e.state <> 'answered' AND (?1 IS NULL OR i.id = ?1)
+    WHERE e.state IN ('failed', 'unknown') AND (?1 IS NULL OR i.id = ?1)
   UNION ALL
   SELECT e.ended_ms, 'call', i.id,
          'call ' || c.id || ' try ' || c.try || ' answered after ' || (e.ended_ms - c.intent_ms) || ' ms, '
-         || e.input_tokens || ' tokens in, ' || e.output_tokens || ' out', 1
+         || e.input_tokens || ' tokens in, ' || e.output_tokens || ' out'
+         || CASE WHEN e.cost IS NULL THEN '' ELSE printf(', $%.6f', e.cost / 1e6) END, 1
     FROM call_end e JOIN call c ON c.id = e.call JOIN item i ON i.seq = c.item
     WHERE e.state = 'answered' AND i.id = ?1
+  UNION ALL
+  SELECT e.ended_ms, 'call', i.id, 'the answer to call ' || c.id || ' was taken from job ' || e.source, 1
+    FROM call_end e JOIN call c ON c.id = e.call JOIN item i ON i.seq = c.item
+    WHERE e.state = 'taken' AND i.id = ?1
   UNION ALL
   SELECT r.ended_ms, 'retry', i.id, 'attempt ' || a.number || ' rejected by the plugin: ' || r.code || ': ' || r.message, 2
     FROM attempt_retry r JOIN attempt a ON a.id = r.attempt JOIN item i ON i.seq = a.item

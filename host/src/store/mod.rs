@@ -10,12 +10,18 @@ pub mod control;
 mod documented;
 mod error;
 mod files;
+mod item_rows;
 mod known;
 mod manage;
+mod merge;
 mod open;
 mod prune;
 mod reader;
+mod reader_spent;
 mod registration;
+mod reuse;
+mod selection;
+mod told;
 mod types;
 mod verify;
 mod write;
@@ -24,14 +30,19 @@ mod writer;
 pub use codec::{budget_from_context, context_of_budget};
 pub use error::StoreError;
 pub use files::{JobName, list_jobs};
+pub use item_rows::{CallRow, ItemBooks, ItemDetail, ItemRow, ItemState, Rejection};
+pub use known::find_job;
 pub use manage::{change_arguments, remove_job, runner_of, size_of};
+pub use merge::{Conflicts, MergeReport, Merged};
 pub use prune::{Keep, Pruned, prune};
 pub use reader::Reader;
 pub use registration::Registration;
+pub use selection::{FailedFilter, Order, Selection, States, Take};
+pub use told::{ToldEntry, ToldFact};
 pub use types::{
     Added, AttemptId, CallId, CallOutcome, CostBy, CostRow, Counts, Cursor, FailureRow, Generation, GenerationId,
     GuestLogLine, ItemEnd, ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem,
-    NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, UsageTotals,
+    NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, Took, UsageTotals,
 };
 pub use verify::Verdict;
 pub use write::{Opened, Store};

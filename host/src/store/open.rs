@@ -13,10 +13,10 @@ const QUICK_CHECK_BYTES: u64 = 64 << 20;
 /// How long a reader waits for a lock that a checkpoint holds.
 const BUSY: Duration = Duration::from_secs(10);
 /// Page cache of a connection, in KiB.
-const CACHE_KIB: i64 = 32_768;
+pub(super) const CACHE_KIB: i64 = 32_768;
 
 #[expect(clippy::cast_possible_wrap, reason = "a handful")]
-const FORMAT: i64 = MIGRATIONS.len() as i64;
+pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// The one connection that writes.
 pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
@@ -100,7 +100,7 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> 
     Ok(())
 }
 
-fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     if path.metadata().is_ok_and(|meta| meta.len() > QUICK_CHECK_BYTES) {
         return Ok(());
     }

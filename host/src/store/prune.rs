@@ -73,7 +73,7 @@ fn drop_bodies(connection: &mut Connection, keep: Keep) -> rusqlite::Result<Prun
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Reader, RunId};
+    use super::super::{Reader, RunId, Take};
     use super::*;
 
     #[test]
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(pruned.inputs, 1, "that of the pending item stays");
         let reader = Reader::open(dir.path(), &job).unwrap();
         let ids = |reader: &Reader| -> Result<Vec<String>, StoreError> {
-            let page = reader.pending(None, 10, true, RunId(1))?;
+            let page = reader.pending(None, 10, &Take::PendingAndFailed, RunId(1))?;
             Ok(page.items.iter().map(|pending| pending.item.id.to_string()).collect())
         };
         assert_eq!(ids(&reader).unwrap(), ["b"]);

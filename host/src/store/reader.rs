@@ -1,12 +1,13 @@
 //! Everything that is read from a store, by runs and by those who only look.
 
+use super::selection::{FAILED_FILTER, FailedFilter, Take};
 use super::types::{
     CostBy, CostRow, Counts, Cursor, FailureRow, ItemHistory, JobRow, JournalEntry, LogRow, Page, PendingItem, RunId,
     RunRow, UsageTotals,
 };
 use super::{StoreError, codec, files, known, open};
 use crate::domain::{AttemptNumber, Emission, Item, ItemId, ItemSeq};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,18 +17,14 @@ const PAGE_BYTES: usize = 16 << 20;
 /// A connection that reads; calls block.
 #[derive(Clone)]
 pub struct Reader {
-    connection: Arc<Mutex<Connection>>,
+    pub(super) connection: Arc<Mutex<Connection>>,
     pub(super) path: PathBuf,
 }
 
 impl Reader {
     /// Opens a job that may be running elsewhere; a file of an older format is brought to this one first.
     pub fn open(dir: &Path, job: &files::JobName) -> Result<Self, StoreError> {
-        let path = files::database(dir, job);
-        if !path.exists() {
-            let known = known::of(job, &files::list_jobs(dir)?);
-            return Err(StoreError::NotFound { job: job.to_string(), dir: dir.to_path_buf(), known });
-        }
+        let path = known::find_job(dir, job)?;
         if open::is_older(&path)? {
             // While an older version runs it, it is that version's.
             let _lock = files::Lock::take(dir, job)?;
@@ -41,9 +38,40 @@ impl Reader {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: path.to_path_buf() })
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+
+    /// A reader of its own, to which the job stays as it is now, while another process may write.
+    pub fn as_of_now(&self) -> Result<Self, StoreError> {
+        let reader = Self::at(&self.path)?;
+        // The moment is that of the first reading.
+        reader.query(|connection| {
+            // Items may be read in an order that is not the file's.
+            connection.pragma_update(None, "cache_size", -open::CACHE_KIB)?;
+            connection.execute_batch("BEGIN")?;
+            connection.query_row("SELECT count(*) FROM job", [], |_| Ok(()))
+        })?;
+        Ok(reader)
+    }
+
+    /// Reads what belongs together as of one moment, while another process may write.
+    pub(super) fn with_snapshot<T, E: From<StoreError>>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if !connection.is_autocommit() {
+            return read(&connection);
+        }
+        // It wrote nothing: dropped, it only ends.
+        let transaction = connection.unchecked_transaction().map_err(|error| StoreError::sqlite(&self.path, &error))?;
+        read(&transaction)
     }
 
     /// `None`: the process died between making the file and its first row.
@@ -86,7 +114,7 @@ impl Reader {
     pub fn usage(&self) -> Result<UsageTotals, StoreError> {
         self.query(|connection| {
             connection.query_row(
-                "SELECT (SELECT count(*) FROM call), count(*) FILTER (WHERE state = 'answered'),
+                "SELECT (SELECT count(*) FROM call) - count(*) FILTER (WHERE state = 'taken'), count(*) FILTER (WHERE state = 'answered'),
                         count(*) FILTER (WHERE state = 'unknown'),
                         coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cost), 0)
                  FROM call_end INDEXED BY call_end_books",
@@ -107,11 +135,12 @@ impl Reader {
 
     /// What calls cost, the dearest first.
     pub fn costs(&self, by: CostBy) -> Result<Vec<CostRow>, StoreError> {
-        let (key, tags) = match by {
+        let (key, join) = match by {
             CostBy::Route => ("c.route", ""),
             CostBy::Model => ("c.model", ""),
             CostBy::Day => ("date(c.intent_ms / 1000, 'unixepoch')", ""),
             CostBy::Tag => ("t.key || '=' || t.value", "JOIN json_each(r.tags) t"),
+            CostBy::Item => ("i.id", "JOIN item i ON i.seq = c.item"),
         };
         let sql = format!(
             "SELECT {key}, count(*), count(*) FILTER (WHERE e.state = 'failed'),
@@ -119,7 +148,7 @@ impl Reader {
                     coalesce(sum(e.input_tokens), 0), coalesce(sum(e.output_tokens), 0),
                     coalesce(sum(e.cache_read_tokens), 0), coalesce(sum(e.cost), 0), coalesce(sum(c.reserved), 0)
              FROM call c LEFT JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
-             JOIN run r ON r.id = a.run {tags} GROUP BY 1 ORDER BY sum(e.cost) DESC, 1"
+             JOIN run r ON r.id = a.run {join} GROUP BY 1 ORDER BY sum(e.cost) DESC, 1"
         );
         self.query(|connection| {
             connection
@@ -254,26 +283,36 @@ impl Reader {
         Ok(())
     }
 
-    /// A page of what is left to do, in the order of the input: at most `limit` items, and fewer where they are large. Failed items are among it if `retry_failed`, and if they failed
-    /// before the run `run`; lines that are no items never.
+    /// A page of what is left to do, in the order of the input: at most `limit` items, and fewer where they are large. What
+    /// failed counts as left if it failed before the run `run`; lines that are no items never do.
     pub(super) fn pending(
         &self,
         after: Option<Cursor>,
         limit: usize,
-        retry_failed: bool,
+        take: &Take,
         run: RunId,
     ) -> Result<Page, StoreError> {
         let after = after.map_or(-1, |cursor| cursor.0);
+        let (pending, failed, filter) = match take {
+            Take::Pending => (true, false, FailedFilter::default()),
+            Take::PendingAndFailed => (true, true, FailedFilter::default()),
+            Take::Failed(filter) => (false, true, filter.clone()),
+        };
+        let sql = format!(
+            "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
+             FROM item i INDEXED BY item_position LEFT JOIN outcome o INDEXED BY outcome_item ON o.item = i.seq
+             WHERE i.position > :after AND i.problem IS NULL
+               AND ((o.item IS NULL AND :pending) OR (:failed AND o.state = 'failed' AND o.run < :run AND {FAILED_FILTER}))
+             ORDER BY i.position LIMIT :limit"
+        );
         let page = self.query(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
-                     FROM item i INDEXED BY item_position LEFT JOIN outcome o INDEXED BY outcome_item ON o.item = i.seq
-                     WHERE i.position > ?1 AND i.problem IS NULL
-                       AND (o.item IS NULL OR (?3 AND o.state = 'failed' AND o.run < ?4))
-                     ORDER BY i.position LIMIT ?2",
-            )?;
+            let mut statement = connection.prepare_cached(&sql)?;
             let limit_row = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![after, limit_row, retry_failed, run.0])?;
+            let [classes, codes, since] = filter.parameters();
+            let mut rows = statement.query(named_params! {
+                ":after": after, ":limit": limit_row, ":pending": pending, ":failed": failed, ":run": run.0,
+                ":classes": classes, ":codes": codes, ":since": since,
+            })?;
             let (mut items, mut bytes) = (Vec::new(), 0);
             while let Some(row) = rows.next()? {
                 let position: i64 = row.get(2)?;
@@ -293,10 +332,11 @@ impl Reader {
     }
 
     pub(super) fn history(&self, item: ItemSeq) -> Result<ItemHistory, StoreError> {
-        let (spent, executions, context, rows) = self.query(|connection| {
+        let (spent, executions, context, rows, unknown, (cost, tokens)) = self.query(|connection| {
             let (spent, executions): (i64, i64) = connection
                 .prepare_cached(
-                    "SELECT coalesce(max(CASE WHEN r.attempt IS NOT NULL THEN a.number END), 0), count(*)
+                    "SELECT coalesce(max(CASE WHEN r.attempt IS NOT NULL THEN a.number END), 0),
+                            count(*) FILTER (WHERE a.run > 0)
                      FROM attempt a LEFT JOIN attempt_retry r ON r.attempt = a.id WHERE a.item = ?1",
                 )?
                 .query_row(params![item.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -308,11 +348,20 @@ impl Reader {
                 .prepare_cached(
                     "SELECT c.hash, c.occurrence, e.answer FROM call c
                      JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
-                     WHERE c.item = ?1 AND e.state = 'answered' AND e.answer IS NOT NULL AND a.number > ?2 ORDER BY c.id",
+                     WHERE c.item = ?1 AND e.state IN ('answered', 'taken') AND e.answer IS NOT NULL AND a.number > ?2 ORDER BY c.id",
                 )?
                 .query_map(params![item.0, spent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
                 .collect::<rusqlite::Result<_>>()?;
-            Ok((spent, executions, context, rows))
+            let unknown = connection
+                .prepare_cached(
+                    "SELECT c.hash, c.occurrence FROM call c JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
+                     WHERE c.item = ?1 AND e.state = 'unknown' AND a.number > ?2
+                       AND NOT EXISTS (SELECT 1 FROM call d JOIN call_end f ON f.call = d.id
+                                       WHERE d.item = ?1 AND d.id > c.id AND d.hash = c.hash AND d.occurrence = c.occurrence)",
+                )?
+                .query_map(params![item.0, spent], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok((spent, executions, context, rows, unknown, super::reader_spent::of_item(connection, item)?))
         })?;
         let answers = rows
             .into_iter()
@@ -325,11 +374,15 @@ impl Reader {
             context,
             executions: u32::try_from(executions).unwrap_or(u32::MAX),
             answers,
+            unknown,
+            cost,
+            tokens,
+            told: self.told(item, spent)?,
         })
     }
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 

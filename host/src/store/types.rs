@@ -3,6 +3,7 @@
 use crate::domain::{
     AttemptNumber, Completion, Emission, ErrorClass, Failure, Fingerprint, Item, ItemId, ItemSeq, Usage,
 };
+use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunId(pub i64);
@@ -106,6 +107,13 @@ pub struct ItemHistory {
     pub context: Option<String>,
     pub executions: u32,
     pub answers: Vec<JournalEntry>,
+    /// Questions that were sent and of whose answer nothing is known: request hash and occurrence.
+    pub unknown: Vec<([u8; 32], u32)>,
+    /// What all its calls took: millionths of a dollar, and tokens; of those without an answer what they may have taken.
+    pub cost: u64,
+    pub tokens: u64,
+    /// What the guest was told of sizes.
+    pub told: Vec<super::ToldEntry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,8 +143,9 @@ pub struct NewCall {
     pub route: String,
     pub model: String,
     pub price: Option<PriceId>,
-    /// The most that it may cost, in millionths of a dollar.
+    /// The most that it may cost, in millionths of a dollar, and the most tokens.
     pub reserved: u64,
+    pub reserved_tokens: u64,
     pub intent_ms: u64,
 }
 
@@ -168,6 +177,8 @@ pub enum CallOutcome {
         body: String,
         /// Where the provider answered, and the answer was none.
         usage: Option<Usage>,
+        /// Tokens that it may have taken although nothing came of it.
+        lost_tokens: u64,
         cost: Option<u64>,
     },
 }
@@ -185,6 +196,19 @@ pub enum ItemOutcome {
     Failed(Failure),
 }
 
+/// What the execution that ended an item took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Took {
+    /// Answers from the journal.
+    pub replayed: u64,
+    /// Answers to requests that were shortened.
+    pub truncated: u64,
+    /// Processor time of the guest.
+    pub cpu: Duration,
+    /// The most memory that it had.
+    pub memory_bytes: u64,
+}
+
 #[derive(Debug, Clone)]
 pub struct ItemEnd {
     pub item: ItemSeq,
@@ -194,6 +218,7 @@ pub struct ItemEnd {
     pub ended_ms: u64,
     /// Executions in all runs.
     pub attempts: u32,
+    pub took: Took,
     pub end: ItemOutcome,
     pub logs: Vec<GuestLogLine>,
 }
@@ -242,6 +267,7 @@ pub enum CostBy {
     /// In UTC.
     Day,
     Tag,
+    Item,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

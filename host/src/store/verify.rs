@@ -18,7 +18,7 @@ pub struct Verdict {
 }
 
 /// Each query finds what must not be: a column that names the row.
-const RULES: [(&str, &str); 24] = [
+const RULES: [(&str, &str); 28] = [
     ("outcomes of items that are not there", "SELECT item FROM outcome WHERE item NOT IN (SELECT seq FROM item)"),
     (
         "outcomes whose attempt is not there, or another item's",
@@ -40,7 +40,15 @@ const RULES: [(&str, &str); 24] = [
         "SELECT item FROM outcome WHERE state = 'failed' AND (class IS NULL OR code IS NULL OR message IS NULL)",
     ),
     ("attempts at items that are not there", "SELECT id FROM attempt WHERE item NOT IN (SELECT seq FROM item)"),
-    ("attempts in runs that are not there", "SELECT id FROM attempt WHERE run NOT IN (SELECT id FROM run)"),
+    (
+        "attempts in runs that are not there",
+        "SELECT id FROM attempt WHERE run <> 0 AND run NOT IN (SELECT id FROM run)",
+    ),
+    (
+        "calls in no run whose answers were not taken from another job",
+        "SELECT c.id FROM call c JOIN attempt a ON a.id = c.attempt LEFT JOIN call_end e ON e.call = c.id
+         WHERE a.run = 0 AND e.state IS NOT 'taken'",
+    ),
     (
         "rejections of attempts that are not there",
         "SELECT attempt FROM attempt_retry WHERE attempt NOT IN (SELECT id FROM attempt)",
@@ -54,17 +62,25 @@ const RULES: [(&str, &str); 24] = [
         "SELECT id FROM call WHERE price IS NOT NULL AND price NOT IN (SELECT id FROM price)",
     ),
     ("ends of calls that are not there", "SELECT call FROM call_end WHERE call NOT IN (SELECT id FROM call)"),
-    ("calls of an unknown state", "SELECT call FROM call_end WHERE state NOT IN ('answered', 'failed', 'unknown')"),
     (
-        "calls that were answered, and whose answer is missing though their item is not done",
-        "SELECT e.call FROM call_end e JOIN call c ON c.id = e.call LEFT JOIN outcome o ON o.item = c.item
-         WHERE e.state = 'answered' AND e.answer IS NULL AND coalesce(o.state, '') NOT IN ('done', 'skipped')
-           AND (SELECT input FROM job) IS NOT NULL",
+        "calls of an unknown state",
+        "SELECT call FROM call_end WHERE state NOT IN ('answered', 'failed', 'unknown', 'taken')",
+    ),
+    (
+        "answers that were taken from nowhere, or are in the books twice",
+        "SELECT call FROM call_end WHERE state = 'taken'
+         AND (source IS NULL OR input_tokens IS NOT NULL OR coalesce(cost, 0) <> 0)",
     ),
     ("answered calls without tokens", "SELECT call FROM call_end WHERE state = 'answered' AND input_tokens IS NULL"),
     ("runs whose generation is not there", "SELECT id FROM run WHERE generation NOT IN (SELECT id FROM generation)"),
     ("runs whose summary is no JSON", "SELECT id FROM run WHERE summary IS NOT NULL AND NOT json_valid(summary)"),
     ("generations whose configuration is no JSON", "SELECT id FROM generation WHERE NOT json_valid(config)"),
+    (
+        "sizes that were told to attempts that are not there, or another item's",
+        "SELECT t.id FROM told t LEFT JOIN attempt a ON a.id = t.attempt WHERE a.item IS NOT t.item",
+    ),
+    ("sizes that were told and are no JSON", "SELECT id FROM told WHERE NOT json_valid(fact)"),
+    ("tags of runs that are no JSON", "SELECT id FROM run WHERE NOT json_valid(tags)"),
     ("log lines of items that are not there", "SELECT id FROM guest_log WHERE item NOT IN (SELECT seq FROM item)"),
     ("blobs of items that are not there", "SELECT item FROM item_blob WHERE item NOT IN (SELECT seq FROM item)"),
     (
@@ -73,7 +89,8 @@ const RULES: [(&str, &str); 24] = [
     ),
     (
         "items without an input that are not done",
-        "SELECT i.id FROM item i LEFT JOIN outcome o ON o.item = i.seq WHERE i.problem IS NULL AND i.input = ''
+        "SELECT i.id FROM item i LEFT JOIN outcome o ON o.item = i.seq
+         WHERE i.position IS NOT NULL AND i.problem IS NULL AND i.input = ''
          AND coalesce(o.state, '') NOT IN ('done', 'skipped') AND (SELECT input FROM job) IS NOT NULL",
     ),
     (
@@ -139,7 +156,8 @@ fn breaches(connection: &Connection, what: &str, sql: &str, problems: &mut Vec<S
 fn answers(connection: &Connection, verdict: &mut Verdict) -> rusqlite::Result<()> {
     let (mut unreadable, mut unequal) = (Found::default(), Found::default());
     let mut statement = connection.prepare(
-        "SELECT call, answer, input_tokens, output_tokens FROM call_end WHERE state = 'answered' AND answer IS NOT NULL",
+        "SELECT call, answer, input_tokens, output_tokens, state FROM call_end
+         WHERE state IN ('answered', 'taken') AND answer IS NOT NULL",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -150,7 +168,11 @@ fn answers(connection: &Connection, verdict: &mut Verdict) -> rusqlite::Result<(
             Ok(completion) => {
                 let booked = (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<i64>>(3)?);
                 let usage = &completion.usage;
-                if booked != (Some(usage.input_tokens.cast_signed()), Some(usage.output_tokens.cast_signed())) {
+                // What a taken one took is in the books of the job that paid for it.
+                let is_paid_here = row.get_ref(4)?.as_str()? == "answered";
+                if is_paid_here
+                    && booked != (Some(usage.input_tokens.cast_signed()), Some(usage.output_tokens.cast_signed()))
+                {
                     unequal.add(|| call.to_string());
                 }
             }

@@ -8,7 +8,7 @@ use super::types::{
     NewCall, NewJob, NewRouteEvent, Page, PriceId, RunEnd, RunId,
 };
 use super::writer::{Durable, Writer};
-use super::{Reader, StoreError, open};
+use super::{Reader, StoreError, Take, open};
 use crate::domain::{ItemSeq, Prices, Retryable};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
@@ -94,6 +94,16 @@ impl Store {
         &self.inner.path
     }
 
+    pub(super) fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+
+    /// Rows were added under ids that SQLite gave.
+    pub(super) fn continue_ids(&self, attempt: i64, call: i64) {
+        self.inner.next_attempt.store(attempt, Ordering::Relaxed);
+        self.inner.next_call.store(call, Ordering::Relaxed);
+    }
+
     /// How the job is run, for `resume`. Durable on return. Blocks.
     pub fn set_arguments(&self, arguments: String) -> Result<(), StoreError> {
         self.inner.writer.write_blocking(Box::new(move |connection| {
@@ -159,11 +169,11 @@ impl Store {
         &self,
         after: Option<Cursor>,
         limit: usize,
-        retry_failed: bool,
+        take: Take,
         run: RunId,
     ) -> Result<Page, StoreError> {
         let reader = self.inner.reader.clone();
-        tokio::task::spawn_blocking(move || reader.pending(after, limit, retry_failed, run))
+        tokio::task::spawn_blocking(move || reader.pending(after, limit, &take, run))
             .await
             .unwrap_or(Err(StoreError::Closed))
     }
@@ -195,8 +205,8 @@ impl Store {
         let insert = move |connection: &Connection| {
             connection
                 .prepare_cached(
-                    "INSERT INTO call (id, item, attempt, hash, occurrence, try, route, model, price, reserved, intent_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                    "INSERT INTO call (id, item, attempt, hash, occurrence, try, route, model, price, reserved, intent_ms,
+                     reserved_tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                 )?
                 .execute(params![
                     id,
@@ -209,7 +219,8 @@ impl Store {
                     new.model,
                     new.price.map(|price| price.0),
                     new.reserved.cast_signed(),
-                    new.intent_ms.cast_signed()
+                    new.intent_ms.cast_signed(),
+                    new.reserved_tokens.cast_signed()
                 ])
                 .map(|_| ())
         };
@@ -248,13 +259,14 @@ impl Store {
                 };
                 self.inner.writer.write(Box::new(insert), bytes).await
             }
-            CallOutcome::Failed { class, code, message, status, request_id, body, usage, cost } => {
+            CallOutcome::Failed { class, code, message, status, request_id, body, usage, lost_tokens, cost } => {
                 let bytes = message.len() + body.len();
                 let insert = move |connection: &Connection| {
                     connection
                         .prepare_cached(
                             "INSERT INTO call_end (call, ended_ms, state, status, class, code, message, request_id, body,
-                             input_tokens, output_tokens, cost) VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                             input_tokens, output_tokens, cost, lost_tokens)
+                             VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                         )?
                         .execute(params![
                             call.0,
@@ -267,7 +279,8 @@ impl Store {
                             body,
                             usage.as_ref().map(|usage| usage.input_tokens.cast_signed()),
                             usage.as_ref().map(|usage| usage.output_tokens.cast_signed()),
-                            cost.map(u64::cast_signed)
+                            cost.map(u64::cast_signed),
+                            lost_tokens.cast_signed()
                         ])
                         .map(|_| ())
                 };
@@ -354,8 +367,8 @@ fn close_unknown(connection: &Connection, now: i64) -> rusqlite::Result<u64> {
         let id: i64 = row.get(0)?;
         if !mark(&mut ended, id) {
             unknown += connection.execute(
-                "INSERT INTO call_end (call, ended_ms, state, cost)
-                 SELECT id, ?2, 'unknown', CASE WHEN price IS NULL THEN NULL ELSE reserved END FROM call
+                "INSERT INTO call_end (call, ended_ms, state, cost, lost_tokens)
+                 SELECT id, ?2, 'unknown', CASE WHEN price IS NULL THEN NULL ELSE reserved END, reserved_tokens FROM call
                  WHERE id = ?1 AND remote_id IS NULL",
                 params![id, now],
             )? as u64;
@@ -385,7 +398,8 @@ fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO outcome (item, state, attempt, generation, run, ended_ms, attempts, emissions, reason,
-             class, code, message, detail, backtrace) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             class, code, message, detail, backtrace, replayed, truncated, cpu_us, memory_bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             end.item.0,
@@ -402,6 +416,10 @@ fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str
             failure.map(|failure| &failure.message),
             failure.and_then(|failure| failure.detail.as_ref()),
             failure.and_then(|failure| failure.backtrace.as_ref()),
+            end.took.replayed.cast_signed(),
+            end.took.truncated.cast_signed(),
+            i64::try_from(end.took.cpu.as_micros()).unwrap_or(i64::MAX),
+            end.took.memory_bytes.cast_signed(),
         ])?;
     for line in &end.logs {
         connection

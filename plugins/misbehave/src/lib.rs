@@ -25,6 +25,9 @@ pub struct Wish {
     #[serde(default)]
     prompts: Vec<String>,
     addr: Option<String>,
+    /// Fields of the provider's own that `ask` adds.
+    #[serde(default)]
+    extra: serde_json::Map<String, Value>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,
 }
@@ -50,7 +53,7 @@ fn process(item: Item<Wish>, cx: &Context<Config>) -> Result<Outcome, Failure> {
         "many" => Ok(Outcome::emit_many(0..wish.n.unwrap_or(3))),
         "fail" => Err(Failure::permanent(text(wish.code.as_ref(), "failed"), text(wish.message.as_ref(), "asked to"))),
         "retry" => retry(wish, cx.attempt),
-        "ask" => Ok(Outcome::emit(json!({ "answer": ask(&text(wish.prompt.as_ref(), "?"))? }))),
+        "ask" => ask_with(&text(wish.prompt.as_ref(), "?"), &wish.extra),
         "ask-many" => ask_many(&wish.prompts),
         "ask-then-trap" => ask_then_trap(&wish.prompts, cx.config.repaired),
         "ask-then-retry" => {
@@ -101,6 +104,12 @@ fn retry(wish: &Wish, attempt: u32) -> Result<Outcome, Failure> {
 
 fn ask(prompt: &str) -> Result<String, Failure> {
     Ok(llm::chat().user(prompt).text()?)
+}
+
+fn ask_with(prompt: &str, extra: &serde_json::Map<String, Value>) -> Result<Outcome, Failure> {
+    let chat = llm::chat().user(prompt);
+    let chat = extra.iter().fold(chat, |chat, (name, value)| chat.extra(name, value));
+    Ok(Outcome::emit(json!({ "answer": chat.text()? })))
 }
 
 fn ask_each(prompts: &[String]) -> Result<Vec<String>, Failure> {

@@ -13,6 +13,8 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 use serde_json::Value;
 
+pub(super) use request::RESERVED;
+
 /// The version that every server knows.
 const VERSION: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
 
@@ -50,8 +52,16 @@ impl Dialect for Anthropic {
         request::encode(call)
     }
 
+    fn output_limit(&self, body: &[u8]) -> Option<u64> {
+        request::output_limit(body)
+    }
+
     fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect> {
         response::completion(answer, model_asked)
+    }
+
+    fn output_by_default(&self) -> Option<u32> {
+        Some(request::MAX_TOKENS)
     }
 
     fn model_address(&self, base: &Url, model: &str) -> Option<Url> {

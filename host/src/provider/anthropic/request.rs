@@ -6,15 +6,17 @@
 use crate::domain::{
     Media, MediaSource, Message, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
 };
-use crate::provider::dialect::{BadRequest, check_reserved, to_bytes};
+use crate::provider::dialect::{BadRequest, check_reserved, to_bytes, tokens};
 use crate::provider::json::{Json, Object};
 use crate::provider::turns::Turns;
 use crate::provider::{Call, ProviderError, base64};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// What neither a plugin nor an operator sets.
-const RESERVED: [&str; 5] = ["model", "messages", "system", "stream", "container"];
-/// The wire insists on a bound; this one, every model takes.
-const MAX_TOKENS: u64 = 4096;
+pub(in crate::provider) const RESERVED: [&str; 5] = ["model", "messages", "system", "stream", "container"];
+/// The wire insists on a bound; this one, every model takes. Whoever reckons with a request asks for it first.
+pub(super) const MAX_TOKENS: u32 = 4096;
 /// More marks than these are refused.
 const CACHE_MARKS_MAX: usize = 4;
 /// The wire has a way to ask for a schema, and none to ask for JSON alone.
@@ -23,6 +25,14 @@ const JSON_WANTED: &str = "Answer with one JSON value and nothing else: no code 
 /// The body to send.
 pub(super) fn encode(call: &Call) -> Result<Vec<u8>, ProviderError> {
     to_bytes(&body(call)?)
+}
+
+pub(super) fn output_limit(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Bounds {
+        max_tokens: Option<Value>,
+    }
+    tokens(serde_json::from_slice::<Bounds>(body).ok()?.max_tokens.as_ref())
 }
 
 fn body(call: &Call) -> Result<Object<'_>, BadRequest> {
@@ -38,7 +48,7 @@ fn body(call: &Call) -> Result<Object<'_>, BadRequest> {
         body.set("output_config", config);
     }
     body.merge(&call.parameters)?;
-    body.set("max_tokens", request.max_output_tokens.map_or(MAX_TOKENS, u64::from));
+    body.set("max_tokens", u64::from(request.max_output_tokens.unwrap_or(MAX_TOKENS)));
     if !request.tools.is_empty() {
         body.set("tools", request.tools.iter().map(tool).collect::<Result<Vec<_>, _>>()?);
     }

@@ -39,6 +39,7 @@ fn the_least_request_has_a_system_apart_and_a_bound() {
         "max_tokens": 4096,
     });
     assert_eq!(encoded(&call(request(messages))), expected);
+    assert_eq!(dialect().output_by_default(), Some(4096), "whoever reckons with it is told the same number");
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn by_all(rules: &Profile, facts: &Facts) -> ErrorClass {
         Some(400..=499) if is_max_output(rules, facts) => ErrorClass::MaxOutputTooLarge,
         Some(400..=499) => by_words(rules, facts, ErrorClass::BadRequest),
         Some(503) if facts.codes.iter().any(|code| code == "resource_exhausted") => ErrorClass::RateLimited,
+        Some(_) if is_deterministic(rules, facts) => ErrorClass::BadRequest,
         Some(_) if is_overload(rules, facts) => ErrorClass::Overloaded,
         Some(_) => ErrorClass::ServerError,
     }
@@ -109,6 +110,11 @@ fn by_words(rules: &Profile, facts: &Facts, otherwise: ErrorClass) -> ErrorClass
 
 fn is_short(rules: &Profile, facts: &Facts) -> bool {
     rules.any(|rules| rules.short_windows, |phrase| facts.lower.contains(phrase))
+}
+
+/// The server says 5xx where it means 4xx: the same request fails the same way for ever.
+fn is_deterministic(rules: &Profile, facts: &Facts) -> bool {
+    rules.any(|rules| rules.deterministic, |phrase| facts.lower.contains(phrase))
 }
 
 fn is_overload(rules: &Profile, facts: &Facts) -> bool {

@@ -14,6 +14,8 @@ pub(super) struct Rules {
     pub(super) weak_codes: &'static [(&'static str, ErrorClass)],
     /// For 4xx without a code of their own, in this order.
     pub(super) rejections: &'static [(&'static str, ErrorClass)],
+    /// For 5xx: what says that the request is at fault after all, so that no retry mends it.
+    pub(super) deterministic: &'static [&'static str],
     /// For 5xx.
     pub(super) overload: &'static [&'static str],
     /// The fields that bound the answer, in lower case, and what is said of one that is too large.
@@ -26,7 +28,7 @@ pub(super) struct Rules {
 }
 
 use ErrorClass::{
-    Authentication, BadRequest, ContextOverflow, MaxOutputTooLarge, ModelUnknown, Overloaded, Permission,
+    Authentication, BadRequest, ContextOverflow, Garbage, MaxOutputTooLarge, ModelUnknown, Overloaded, Permission,
     QuotaExhausted, RateLimited, Refused, RequestTooLarge, ServerError, Timeout,
 };
 
@@ -52,6 +54,7 @@ const NONE: Rules = Rules {
     codes: &[],
     weak_codes: &[],
     rejections: &[],
+    deterministic: &[],
     overload: &[],
     output_bounds: &[],
     too_large: &[],
@@ -83,6 +86,7 @@ const GEMINI_RULES: Rules = Rules {
         ("api key not found", Authentication),
         ("location is not supported", Permission),
         ("free tier is not available", Permission),
+        ("request payload size exceeds the limit", RequestTooLarge),
     ],
     ..NONE
 };
@@ -103,6 +107,7 @@ const COMMON: Rules = Rules {
         ("project_spend_limit_exceeded", QuotaExhausted),
         ("enforced_spend_limit_reached", QuotaExhausted),
         ("contract_spend_limit_reached", QuotaExhausted),
+        ("budget_exceeded", QuotaExhausted),
         ("ramp_limit_exceeded", RateLimited),
         ("content_filter", Refused),
         ("content_policy_violation", Refused),
@@ -116,9 +121,13 @@ const COMMON: Rules = Rules {
         ("invalid_api_key", Authentication),
         ("account_deactivated", Authentication),
         ("no_db_connection", Authentication),
+        ("expired_key", Authentication),
         ("request_too_large", RequestTooLarge),
         ("overloaded_error", Overloaded),
         ("engine_overloaded_error", Overloaded),
+        // Groq checks what the model wrote, and calls the request bad if the model wrote nonsense.
+        ("json_validate_failed", Garbage),
+        ("tool_use_failed", Garbage),
     ],
     weak_codes: &[
         ("invalid_request_error", BadRequest),
@@ -149,6 +158,7 @@ const COMMON: Rules = Rules {
         ("'max_completion_tokens' is too large", MaxOutputTooLarge),
         ("max_tokens is too large", MaxOutputTooLarge),
         ("maxoutputtokens value of", MaxOutputTooLarge),
+        ("the valid range of max_tokens is", MaxOutputTooLarge),
         ("maximum context length", ContextOverflow),
         ("exceeds the context window", ContextOverflow),
         ("exceed context limit", ContextOverflow),
@@ -174,7 +184,24 @@ const COMMON: Rules = Rules {
         ("is not a valid model id", ModelUnknown),
         ("invalid model name", ModelUnknown),
     ],
-    overload: &["overloaded", "slow down", "slow_down", "at capacity", "out of capacity", "no capacity"],
+    // llama.cpp's, of code `server_error`.
+    deterministic: &[
+        "'messages' is required",
+        "expected 'messages' to be an array",
+        "messages must contain 'content'",
+        "message must contain either 'content' or 'tool_calls'",
+        "image input is not supported",
+        "audio input is not supported",
+    ],
+    overload: &[
+        "overloaded",
+        "slow down",
+        "slow_down",
+        "at capacity",
+        "out of capacity",
+        "no capacity",
+        "tier capacity exceeded",
+    ],
     output_bounds: &["max_tokens", "max_completion_tokens", "max_output_tokens"],
     too_large: &["too large", "at most", "greater than", "exceed", "maximum"],
     short_windows: &["per minute", "per second", "/min", "perminute", "rpm", "tpm"],

@@ -13,6 +13,8 @@ use reqwest::Url;
 use reqwest::header::HeaderName;
 use serde_json::Value;
 
+pub(super) use request::RESERVED;
+
 /// Not every model gives its calls ids: these are ours, and are not sent.
 const OWN_IDS: &str = "sandmill_call_";
 
@@ -34,6 +36,10 @@ impl Dialect for Gemini {
 
     fn encode(&self, call: &Call) -> Result<Vec<u8>, ProviderError> {
         request::encode(call)
+    }
+
+    fn output_limit(&self, body: &[u8]) -> Option<u64> {
+        request::output_limit(body)
     }
 
     fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect> {

@@ -6,13 +6,16 @@ use super::OWN_IDS;
 use crate::domain::{
     Media, MediaSource, Message, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
 };
-use crate::provider::dialect::{BadRequest, check_reserved, to_bytes};
+use crate::provider::dialect::{BadRequest, check_reserved, to_bytes, tokens};
 use crate::provider::json::{Json, Object};
 use crate::provider::turns::Turns;
 use crate::provider::{Call, ProviderError, base64};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// What neither a plugin nor an operator sets.
-const RESERVED: [&str; 5] = ["model", "contents", "systemInstruction", "candidateCount", "stream"];
+pub(in crate::provider) const RESERVED: [&str; 5] =
+    ["model", "contents", "systemInstruction", "candidateCount", "stream"];
 /// The fields that stand at the top of the body; all others belong to the configuration of the generation.
 const AT_TOP: [&str; 8] =
     ["safetySettings", "cachedContent", "labels", "tools", "toolConfig", "serviceTier", "store", "generationConfig"];
@@ -23,6 +26,18 @@ const SEED_MASK: u64 = 0x7fff_ffff;
 /// The body to send.
 pub(super) fn encode(call: &Call) -> Result<Vec<u8>, ProviderError> {
     to_bytes(&body(call)?)
+}
+
+/// An operator may have asked for several candidates, each of which is paid for.
+pub(super) fn output_limit(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Bounds {
+        generation_config: Option<Value>,
+    }
+    let config = serde_json::from_slice::<Bounds>(body).ok()?.generation_config?;
+    let candidates = tokens(config.get("candidateCount")).unwrap_or(1).max(1);
+    Some(tokens(config.get("maxOutputTokens"))?.saturating_mul(candidates))
 }
 
 fn body(call: &Call) -> Result<Object<'_>, BadRequest> {

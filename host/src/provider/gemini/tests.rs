@@ -227,3 +227,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn several_candidates_are_each_as_long_as_allowed() {
+    let limit = |config: &str| {
+        let parameters = Arc::from([pair("generationConfig", config)]);
+        let request =
+            Request { max_output_tokens: Some(100), ..request(vec![message(Speaker::User, vec![text("q")])]) };
+        Gemini.measure(&Call { parameters, ..call(request) }).unwrap().output_tokens
+    };
+    assert_eq!(limit("{}"), Some(100));
+    assert_eq!(limit(r#"{"maxOutputTokens":5000}"#), Some(5_000));
+    assert_eq!(limit(r#"{"candidateCount":4}"#), Some(400));
+}

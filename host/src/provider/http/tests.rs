@@ -14,6 +14,7 @@ fn settings(base_url: &str) -> HttpSettings {
         proxy: None,
         ca_file: None,
         connect_timeout: Duration::from_secs(1),
+        idempotency_header: None,
     }
 }
 
@@ -87,6 +88,23 @@ fn headers_of_the_operator_are_sent_and_do_not_show() {
     let body = br#"{"error":{"message":"no tenant a-secret-of-sixteen"}}"#;
     let error = read_by(&client, 400, body);
     assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+}
+
+#[test]
+fn a_key_for_idempotency_stands_for_the_question_and_for_what_is_sent() {
+    use crate::provider::testing::{call, request};
+    let plain = made(settings("http://h/v1")).unwrap();
+    assert!(plain.idempotency(&call(request(vec![])), b"x").unwrap().is_empty());
+    let header = Some("Idempotency-Key".to_owned());
+    let client = made(HttpSettings { idempotency_header: header, ..settings("http://h/v1") }).unwrap();
+    let key = |identity: u8, body: &[u8]| {
+        let call = Call { identity: [identity; 32], ..call(request(vec![])) };
+        client.idempotency(&call, body).unwrap()["idempotency-key"].clone()
+    };
+    assert_eq!(key(1, b"x"), key(1, b"x"));
+    assert!(key(1, b"x") != key(2, b"x") && key(1, b"x") != key(1, b"y"));
+    let bad = HttpSettings { idempotency_header: Some("a b".to_owned()), ..settings("http://h/v1") };
+    assert!(made(bad).unwrap_err().to_string().contains("`a b`"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::dialect::Dialect;
 use super::exchange::{Exchange, read};
 use super::http::connection_broken;
 use super::openai::OpenAi;
-use super::{Answer, Call, ModelFacts, Provider, ProviderError};
+use super::{Answer, Call, Measure, ModelFacts, Provider, ProviderError};
 use async_trait::async_trait;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -80,6 +80,10 @@ impl Provider for MockProvider {
             End::Closed => Err(connection_broken(None)),
             End::Broken(_) => Err(connection_broken(Some(reply.status))),
         }
+    }
+
+    fn measure(&self, call: &Call) -> Result<Measure, ProviderError> {
+        OpenAi::local().measure(call)
     }
 
     async fn model(&self, _name: &str) -> Result<ModelFacts, ProviderError> {

@@ -25,7 +25,7 @@ fn call(text: &str, max_output_tokens: Option<u32>) -> Call {
         on_overflow: None,
         extra: vec![],
     };
-    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]) }
+    Call { model: "m".to_owned(), request: Arc::new(request), parameters: Arc::new([]), identity: [0; 32] }
 }
 
 fn mock(faults: &str) -> MockProvider {

@@ -59,6 +59,10 @@ impl Dialect for Azure {
         self.chat.encode(call)
     }
 
+    fn output_limit(&self, body: &[u8]) -> Option<u64> {
+        self.chat.output_limit(body)
+    }
+
     fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect> {
         self.chat.completion(answer, model_asked)
     }

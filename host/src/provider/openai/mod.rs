@@ -19,7 +19,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName};
 use serde_json::Value;
 
 pub(super) use azure::Azure;
-pub(super) use request::LimitField;
+pub(super) use request::{LimitField, RESERVED};
 
 #[derive(Debug)]
 pub(super) struct OpenAi {
@@ -52,6 +52,10 @@ impl Dialect for OpenAi {
 
     fn encode(&self, call: &Call) -> Result<Vec<u8>, ProviderError> {
         request::encode(call, self.limit_field)
+    }
+
+    fn output_limit(&self, body: &[u8]) -> Option<u64> {
+        request::output_limit(body)
     }
 
     fn completion(&self, answer: &Value, model_asked: &str) -> Result<Completion, Defect> {

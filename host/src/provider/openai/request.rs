@@ -4,12 +4,15 @@
 
 use super::media;
 use crate::domain::{Message, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult};
-use crate::provider::dialect::{BadRequest, check_reserved, to_bytes};
+use crate::provider::dialect::{BadRequest, check_reserved, to_bytes, tokens};
 use crate::provider::json::{Json, Object};
 use crate::provider::{Call, ProviderError};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// What neither a plugin nor an operator sets.
-const RESERVED: [&str; 6] = ["model", "messages", "n", "stream", "stream_options", "background"];
+pub(in crate::provider) const RESERVED: [&str; 6] =
+    ["model", "messages", "n", "stream", "stream_options", "background"];
 
 /// The field that bounds the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,17 @@ impl LimitField {
 /// The body to send.
 pub(super) fn encode(call: &Call, limit: LimitField) -> Result<Vec<u8>, ProviderError> {
     to_bytes(&body(call, limit)?)
+}
+
+/// Where a body has both fields, servers differ in which of them they obey.
+pub(super) fn output_limit(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Bounds {
+        max_tokens: Option<Value>,
+        max_completion_tokens: Option<Value>,
+    }
+    let Bounds { max_tokens, max_completion_tokens } = serde_json::from_slice(body).ok()?;
+    tokens(max_tokens.as_ref()).max(tokens(max_completion_tokens.as_ref()))
 }
 
 fn body(call: &Call, limit: LimitField) -> Result<Object<'_>, BadRequest> {

@@ -319,3 +319,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_bounds_the_answer_is_read_from_what_is_sent() {
+    let limit = |parameters: Vec<Pair>, asked: Option<u32>| {
+        let request = Request { max_output_tokens: asked, ..request(vec![message(Speaker::User, vec![text("q")])]) };
+        let call = Call { parameters: Arc::from(parameters), ..call(request) };
+        OpenAi::local().measure(&call).unwrap().output_tokens
+    };
+    assert_eq!(limit(vec![], None), None);
+    assert_eq!(limit(vec![], Some(7)), Some(7));
+    assert_eq!(limit(vec![pair("max_tokens", "9000")], Some(7)), Some(9_000));
+    assert_eq!(limit(vec![pair("max_completion_tokens", "9e3")], Some(7)), Some(9_000));
+    let both = vec![pair("max_tokens", "10"), pair("max_completion_tokens", "9000")];
+    assert_eq!(limit(both, None), Some(9_000), "servers differ in which they obey");
+}

@@ -3,7 +3,7 @@
 //! A guest can send text that makes a tokenizer slow, or panic (tiktoken-rs 0.12.1 does on a megabyte of spaces), so counting runs off
 //! the async threads, in bounded pieces, and a piece that cannot be counted is estimated.
 
-use crate::domain::{Message, Part, Request, TokenCount};
+use crate::domain::{Media, MediaSource, Message, Part, Request, ResponseFormat, TokenCount};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
@@ -18,7 +18,12 @@ pub(super) const PER_MESSAGE: u64 = 4;
 const FOR_REPLY: u64 = 3;
 const PER_TOOL: u64 = 22;
 /// What a picture costs is each provider's own affair; this is above most.
-const PER_MEDIA: u64 = 1_500;
+const PER_PICTURE: u64 = 1_500;
+/// A page of a document is read as text and as a picture, about 3,000 tokens for some 60 KB; a second of sound is about 30
+/// tokens for 1 KB and more.
+const DOCUMENT_BYTES_PER_TOKEN: u64 = 20;
+/// What a cut between two pieces may hide, in tokens.
+const PER_SEAM: u64 = 4;
 /// For models whose encoding is not known, in hundredths.
 const MARGIN: u64 = 110;
 
@@ -45,9 +50,8 @@ pub(crate) async fn count(model: String, counting: Counting, request: Arc<Reques
     let fallback = estimate(&request);
     let counted = tokio::task::spawn_blocking(move || {
         let counter = Counter::of_model(&model, counting);
-        let messages: u64 = request.messages.iter().map(|message| counter.message(message, u64::MAX)).sum();
         let has_only_text = request.messages.iter().flat_map(|m| &m.parts).all(|part| matches!(part, Part::Text(_)));
-        (messages + counter.fixed(&request), counter.is_own && has_only_text && request.tools.is_empty())
+        (counter.request(&request), counter.is_own && has_only_text && request.tools.is_empty())
     });
     let (tokens, exact) = counted.await.unwrap_or((fallback, false));
     TokenCount { tokens, window, exact }
@@ -84,13 +88,19 @@ impl Counter {
         Self { encoding, is_own: own.is_some(), margin }
     }
 
+    /// To its end, however long.
+    pub(crate) fn request(&self, request: &Request) -> u64 {
+        let messages = request.messages.iter().map(|message| self.message(message, u64::MAX));
+        messages.fold(self.fixed(request), u64::saturating_add)
+    }
+
     /// What every request has beside its messages.
     pub(super) fn fixed(&self, request: &Request) -> u64 {
         let tool = |tool: &crate::domain::Tool| {
             let texts = [&tool.name, &tool.description, &tool.parameters];
             PER_TOOL + texts.into_iter().map(|text| self.text(text, u64::MAX)).sum::<u64>()
         };
-        FOR_REPLY + request.tools.iter().map(tool).sum::<u64>()
+        FOR_REPLY + self.text(schema(request), u64::MAX) + request.tools.iter().map(tool).sum::<u64>()
     }
 
     /// From `enough` tokens on it is an estimate, never below `enough`.
@@ -98,9 +108,9 @@ impl Counter {
         let part = |part: &Part| match part {
             Part::Text(text) => self.text(text, enough),
             Part::ToolCall(call) => self.text(&call.arguments, enough) + self.text(&call.name, enough),
-            Part::ToolResult(result) => self.text(&result.content, enough) + PER_MEDIA * result.media.len() as u64,
+            Part::ToolResult(result) => self.text(&result.content, enough) + media_of(&result.media),
             Part::Other(other) => self.text(&other.value, enough),
-            Part::Media(_) => PER_MEDIA,
+            Part::Media(medium) => media(medium),
         };
         PER_MESSAGE + message.parts.iter().map(part).sum::<u64>()
     }
@@ -120,6 +130,12 @@ impl Counter {
         self.with_margin(tokens, text.len())
     }
 
+    /// In one piece, as the provider counts it.
+    #[cfg(test)]
+    pub(super) fn whole(&self, text: &str) -> u64 {
+        self.encoding.encode_ordinary(text).len() as u64
+    }
+
     fn with_margin(&self, tokens: u64, bytes: usize) -> u64 {
         if self.is_own { tokens } else { (tokens * self.margin).div_ceil(100).max((bytes as u64).div_ceil(4)) }
     }
@@ -127,6 +143,19 @@ impl Counter {
     /// tiktoken-rs panics on some texts; those are estimated.
     fn piece(&self, piece: &str) -> u64 {
         catch_unwind(|| self.encoding.encode_ordinary(piece).len() as u64).unwrap_or_else(|_| estimate_text(piece))
+    }
+
+    /// No fewer than the text has. Without the model's own encoding that is its bytes: there is no token without one.
+    pub(super) fn most(&self, text: &str) -> u64 {
+        let bytes = text.len() as u64;
+        if !self.is_own {
+            return bytes;
+        }
+        let piece =
+            |piece: &str| catch_unwind(|| self.encoding.encode_ordinary(piece).len()).unwrap_or(piece.len()) as u64;
+        // Where two pieces meet the encoding of the whole may differ by some tokens.
+        let counted: u64 = pieces(text).map(|text| piece(text) + PER_SEAM).sum();
+        counted.min(bytes)
     }
 
     /// The start of a text, of about so many tokens and not more, and a mark.
@@ -161,19 +190,19 @@ impl Counter {
     fn end(&self, text: &str, tokens: u64) -> usize {
         // No token is longer than this on average, over a span that matters.
         let span = usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(16).min(text.len());
-        let mut at = text.ceil_char_boundary(text.len() - self.at_most(span, tokens));
-        // Dropped from the front until it fits.
-        let wanted = self.without_margin(tokens);
-        while at < text.len() {
-            let counted: u64 = pieces(&text[at..]).map(|piece| self.piece(piece)).sum();
-            if counted <= wanted {
-                return at;
+        let from = text.ceil_char_boundary(text.len() - self.at_most(span, tokens));
+        let (mut left, mut at) = (self.without_margin(tokens), text.len());
+        let pieces: Vec<&str> = pieces(&text[from..]).collect();
+        for piece in pieces.into_iter().rev() {
+            let counted = self.piece(piece);
+            if counted > left {
+                at -= piece.len() - self.suffix(piece, left);
+                break;
             }
-            let rest = text.len() - at;
-            let excess = usize::try_from(counted - wanted).unwrap_or(rest);
-            at = text.ceil_char_boundary((at + excess.max(rest / 20).max(1)).min(text.len()));
+            left -= counted;
+            at -= piece.len();
         }
-        text.len()
+        text.ceil_char_boundary(at)
     }
 
     fn without_margin(&self, tokens: u64) -> u64 {
@@ -191,6 +220,15 @@ impl Counter {
         let encoded = catch_unwind(|| self.encoding.encode_ordinary(piece)).unwrap_or_default();
         let bytes = self.encoding.decode_bytes(&encoded[..count.min(encoded.len())]).map_or(0, |bytes| bytes.len());
         piece.floor_char_boundary(bytes)
+    }
+
+    /// Where in a piece its last tokens begin.
+    fn suffix(&self, piece: &str, tokens: u64) -> usize {
+        let count = usize::try_from(tokens).unwrap_or(usize::MAX);
+        let encoded = catch_unwind(|| self.encoding.encode_ordinary(piece)).unwrap_or_default();
+        let tail = &encoded[encoded.len().saturating_sub(count)..];
+        let bytes = self.encoding.decode_bytes(tail).map_or(0, |bytes| bytes.len());
+        piece.ceil_char_boundary(piece.len().saturating_sub(bytes))
     }
 }
 
@@ -224,20 +262,41 @@ fn estimate_text(text: &str) -> u64 {
     ascii.div_ceil(3) + (text.len() as u64 - ascii).div_ceil(2)
 }
 
-/// Without an encoding: what is set aside before a call leaves.
+/// Without an encoding: what a call is reckoned with where nothing depends on its being enough.
 pub(crate) fn estimate(request: &Request) -> u64 {
     let part = |part: &Part| match part {
         Part::Text(text) => estimate_text(text),
-        Part::ToolCall(call) => estimate_text(&call.arguments),
-        Part::ToolResult(result) => estimate_text(&result.content),
+        Part::ToolCall(call) => estimate_text(&call.arguments) + estimate_text(&call.name),
+        Part::ToolResult(result) => estimate_text(&result.content) + media_of(&result.media),
         Part::Other(other) => estimate_text(&other.value),
-        Part::Media(_) => PER_MEDIA,
+        Part::Media(medium) => media(medium),
     };
     let tools = request.tools.iter().map(|tool| {
         PER_TOOL + estimate_text(&tool.parameters) + estimate_text(&tool.description) + estimate_text(&tool.name)
     });
     let messages = request.messages.iter().map(|message| PER_MESSAGE + message.parts.iter().map(part).sum::<u64>());
-    FOR_REPLY + tools.chain(messages).sum::<u64>()
+    FOR_REPLY + estimate_text(schema(request)) + tools.chain(messages).sum::<u64>()
+}
+
+/// It is read with the question.
+fn schema(request: &Request) -> &str {
+    match &request.format {
+        ResponseFormat::JsonSchema(schema) => &schema.schema,
+        ResponseFormat::Text | ResponseFormat::Json => "",
+    }
+}
+
+fn media(media: &Media) -> u64 {
+    match &media.source {
+        MediaSource::Bytes(bytes) if !media.mime_type.starts_with("image/") => {
+            (bytes.len() as u64 / DOCUMENT_BYTES_PER_TOKEN).max(PER_PICTURE)
+        }
+        MediaSource::Bytes(_) | MediaSource::Url(_) => PER_PICTURE,
+    }
+}
+
+fn media_of(list: &[Media]) -> u64 {
+    list.iter().map(media).sum()
 }
 
 #[cfg(test)]

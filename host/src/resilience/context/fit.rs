@@ -4,6 +4,7 @@
 //! counted to its end.
 
 use super::count::{Counter, PER_MESSAGE};
+use super::window::{Weight, Window};
 use crate::domain::{Cut, Message, Part, Request, Speaker};
 
 /// What to do with a request that is too long.
@@ -35,14 +36,6 @@ impl Default for ContextSettings {
     }
 }
 
-/// What a model takes, in tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Window {
-    /// Input and output together.
-    pub(crate) context: u64,
-    pub(crate) max_output: Option<u64>,
-}
-
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fitted {
@@ -50,7 +43,7 @@ pub(crate) enum Fitted {
     Whole,
     /// It fits now; `cut` is none where only less output is asked for.
     Changed { request: Box<Request>, cut: Option<Cut> },
-    /// It does not, and nobody may shorten it.
+    /// It does not, and nobody may shorten it. Counted as the provider does.
     TooLong { tokens: u64, limit: u64 },
 }
 
@@ -66,56 +59,95 @@ pub(crate) fn fit(request: &Request, counter: &Counter, window: Window, settings
         Some("error") => OnOverflow::Error,
         Some(_) | None => settings.on_overflow,
     };
-    let wanted = request.max_output_tokens.map_or(settings.reserve_output, u64::from);
-    let output = wanted.min(window.max_output.unwrap_or(u64::MAX));
-    let least_output = output.min(settings.reserve_output).min(window.context / 2);
-    let with_output = |output: u64| {
-        let mut lowered = request.clone();
-        lowered.max_output_tokens = Some(u32::try_from(output).unwrap_or(u32::MAX));
-        lowered
-    };
-    let must_lower = request.max_output_tokens.is_some_and(|asked| u64::from(asked) > output);
-    let budget = window.context.saturating_sub(output);
-    if request_bytes(request) <= budget / 2 {
+    let room = Room::new(request, window, settings);
+    if window.weight == Weight::default() && request_bytes(request) <= room.budget / 2 {
         // No text has more tokens than bytes; half of that leaves room for every frame.
-        return whole(must_lower, || with_output(output));
+        return room.whole(request);
     }
-    let limit = window.context.saturating_sub(least_output);
-    let mut draft = Draft::new(request, counter, limit);
-    if draft.total() <= budget {
-        return whole(must_lower, || with_output(output));
+    let mut draft = Draft::new(request, counter, room.limit.max(window.weight.ours(room.limit)));
+    let total = window.weight.theirs(draft.total());
+    if total <= room.budget {
+        return room.whole(request);
     }
-    if draft.total() <= limit {
+    if total <= room.limit {
         // Less output, rather than less input.
-        let lowered = with_output(window.context.saturating_sub(draft.total()));
+        let lowered = with_output(request, room.output_beside(total));
         return Fitted::Changed { request: Box::new(lowered), cut: None };
     }
     if how == OnOverflow::Error {
-        return Fitted::TooLong { tokens: draft.total(), limit };
+        return Fitted::TooLong { tokens: total, limit: room.limit };
     }
-    let before = draft.total();
+    let weight = window.weight.heavier(window.weight_of_cuts);
+    draft.limit = weight.ours(room.limit);
     if how == OnOverflow::Truncate {
         draft.drop_oldest(settings.keep_last);
     }
     if !draft.cut_texts(how, counter) {
-        return Fitted::TooLong { tokens: before, limit };
+        return Fitted::TooLong { tokens: total, limit: room.limit };
     }
-    let (after, dropped) = (draft.total(), draft.dropped);
-    let mut shortened = with_output(output.min(window.context.saturating_sub(after)));
-    if request.max_output_tokens.is_none() {
-        shortened.max_output_tokens = None;
-    }
-    shortened.messages = draft.messages;
-    let how = match how {
-        OnOverflow::TruncateMiddle => "truncate-middle",
-        OnOverflow::Truncate | OnOverflow::Error => "truncate",
+    let after = weight.theirs(draft.total());
+    let cut = Cut {
+        how: how.name().into(),
+        tokens_before: weight.theirs(draft.total_before),
+        tokens_after: after,
+        messages_dropped: draft.dropped,
     };
-    let cut = Cut { how: how.into(), tokens_before: before, tokens_after: after, messages_dropped: dropped };
+    let max_output_tokens = request.max_output_tokens.map(|_| saturated(room.output_beside(after)));
+    let shortened = Request { messages: draft.messages, max_output_tokens, ..request.clone() };
     Fitted::Changed { request: Box::new(shortened), cut: Some(cut) }
 }
 
-fn whole(must_lower: bool, lowered: impl FnOnce() -> Request) -> Fitted {
-    if must_lower { Fitted::Changed { request: Box::new(lowered()), cut: None } } else { Fitted::Whole }
+impl OnOverflow {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Truncate => "truncate",
+            Self::TruncateMiddle => "truncate-middle",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// How much of a window a request may take.
+struct Room {
+    context: u64,
+    /// What it may be answered with.
+    output: u64,
+    asked: Option<u32>,
+    /// For the input, beside all of the output that was asked for.
+    budget: u64,
+    /// For the input, beside the least output that is worth a call.
+    limit: u64,
+}
+
+impl Room {
+    fn new(request: &Request, window: Window, settings: &ContextSettings) -> Self {
+        let wanted = request.max_output_tokens.map_or(settings.reserve_output, u64::from);
+        let output = wanted.min(window.max_output.unwrap_or(u64::MAX));
+        let least = output.min(settings.reserve_output).min(window.context / 2);
+        let input = |beside: u64| window.context.saturating_sub(beside).min(window.max_input.unwrap_or(u64::MAX));
+        let (budget, limit) = (input(output), input(least));
+        Self { context: window.context, output, asked: request.max_output_tokens, budget, limit }
+    }
+
+    fn output_beside(&self, input: u64) -> u64 {
+        self.output.min(self.context.saturating_sub(input))
+    }
+
+    /// As it is, but for output that the model cannot give.
+    fn whole(&self, request: &Request) -> Fitted {
+        if self.asked.is_some_and(|asked| u64::from(asked) > self.output) {
+            return Fitted::Changed { request: Box::new(with_output(request, self.output)), cut: None };
+        }
+        Fitted::Whole
+    }
+}
+
+fn with_output(request: &Request, output: u64) -> Request {
+    Request { max_output_tokens: Some(saturated(output)), ..request.clone() }
+}
+
+fn saturated(tokens: u64) -> u32 {
+    u32::try_from(tokens).unwrap_or(u32::MAX)
 }
 
 fn request_bytes(request: &Request) -> u64 {
@@ -141,13 +173,19 @@ struct Draft {
     /// Tools and frame.
     fixed: u64,
     limit: u64,
+    total_before: u64,
     dropped: u32,
 }
 
 impl Draft {
-    fn new(request: &Request, counter: &Counter, limit: u64) -> Self {
-        let counts = request.messages.iter().map(|message| counter.message(message, limit)).collect();
-        Self { messages: request.messages.clone(), counts, fixed: counter.fixed(request), limit, dropped: 0 }
+    /// What is longer than `enough` need not be counted to its end.
+    fn new(request: &Request, counter: &Counter, enough: u64) -> Self {
+        let counts = request.messages.iter().map(|message| counter.message(message, enough)).collect();
+        let fixed = counter.fixed(request);
+        let mut draft =
+            Self { messages: request.messages.clone(), counts, fixed, limit: enough, total_before: 0, dropped: 0 };
+        draft.total_before = draft.total();
+        draft
     }
 
     fn total(&self) -> u64 {
@@ -225,7 +263,9 @@ impl Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resilience::context::Counting;
+    use crate::provider::Overflow;
+    use crate::resilience::context::window::{Sizes, narrowed};
+    use crate::resilience::context::{Counting, KnownWindow};
     use crate::resilience::hash::tests::request;
     use proptest::prelude::*;
 
@@ -254,7 +294,7 @@ mod tests {
     }
 
     fn window(context: u64) -> Window {
-        Window { context, max_output: None }
+        Window::new(KnownWindow::default(), context)
     }
 
     fn changed(fitted: Fitted) -> (Request, Option<Cut>) {
@@ -277,8 +317,8 @@ mod tests {
         let (fitted, cut) = changed(fit(&asked, &gpt(), window(8_000), &ContextSettings::default()));
         assert_eq!((cut, &fitted.messages), (None, &asked.messages));
         assert!((4_000..5_500).contains(&fitted.max_output_tokens.unwrap()), "{:?}", fitted.max_output_tokens);
-        let fitted =
-            fit(&asked, &gpt(), Window { context: 100_000, max_output: Some(4_096) }, &ContextSettings::default());
+        let bounded = Window { max_output: Some(4_096), ..window(100_000) };
+        let fitted = fit(&asked, &gpt(), bounded, &ContextSettings::default());
         assert_eq!(changed(fitted).0.max_output_tokens, Some(4_096));
     }
 
@@ -325,6 +365,37 @@ mod tests {
     }
 
     #[test]
+    fn an_input_limit_below_the_context_is_kept_to() {
+        let asked = conversation(&[&"word ".repeat(3_000)]);
+        let narrow = Window { max_input: Some(2_000), ..window(100_000) };
+        let (fitted, cut) = changed(fit(&asked, &gpt(), narrow, &ContextSettings::default()));
+        assert!(cut.unwrap().tokens_after <= 2_000);
+        assert_eq!(fitted.max_output_tokens, None);
+        let told = ContextSettings { on_overflow: OnOverflow::Error, ..ContextSettings::default() };
+        let Fitted::TooLong { limit, .. } = fit(&asked, &gpt(), narrow, &told) else { panic!() };
+        assert_eq!(limit, 2_000);
+    }
+
+    #[test]
+    fn a_provider_that_counts_more_gets_less_and_the_output_is_lowered_first() {
+        let mut asked = conversation(&[&"word ".repeat(3_000)]);
+        asked.max_output_tokens = Some(4_000);
+        let Fitted::Whole = fit(&asked, &gpt(), window(8_000), &ContextSettings::default()) else { panic!() };
+        let ours = gpt().request(&asked);
+        let refused = |theirs| {
+            let told = Overflow { limit: Some(8_000), input: Some(theirs), output: Some(4_000), output_limit: None };
+            let sent = Sizes { input: ours, output: Some(4_000) };
+            narrowed(window(8_000), told, sent, false).unwrap().window
+        };
+        let (fitted, cut) = changed(fit(&asked, &gpt(), refused(5_000), &ContextSettings::default()));
+        assert_eq!((cut, fitted.max_output_tokens, &fitted.messages), (None, Some(3_000), &asked.messages));
+        let (_, cut) = changed(fit(&asked, &gpt(), refused(9_000), &ContextSettings::default()));
+        let cut = cut.unwrap();
+        assert_eq!(cut.tokens_before, 9_000);
+        assert!((5_000..=6_000).contains(&cut.tokens_after), "{cut:?}");
+    }
+
+    #[test]
     fn half_of_a_tool_call_is_never_left() {
         let long = "word ".repeat(2_000);
         let mut asked = conversation(&[&long, "call", "x", "y"]);
@@ -341,6 +412,7 @@ mod tests {
             texts in prop::collection::vec(("[a-zé漢🙂 ]{0,40}", 1_usize..400), 1..6),
             context in 200_u64..6_000,
             middle: bool,
+            percent in 50_u64..300,
             model in 0_usize..2,
         ) {
             let texts: Vec<String> = texts.into_iter().map(|(word, times)| word.repeat(times)).collect();
@@ -348,12 +420,13 @@ mod tests {
             let on_overflow = if middle { OnOverflow::TruncateMiddle } else { OnOverflow::Truncate };
             let settings = ContextSettings { on_overflow, reserve_output: 100, ..ContextSettings::default() };
             let counter = Counter::of_model(MODELS[model], Counting::default());
-            let fitted = match fit(&asked, &counter, window(context), &settings) {
+            let weighed = Window { weight: Weight::new(percent, 100), ..window(context) };
+            let fitted = match fit(&asked, &counter, weighed, &settings) {
                 Fitted::Whole => asked.clone(),
                 Fitted::Changed { request, .. } => *request,
                 Fitted::TooLong { .. } => return Ok(()),
             };
-            let total = fitted.messages.iter().fold(counter.fixed(&fitted), |sum, m| sum + counter.message(m, u64::MAX));
+            let total = weighed.weight.theirs(counter.request(&fitted));
             prop_assert!(total <= context, "{total} of {context}");
             for kept in &fitted.messages {
                 let kept = text(kept);

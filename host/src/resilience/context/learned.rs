@@ -1,126 +1,118 @@
 //! What a run finds out about a model's window: from what the provider tells of it, and from requests that did not fit.
 
-use super::fit::Window;
-use crate::provider::{ModelFacts, Overflow};
-use std::sync::{Mutex, PoisonError};
+use super::window::{KnownWindow, Weight, Window};
+use crate::provider::ModelFacts;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A told limit counts if it lies between this share of our own count and the count itself: vLLM once told of 3 tokens.
-const PLAUSIBLE_SHARE: u64 = 20;
-/// No window is made smaller than this, in tokens.
-const CONTEXT_MIN: u64 = 256;
-
-/// The window of one route; only ever made smaller.
+/// The window of one route. What the operator set goes before what is publicly known of the model and what its server tells,
+/// of which the less counts; a refusal goes before them all.
 #[derive(Debug)]
 pub(crate) struct LearnedWindow {
-    window: Mutex<Option<Window>>,
+    set: KnownWindow,
+    listed: KnownWindow,
+    learned: Mutex<Learned>,
+}
+
+#[derive(Debug, Default)]
+struct Learned {
+    told: KnownWindow,
+    /// From refusals.
+    lessons: KnownWindow,
+    weight: Weight,
 }
 
 impl LearnedWindow {
-    /// `None`: nothing is known yet.
-    pub(crate) fn new(known: Option<Window>) -> Self {
-        Self { window: Mutex::new(known) }
+    /// `set`: by the operator. `listed`: in the catalogue.
+    pub(crate) fn new(set: KnownWindow, listed: KnownWindow) -> Self {
+        Self { set, listed, learned: Mutex::default() }
     }
 
-    pub(crate) fn get(&self) -> Option<Window> {
-        *self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the provider is to be asked. Its list says little of a vendor's own models that is not in the catalogue; a server
+    /// of one's own may take less than the model could.
+    pub(crate) fn wants_facts(&self, is_vendors_own: bool) -> bool {
+        self.set.context.is_none() && !(is_vendors_own && self.listed.context.is_some())
     }
 
-    /// What the provider tells of the model; what the operator set goes before it.
     pub(crate) fn told(&self, facts: ModelFacts) {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (None, Some(context)) = (*window, facts.context) {
-            *window = Some(Window { context, max_output: facts.max_output });
-        }
+        let ModelFacts { context, max_output } = facts;
+        self.learned().told = KnownWindow { context, max_input: None, max_output };
     }
 
-    /// A request of about `input` tokens that asked for `output` did not fit `used`. What to try next; `None`: it was not for its
-    /// size, or cannot be made smaller.
-    pub(crate) fn overflowed(&self, used: Window, told: Overflow, input: u64, output: u64) -> Option<Window> {
-        let next = shrink(used, told, input, output)?;
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        let smaller = window.is_none_or(|known| {
-            next.context < known.context
-                || next.max_output.is_some_and(|most| known.max_output.is_none_or(|m| most < m))
-        });
-        if smaller {
-            *window = Some(next);
-        }
-        Some(next)
+    /// What is known by now.
+    pub(crate) fn known(&self) -> KnownWindow {
+        let learned = self.learned();
+        self.set.or(self.listed.least(learned.told)).least(learned.lessons)
     }
-}
 
-fn shrink(used: Window, told: Overflow, input: u64, output: u64) -> Option<Window> {
-    if let Some(most) = told.output_limit
-        && used.max_output.is_none_or(|known| most < known)
-        && most < output
-        && most > 0
-    {
-        return Some(Window { max_output: Some(most), ..used });
+    /// `assumed`: the context of a model of which nothing is known.
+    pub(crate) fn get(&self, assumed: u64) -> Window {
+        let known = self.known();
+        Window { weight_of_cuts: self.learned().weight, ..Window::new(known, assumed) }
     }
-    let wanted = input.saturating_add(output);
-    let is_plausible = |limit: u64| limit < used.context && limit >= wanted / PLAUSIBLE_SHARE && limit >= CONTEXT_MIN;
-    let context = match told.limit.filter(|limit| is_plausible(*limit)) {
-        Some(limit) => match told.input {
-            // Where the provider counts more than we do, as much more is left out.
-            Some(theirs) if theirs > input && input > 0 => scaled(limit, input, theirs),
-            Some(_) | None => limit,
-        },
-        None => used.context.min(wanted) * 3 / 4,
-    };
-    (context >= CONTEXT_MIN && context < used.context).then_some(Window { context, ..used })
-}
 
-fn scaled(limit: u64, ours: u64, theirs: u64) -> u64 {
-    u64::try_from(u128::from(limit) * u128::from(ours) / u128::from(theirs)).unwrap_or(limit)
+    /// From a refusal. A guess at the input counts only where nothing else is known of the model: where something is, it was our
+    /// count of that one request that was too low.
+    pub(crate) fn learn(&self, lesson: KnownWindow, is_trial: bool) {
+        let mut learned = self.learned();
+        let is_known = self.set.or(self.listed.least(learned.told)).context.is_some();
+        let max_input = lesson.max_input.filter(|_| !(is_trial && is_known));
+        learned.lessons = learned.lessons.least(KnownWindow { max_input, ..lesson });
+    }
+
+    /// The provider counted a request so.
+    pub(crate) fn weighed(&self, weight: Weight) {
+        let mut learned = self.learned();
+        learned.weight = learned.weight.heavier(weight);
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    const fn window(context: u64) -> Window {
-        Window { context, max_output: None }
+    const fn context(tokens: u64) -> KnownWindow {
+        KnownWindow { context: Some(tokens), max_input: None, max_output: None }
     }
 
-    fn told(limit: Option<u64>, input: Option<u64>, output: Option<u64>) -> Overflow {
-        Overflow { limit, input, output: None, output_limit: output }
+    const NOTHING: KnownWindow = KnownWindow { context: None, max_input: None, max_output: None };
+
+    #[test]
+    fn what_the_operator_set_is_not_overruled_by_what_is_told_and_stays_beside_it() {
+        let learned = LearnedWindow::new(context(1_000), context(9_000));
+        assert!(!learned.wants_facts(false));
+        learned.told(ModelFacts { context: Some(500), max_output: None });
+        assert_eq!(learned.get(16_000).context, 1_000);
+        let learned = LearnedWindow::new(KnownWindow { max_output: Some(700), ..NOTHING }, NOTHING);
+        learned.told(ModelFacts { context: Some(9_000), max_output: Some(2_000) });
+        let window = learned.get(16_000);
+        assert_eq!((window.context, window.max_output), (9_000, Some(700)));
     }
 
     #[test]
-    fn what_is_told_counts_if_it_can_be_and_else_it_is_searched_for() {
-        let shrunk = |told| shrink(window(16_000), told, 9_000, 1_000).map(|window| window.context);
-        assert_eq!(shrunk(told(Some(8_192), None, None)), Some(8_192));
-        assert_eq!(shrunk(told(Some(8_000), Some(18_000), None)), Some(4_000));
-        assert_eq!(shrunk(told(Some(3), None, None)), Some(7_500));
-        assert_eq!(shrunk(told(Some(1_000_000), None, None)), Some(7_500));
-        assert_eq!(shrunk(Overflow::default()), Some(7_500));
-        let lowered = shrink(window(128_000), told(None, None, Some(4_096)), 100, 200_000).unwrap();
-        assert_eq!((lowered.context, lowered.max_output), (128_000, Some(4_096)));
+    fn a_server_of_ones_own_is_asked_and_the_less_counts() {
+        let learned = LearnedWindow::new(NOTHING, context(128_000));
+        assert!(learned.wants_facts(false) && !learned.wants_facts(true));
+        learned.told(ModelFacts { context: Some(4_096), max_output: None });
+        assert_eq!(learned.get(16_000).context, 4_096);
+        learned.told(ModelFacts { context: Some(1_000_000), max_output: None });
+        assert_eq!(learned.get(16_000).context, 128_000);
+        assert!(LearnedWindow::new(NOTHING, NOTHING).wants_facts(true));
     }
 
     #[test]
-    fn what_the_operator_set_is_not_overruled_by_what_is_told() {
-        let learned = LearnedWindow::new(Some(window(1_000)));
-        learned.told(ModelFacts { context: Some(9_000), max_output: None });
-        assert_eq!(learned.get(), Some(window(1_000)));
-    }
-
-    proptest! {
-        #[test]
-        fn it_gets_smaller_with_each_refusal_and_comes_to_an_end(
-            context in 1_u64..1_000_000, limit: Option<u64>, theirs: Option<u64>, output: Option<u64>
-        ) {
-            let mut current = window(context);
-            for _ in 0..200 {
-                let input = current.context.saturating_sub(500);
-                let Some(next) = shrink(current, told(limit, theirs, output), input, 500) else { return Ok(()) };
-                let is_smaller = next.context < current.context
-                    || next.max_output.is_some_and(|most| current.max_output.is_none_or(|m| most < m));
-                prop_assert!(is_smaller && next.context > 0 && next.max_output != Some(0));
-                current = next;
-            }
-            prop_assert!(false, "it goes on for ever");
+    fn a_guess_counts_for_a_model_of_which_nothing_is_known_and_for_no_other() {
+        let lesson = KnownWindow { max_input: Some(3_500), ..NOTHING };
+        for (listed, expected) in [(NOTHING, Some(3_500)), (context(128_000), None)] {
+            let learned = LearnedWindow::new(NOTHING, listed);
+            learned.learn(lesson, true);
+            assert_eq!(learned.get(16_000).max_input, expected);
         }
+        let learned = LearnedWindow::new(context(128_000), NOTHING);
+        learned.learn(context(8_000), false);
+        assert_eq!(learned.get(16_000).context, 8_000, "what was told counts whatever was set");
     }
 }

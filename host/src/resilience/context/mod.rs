@@ -3,9 +3,14 @@
 mod count;
 mod fit;
 mod learned;
+mod most;
+mod window;
 
 pub(super) use count::{Counter, count, estimate};
 pub use count::{Counting, Encoding};
 pub use fit::{ContextSettings, OnOverflow};
-pub(super) use fit::{Fitted, Window, fit};
+pub(super) use fit::{Fitted, fit};
 pub(super) use learned::LearnedWindow;
+pub(super) use most::{Sent, at_most};
+pub use window::KnownWindow;
+pub(super) use window::{Narrowed, Sizes, Window, narrowed};

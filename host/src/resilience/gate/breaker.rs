@@ -72,6 +72,8 @@ pub(super) enum Sign {
     RateLimited,
     /// 5xx, a timeout, a connection that broke.
     Fault,
+    /// The same, of a call that fails so always: it says nothing new.
+    Repeated,
     /// No connection.
     Unreachable,
     /// The call was given up before anything could be told.
@@ -115,6 +117,8 @@ pub(super) struct Breaker {
     /// Counts how often it opened: what calls from before an opening say comes too late to matter.
     opening: u64,
     until: Duration,
+    /// The provider said itself until when, and that is longer than anybody waits.
+    is_parked: bool,
     pause: Duration,
     probe_under_way: bool,
     overloaded: u32,
@@ -133,6 +137,7 @@ impl Breaker {
             state: BreakerState::Closed,
             opening: 0,
             until: Duration::ZERO,
+            is_parked: false,
             pause,
             probe_under_way: false,
             overloaded: 0,
@@ -150,6 +155,31 @@ impl Breaker {
     /// Until when nothing passes.
     pub(super) fn open_until(&self) -> Option<Duration> {
         (self.state == BreakerState::Open).then_some(self.until)
+    }
+
+    /// Until when nothing passes because the provider asks for more than is waited.
+    pub(super) fn parked_until(&self) -> Option<Duration> {
+        self.open_until().filter(|_| self.is_parked)
+    }
+
+    /// The provider asks to be left alone for longer than is waited: nothing passes until then, whatever the longest pause.
+    pub(super) fn park(&mut self, ticket: Ticket, asked: Duration, now: Duration) -> Option<Transition> {
+        if ticket.is_probe && ticket.opening == self.opening {
+            self.probe_under_way = false;
+        }
+        let until = now + asked;
+        if self.state == BreakerState::Open {
+            (self.until, self.is_parked) = (self.until.max(until), true);
+            return None;
+        }
+        // A probe that is under way comes too late to matter.
+        self.probe_under_way = false;
+        self.opening += 1;
+        (self.until, self.is_parked) = (until, true);
+        self.pause = self.settings.pause;
+        self.forget();
+        let reason = "the provider asks to be left alone for longer than is waited".into();
+        Some(self.change(BreakerState::Open, reason, Some(asked)))
     }
 
     /// What a call that comes now may do. Nothing changes by asking.
@@ -212,6 +242,9 @@ impl Breaker {
             Sign::Overloaded => "it is still overloaded",
             Sign::RateLimited => "it still says that there are too many requests",
             Sign::Fault => "it still fails",
+            Sign::Repeated => {
+                return Some(self.open("it still fails, as it always did for what was asked".into(), asked, now));
+            }
             Sign::Unreachable => "there is still no connection",
         };
         self.pause = self.pause.mul_f64(PAUSE_FACTOR).min(self.settings.pause_max.max(self.settings.pause));
@@ -230,13 +263,13 @@ impl Breaker {
                 self.rate_limited = 0;
                 self.rate_limited_since = None;
             }
-            Sign::Overloaded | Sign::Fault | Sign::Unreachable => {}
+            Sign::Overloaded | Sign::Fault | Sign::Repeated | Sign::Unreachable => {}
         }
         self.overloaded = streak(self.overloaded, sign == Sign::Overloaded);
         self.unreachable = streak(self.unreachable, sign == Sign::Unreachable);
         // A 429 is neither a fault nor its absence.
         if sign != Sign::RateLimited {
-            self.last.push_back(matches!(sign, Sign::Fault | Sign::Unreachable | Sign::Overloaded));
+            self.last.push_back(matches!(sign, Sign::Fault | Sign::Repeated | Sign::Unreachable | Sign::Overloaded));
             while self.last.len() > self.settings.window {
                 self.last.pop_front();
             }
@@ -274,6 +307,7 @@ impl Breaker {
         let pause = self.pause.max(asked.unwrap_or_default().min(longest));
         self.opening += 1;
         self.until = now + pause;
+        self.is_parked = false;
         self.forget();
         self.change(BreakerState::Open, reason, Some(pause))
     }
@@ -370,6 +404,26 @@ mod tests {
     }
 
     #[test]
+    fn what_always_fails_does_not_make_the_pause_longer() {
+        let mut breaker = open(BreakerSettings::default());
+        for _ in 0..5 {
+            let now = breaker.open_until().unwrap();
+            assert_eq!(call(&mut breaker, Sign::Repeated, now).unwrap().pause, Some(s(300)));
+        }
+    }
+
+    #[test]
+    fn a_wait_beyond_all_bounds_parks_it_and_ends_with_a_probe() {
+        let mut breaker = Breaker::new(BreakerSettings::default());
+        let late: Vec<Ticket> = (0..2).map(|_| breaker.enter(s(0)).0).collect();
+        assert_eq!(breaker.park(late[0], s(86_400), s(0)).unwrap().to, BreakerState::Open);
+        assert_eq!(breaker.park(late[1], s(90_000), s(0)), None);
+        assert_eq!((breaker.parked_until(), breaker.pass(s(89_999))), (Some(s(90_000)), Pass::Until(s(90_000))));
+        assert_eq!(call(&mut breaker, Sign::Fault, s(90_000)).unwrap().pause, Some(s(450)));
+        assert_eq!(breaker.parked_until(), None);
+    }
+
+    #[test]
     fn a_probe_that_is_given_up_makes_room_for_another() {
         let mut breaker = open(BreakerSettings::default());
         let (ticket, _) = breaker.enter(s(300));
@@ -394,6 +448,7 @@ mod tests {
             Sign::RateLimited,
             Sign::Fault,
             Sign::Unreachable,
+            Sign::Repeated,
             Sign::None,
         ])
     }

@@ -1,8 +1,9 @@
 //! Requests and tokens by the minute: reserved before a call leaves, settled when it is back.
 //!
-//! Two token buckets over the run's monotonic time. Not a rate-limiting crate: those give nothing back once the real use is
+//! Token buckets over the run's monotonic time. Not a rate-limiting crate: those give nothing back once the real use is
 //! known, and cannot learn another limit while they work. Must not know: who waits, and for what.
 
+use crate::domain::Usage;
 use crate::provider::{Allowance, RateLimits};
 use std::time::Duration;
 
@@ -10,7 +11,23 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LimiterSettings {
     pub requests: Option<u64>,
+    /// Read and written together.
     pub tokens: Option<u64>,
+}
+
+/// About how many tokens a call reads, and how many it may write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::resilience) struct Load {
+    pub(in crate::resilience) input: u64,
+    pub(in crate::resilience) output: u64,
+}
+
+/// What was reserved for a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    tokens: u64,
+    input: u64,
+    output: u64,
 }
 
 /// What is used of a limit, so that clocks that differ do not cost refusals.
@@ -22,11 +39,21 @@ const TOKENS_BURST_S: f64 = 15.0;
 const MINUTE: Duration = Duration::from_mins(1);
 /// A reset beyond this tells that a limit is one by the hour or day: it is not a pace.
 const RESET_MAX: Duration = Duration::from_secs(90);
+/// How long all wait after a 429 that names no time, where the pace of requests is not known.
+const HOLD: Duration = Duration::from_secs(1);
+/// How much the last answer counts in the mean, and what is reserved above that.
+const MEAN_WEIGHT: f64 = 0.1;
+const MEAN_MARGIN: f64 = 1.25;
 
 #[derive(Debug)]
 pub(super) struct Limiter {
     requests: Bucket,
     tokens: Bucket,
+    /// Apart, where the provider counts them so (Anthropic): then `tokens` knows only what the operator set.
+    input: Bucket,
+    output: Bucket,
+    /// Of the answers so far. Output has a limit of its own where what is written counts, not what may be.
+    output_mean: Option<f64>,
     /// Nothing leaves before.
     hold_until: Duration,
 }
@@ -36,48 +63,87 @@ impl Limiter {
         Self {
             requests: Bucket::new(settings.requests, REQUESTS_BURST_S),
             tokens: Bucket::new(settings.tokens, TOKENS_BURST_S),
+            input: Bucket::new(None, TOKENS_BURST_S),
+            output: Bucket::new(None, TOKENS_BURST_S),
+            output_mean: None,
             hold_until: Duration::ZERO,
         }
     }
 
     /// Requests and tokens by the minute that are kept to, where they are known.
     pub(super) fn pace(&self) -> (Option<u64>, Option<u64>) {
-        (self.requests.limit, self.tokens.limit)
+        (self.requests.limit, self.tokens.limit.or(self.input.limit))
     }
 
-    /// When a call of so many tokens may leave; nothing is taken by asking.
-    pub(super) fn ready_at(&self, tokens: u64, now: Duration) -> Duration {
-        now.max(self.hold_until).max(self.requests.ready_at(1, now)).max(self.tokens.ready_at(tokens, now))
+    /// When a call may leave; nothing is taken by asking.
+    pub(super) fn ready_at(&self, load: Load, now: Duration) -> Duration {
+        let Taken { tokens, input, output } = self.share(load);
+        let buckets = [(&self.requests, 1), (&self.tokens, tokens), (&self.input, input), (&self.output, output)];
+        let ready = buckets.into_iter().map(|(bucket, amount)| bucket.ready_at(amount, now)).max();
+        now.max(self.hold_until).max(ready.unwrap_or(now))
     }
 
-    pub(super) fn take(&mut self, tokens: u64, now: Duration) {
+    pub(super) fn take(&mut self, load: Load, now: Duration) -> Taken {
+        let taken = self.share(load);
         self.requests.take(1, now);
-        self.tokens.take(tokens, now);
+        self.tokens.take(taken.tokens, now);
+        self.input.take(taken.input, now);
+        self.output.take(taken.output, now);
+        taken
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of counts, rounded up")]
+    fn share(&self, Load { input, output }: Load) -> Taken {
+        let expected = self.output_mean.map_or(output, |mean| output.min((mean * MEAN_MARGIN).ceil() as u64));
+        Taken { tokens: input.saturating_add(output), input, output: expected }
     }
 
     /// What was really used comes in the place of what was reserved.
-    pub(super) fn settle(&mut self, reserved: u64, used: u64, now: Duration) {
-        self.tokens.give_back(reserved, used, now);
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub(super) fn settle(&mut self, taken: Taken, usage: &Usage, now: Duration) {
+        let written = usage.output_tokens;
+        self.tokens.give_back(taken.tokens, usage.input_tokens.saturating_add(written), now);
+        // What is read from a cache does not count there (Anthropic, "Rate limits").
+        self.input.give_back(taken.input, usage.input_tokens.saturating_sub(usage.cache_read_tokens), now);
+        self.output.give_back(taken.output, written, now);
+        let mean = self.output_mean.unwrap_or(written as f64);
+        self.output_mean = Some(mean + (written as f64 - mean) * MEAN_WEIGHT);
+    }
+
+    /// The call never left.
+    pub(super) fn cancel(&mut self, taken: Taken, now: Duration) {
+        self.tokens.give_back(taken.tokens, 0, now);
+        self.input.give_back(taken.input, 0, now);
+        self.output.give_back(taken.output, 0, now);
     }
 
     /// True: a limit has become known, or another.
     pub(super) fn learn(&mut self, told: &RateLimits, now: Duration) -> bool {
-        let tokens = match (told.tokens.limit, told.input_tokens.limit) {
-            (None, Some(_)) => &told.input_tokens,
-            _ => &told.tokens,
-        };
         let requests = self.requests.learn(&told.requests, now);
-        self.tokens.learn(tokens, now) || requests
+        // Where both are told, the sum is only the tighter one of the two again.
+        let is_apart = told.input_tokens.limit.is_some() || told.output_tokens.limit.is_some();
+        let tokens = if is_apart {
+            let input = self.input.learn(&told.input_tokens, now);
+            self.output.learn(&told.output_tokens, now) || input
+        } else {
+            self.tokens.learn(&told.tokens, now)
+        };
+        requests || tokens
     }
 
-    /// A 429 came. Where the pace is known it was only a little too fast; where it is not, all wait as long as one was
-    /// asked to.
+    /// A 429 came. Where the pace of requests is known it was only a little too fast; where it is not, all wait as long as
+    /// one was asked to.
     pub(super) fn rate_limited(&mut self, asked: Option<Duration>, now: Duration) {
-        if self.requests.limit.is_some() || self.tokens.limit.is_some() {
-            self.requests.drain(now);
-        } else if let Some(asked) = asked {
-            self.hold_until = self.hold_until.max(now + asked.min(MINUTE));
+        let knows_tokens = [&self.tokens, &self.input, &self.output].iter().any(|bucket| bucket.limit.is_some());
+        for bucket in [&mut self.requests, &mut self.tokens, &mut self.input, &mut self.output] {
+            bucket.drain(now);
         }
+        if self.requests.limit.is_some() {
+            return;
+        }
+        // How many tokens there really are is not known so well that it would do to count them.
+        let hold = asked.map_or(if knows_tokens { HOLD } else { Duration::ZERO }, |asked| asked.min(MINUTE));
+        self.hold_until = self.hold_until.max(now + hold);
     }
 }
 
@@ -174,17 +240,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn allowance(limit: u64) -> Allowance {
+        Allowance { limit: Some(limit), ..Allowance::default() }
+    }
+
     fn told(limit: u64) -> RateLimits {
-        RateLimits { requests: Allowance { limit: Some(limit), ..Allowance::default() }, ..RateLimits::default() }
+        RateLimits { requests: allowance(limit), ..RateLimits::default() }
+    }
+
+    const fn load(input: u64, output: u64) -> Load {
+        Load { input, output }
+    }
+
+    fn usage(input_tokens: u64, output_tokens: u64) -> Usage {
+        Usage { input_tokens, output_tokens, ..Usage::default() }
     }
 
     #[test]
     fn without_limits_nothing_waits() {
         let mut limiter = Limiter::new(LimiterSettings::default());
         for _ in 0..1_000 {
-            limiter.take(1 << 40, Duration::ZERO);
+            limiter.take(load(1 << 40, 0), Duration::ZERO);
         }
-        assert_eq!(limiter.ready_at(1 << 40, Duration::ZERO), Duration::ZERO);
+        assert_eq!(limiter.ready_at(load(1 << 40, 0), Duration::ZERO), Duration::ZERO);
     }
 
     #[test]
@@ -192,7 +270,7 @@ mod tests {
         let mut limiter = Limiter::new(LimiterSettings::default());
         assert!(limiter.learn(&told(600), Duration::ZERO));
         assert!(!limiter.learn(&told(600), Duration::ZERO));
-        let wait = limiter.ready_at(1, Duration::ZERO);
+        let wait = limiter.ready_at(load(1, 0), Duration::ZERO);
         assert!(wait > Duration::from_millis(100) && wait < Duration::from_millis(104), "{wait:?}");
         let mut limiter = Limiter::new(LimiterSettings { requests: Some(60), tokens: None });
         assert!(!limiter.learn(&told(600), Duration::ZERO));
@@ -205,29 +283,81 @@ mod tests {
         limits.requests.reset = Some(Duration::from_mins(7));
         let mut limiter = Limiter::new(LimiterSettings::default());
         assert!(!limiter.learn(&limits, Duration::ZERO));
-        assert_eq!(limiter.ready_at(1, Duration::ZERO), Duration::ZERO);
+        assert_eq!(limiter.ready_at(load(1, 0), Duration::ZERO), Duration::ZERO);
     }
 
     #[test]
     fn what_was_reserved_and_not_used_comes_back() {
         let mut limiter = Limiter::new(LimiterSettings { requests: None, tokens: Some(60_000) });
         let now = Duration::ZERO;
-        limiter.take(14_000, now);
-        assert!(limiter.ready_at(1_000, now) > now);
-        limiter.settle(14_000, 2_000, now);
-        assert_eq!(limiter.ready_at(1_000, now), now);
-        limiter.settle(0, 100_000, now);
-        assert!(limiter.ready_at(1, now) > Duration::from_mins(1));
+        let taken = limiter.take(load(10_000, 4_000), now);
+        assert!(limiter.ready_at(load(1_000, 0), now) > now);
+        limiter.settle(taken, &usage(1_500, 500), now);
+        assert_eq!(limiter.ready_at(load(1_000, 0), now), now);
+        let taken = limiter.take(load(0, 0), now);
+        limiter.settle(taken, &usage(100_000, 0), now);
+        assert!(limiter.ready_at(load(1, 0), now) > Duration::from_mins(1));
+    }
+
+    #[test]
+    fn input_and_output_that_are_told_apart_are_counted_apart() {
+        let mut limiter = Limiter::new(LimiterSettings::default());
+        let (input_tokens, output_tokens) = (allowance(60_000), allowance(6_000));
+        // The tighter one of the two comes again as the sum.
+        let told = RateLimits { tokens: allowance(6_000), input_tokens, output_tokens, ..RateLimits::default() };
+        assert!(limiter.learn(&told, Duration::ZERO));
+        assert_eq!(limiter.pace(), (None, Some(60_000)));
+        let full = Duration::from_mins(1);
+        // 14,000 read and 1,000 written: each fits its own bucket of a quarter of a minute, and not the sum's.
+        let taken = limiter.take(load(14_000, 1_000), full);
+        assert_eq!(limiter.ready_at(load(100, 100), full), full);
+        limiter.settle(taken, &usage(100, 1_400), full);
+        assert_eq!(limiter.ready_at(load(14_000, 0), full), full, "the input came back");
+        assert!(limiter.ready_at(load(0, 1_000), full) > full, "the output is used up");
+    }
+
+    #[test]
+    fn what_is_reserved_of_an_output_limit_follows_what_is_written() {
+        let mut limiter = Limiter::new(LimiterSettings::default());
+        limiter.learn(&RateLimits { output_tokens: allowance(8_000), ..RateLimits::default() }, Duration::ZERO);
+        let full = Duration::from_mins(1);
+        let taken = limiter.take(load(0, 1_900), full);
+        assert!(limiter.ready_at(load(0, 4_096), full) > full, "nothing is known of the answers");
+        limiter.settle(taken, &usage(0, 50), full);
+        for _ in 0..10 {
+            assert_eq!(limiter.ready_at(load(0, 4_096), full), full);
+            limiter.take(load(0, 4_096), full);
+        }
+    }
+
+    #[test]
+    fn what_is_read_from_a_cache_does_not_count_where_input_is_counted_apart() {
+        let mut limiter = Limiter::new(LimiterSettings::default());
+        limiter.learn(&RateLimits { input_tokens: allowance(60_000), ..RateLimits::default() }, Duration::ZERO);
+        let full = Duration::from_mins(1);
+        let taken = limiter.take(load(14_000, 10), full);
+        limiter.settle(taken, &Usage { cache_read_tokens: 13_900, ..usage(14_000, 10) }, full);
+        assert_eq!(limiter.ready_at(load(14_000, 10), full), full);
     }
 
     #[test]
     fn a_429_without_a_known_pace_holds_all_and_with_one_only_the_burst() {
         let mut limiter = Limiter::new(LimiterSettings::default());
         limiter.rate_limited(Some(Duration::from_secs(5)), Duration::ZERO);
-        assert_eq!(limiter.ready_at(1, Duration::ZERO), Duration::from_secs(5));
+        assert_eq!(limiter.ready_at(load(1, 0), Duration::ZERO), Duration::from_secs(5));
         let mut limiter = Limiter::new(LimiterSettings { requests: Some(600), tokens: None });
         limiter.rate_limited(Some(Duration::from_secs(5)), Duration::ZERO);
-        assert!(limiter.ready_at(1, Duration::ZERO) < Duration::from_millis(110));
+        assert!(limiter.ready_at(load(1, 0), Duration::ZERO) < Duration::from_millis(110));
+    }
+
+    #[test]
+    fn a_429_where_only_a_pace_of_tokens_is_known_holds_all() {
+        for (asked, hold) in [(None, HOLD), (Some(Duration::from_secs(5)), Duration::from_secs(5))] {
+            let mut limiter = Limiter::new(LimiterSettings { requests: None, tokens: Some(600_000) });
+            assert_eq!(limiter.ready_at(load(1, 0), Duration::ZERO), Duration::ZERO);
+            limiter.rate_limited(asked, Duration::ZERO);
+            assert_eq!(limiter.ready_at(load(1, 0), Duration::ZERO), hold);
+        }
     }
 
     proptest! {
@@ -239,8 +369,8 @@ mod tests {
             let (mut now, mut sent) = (Duration::ZERO, 0_u32);
             for gap in gaps_us {
                 now += Duration::from_micros(gap);
-                if limiter.ready_at(1, now) <= now {
-                    limiter.take(1, now);
+                if limiter.ready_at(load(1, 0), now) <= now {
+                    limiter.take(load(1, 0), now);
                     sent += 1;
                 }
                 #[expect(clippy::cast_precision_loss, reason = "small")]
@@ -250,17 +380,28 @@ mod tests {
         }
 
         #[test]
-        fn whoever_waits_as_long_as_told_may_go(limit in 1_u64..10_000, amounts in prop::collection::vec(1_u64..20_000, 1..50)) {
+        fn whoever_waits_as_long_as_told_may_go(
+            limit in 1_u64..10_000,
+            steps in prop::collection::vec((1_u64..20_000, 0_u64..5_000, 0_u64..5_000, any::<bool>()), 1..50),
+        ) {
             let mut limiter = Limiter::new(LimiterSettings { requests: Some(limit), tokens: Some(limit * 100) });
+            let (input_tokens, output_tokens) = (allowance(limit * 80), allowance(limit * 20));
+            limiter.learn(&RateLimits { input_tokens, output_tokens, ..RateLimits::default() }, Duration::ZERO);
             let mut now = Duration::ZERO;
-            for amount in amounts {
+            for (input, output, written, limited) in steps {
                 let mut rounds = 0;
-                while limiter.ready_at(amount, now) > now {
-                    now = limiter.ready_at(amount, now);
+                while limiter.ready_at(load(input, output), now) > now {
+                    now = limiter.ready_at(load(input, output), now);
                     rounds += 1;
-                    prop_assert!(rounds < 60, "it waits for ever");
+                    prop_assert!(rounds < 90, "it waits for ever");
                 }
-                limiter.take(amount, now);
+                let taken = limiter.take(load(input, output), now);
+                if limited {
+                    limiter.rate_limited(None, now);
+                    limiter.cancel(taken, now);
+                } else {
+                    limiter.settle(taken, &usage(input, written.min(output)), now);
+                }
             }
         }
     }

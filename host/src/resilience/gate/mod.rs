@@ -5,23 +5,30 @@
 
 mod breaker;
 mod concurrency;
+mod key;
 mod limiter;
+mod permit;
 
-use super::{Halt, HaltReason};
+use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
-use crate::domain::{Completion, ErrorClass, Event, EventSink};
-use crate::provider::{ProviderError, RateLimits};
+use crate::domain::{Event, EventSink};
 use crate::store::{NewRouteEvent, RunId, Store};
-use breaker::{Breaker, Pass, Sign, Ticket, Transition};
-use concurrency::{Concurrency, Mark};
-use limiter::Limiter;
+use breaker::{Breaker, Pass, Transition};
+use concurrency::Concurrency;
+use limiter::{Limiter, Taken};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore};
 
 pub use breaker::{BreakerSettings, BreakerState};
 pub use concurrency::ConcurrencySettings;
+pub(super) use key::Key;
+pub use key::KeyLimits;
 pub use limiter::LimiterSettings;
+pub(super) use limiter::Load;
+pub(super) use permit::Permit;
 
 /// How a route's calls are let through.
 #[derive(Debug, Clone)]
@@ -31,6 +38,8 @@ pub struct GateSettings {
     pub limits: LimiterSettings,
     /// How long the provider may be away before the job is parked.
     pub outage_max: Duration,
+    /// The longest wait that a provider may ask for; one that asks for more is left alone until then.
+    pub retry_after_max: Duration,
 }
 
 impl Default for GateSettings {
@@ -40,6 +49,7 @@ impl Default for GateSettings {
             concurrency: ConcurrencySettings::Adaptive { ceiling: 256 },
             limits: LimiterSettings::default(),
             outage_max: Duration::from_hours(6),
+            retry_after_max: RetrySettings::default().retry_after_max,
         }
     }
 }
@@ -51,6 +61,8 @@ pub(super) struct Surroundings {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) store: Option<(Store, RunId)>,
+    /// A breaker of any route has changed: whoever waits looks for another way.
+    pub(super) turned: Arc<Notify>,
 }
 
 /// How a route stands, for those who watch.
@@ -69,7 +81,11 @@ pub(super) struct Gate {
     route: String,
     settings: GateSettings,
     around: Surroundings,
+    /// What it shares with other routes.
+    key: Option<Arc<Key>>,
     state: Mutex<State>,
+    /// Callers that are not let through yet.
+    waiting: AtomicU32,
     /// First come, first served.
     turnstile: Semaphore,
     changed: Notify,
@@ -79,8 +95,11 @@ struct State {
     breaker: Breaker,
     concurrency: Concurrency,
     limiter: Limiter,
-    /// Whether anything at all came from the provider.
+    /// Whether anything at all came from the provider; and how many answers.
     has_answered: bool,
+    answered: u64,
+    /// What it said when it last failed.
+    last_error: String,
     /// Since when it is away.
     away_since: Option<Duration>,
 }
@@ -88,20 +107,36 @@ struct State {
 /// What came of asking to be let through.
 pub(super) enum Admission {
     Granted(Permit),
-    /// The breaker is open, and the caller does not want to wait for it.
+    /// The breaker is open, and another route would let the caller through.
     Open,
     /// The run stops.
     Halted,
 }
 
-/// Leave for one call. Dropped without [`Permit::settle`], it tells the gate nothing.
-pub(super) struct Permit {
-    gate: Arc<Gate>,
-    ticket: Ticket,
-    mark: Mark,
-    tokens: u64,
-    settled: bool,
+/// How a route stands towards those who could take another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It lets calls through, or one that tries.
+    Usable,
+    /// One may try then.
+    From(Duration),
+    /// One is trying.
+    Probing,
+    /// Nobody waits for it: it never answered, is away for too long, or asks to be left alone.
+    Lost,
 }
+
+/// Whether there is another way for a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Elsewhere {
+    Now,
+    /// Perhaps from then on; `None`: from when a call is back.
+    Later(Option<Duration>),
+    Nowhere,
+}
+
+/// Asked whenever a caller would have to wait for the breaker. It locks other gates, and is never called under a lock.
+pub(super) type Ask<'a> = &'a (dyn Fn() -> Elsewhere + Sync);
 
 enum Step {
     Go(Permit, Option<Transition>),
@@ -111,19 +146,23 @@ enum Step {
 }
 
 impl Gate {
-    pub(super) fn new(route: &str, settings: GateSettings, around: Surroundings) -> Self {
+    pub(super) fn new(route: &str, settings: GateSettings, key: Option<Arc<Key>>, around: Surroundings) -> Self {
         let state = State {
             breaker: Breaker::new(settings.breaker.clone()),
             concurrency: Concurrency::new(settings.concurrency),
             limiter: Limiter::new(settings.limits),
             has_answered: false,
+            answered: 0,
+            last_error: String::new(),
             away_since: None,
         };
         Self {
             route: route.to_owned(),
             settings,
             around,
+            key,
             state: Mutex::new(state),
+            waiting: AtomicU32::new(0),
             turnstile: Semaphore::new(1),
             changed: Notify::new(),
         }
@@ -141,25 +180,57 @@ impl Gate {
         }
     }
 
-    /// Whether a call would have to wait for the breaker.
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) fn standing(&self) -> Standing {
         let now = self.around.clock.monotonic();
-        matches!(self.state().breaker.pass(now), Pass::Until(_) | Pass::AfterProbe)
+        let state = self.state();
+        let pass = state.breaker.pass(now);
+        match pass {
+            Pass::Through | Pass::Probe => Standing::Usable,
+            Pass::Until(_) | Pass::AfterProbe if self.loss(&state, pass, now).is_some() => Standing::Lost,
+            Pass::Until(until) => Standing::From(until),
+            Pass::AfterProbe => Standing::Probing,
+        }
     }
 
-    /// Waits until a call of about so many tokens may leave. `waits`: also for an open breaker.
-    pub(super) async fn admit(self: &Arc<Self>, tokens: u64, waits: bool) -> Admission {
+    /// How busy it is, in thousandths of what it takes; those who wait count like those who were let through.
+    pub(super) fn load(&self) -> u64 {
+        let state = self.state();
+        let callers = u64::from(state.concurrency.in_flight()) + u64::from(self.waiting.load(Ordering::Relaxed));
+        callers * 1_000 / u64::from(state.concurrency.limit().max(1))
+    }
+
+    /// Calls that were answered so far.
+    pub(super) fn answered(&self) -> u64 {
+        self.state().answered
+    }
+
+    /// Waits until a call may leave, or until another route would let it through.
+    pub(super) async fn admit(self: &Arc<Self>, load: Load, elsewhere: Ask<'_>) -> Admission {
+        let _waiting = Waiting::new(&self.waiting);
         let halt = &self.around.halt;
-        let turn = tokio::select! {
-            turn = self.turnstile.acquire() => turn,
-            () = halt.thrown() => return Admission::Halted,
+        let turn = self.turnstile.acquire();
+        tokio::pin!(turn);
+        let turn = loop {
+            // Asked for before looking, so that no change is missed.
+            let turned = self.around.turned.notified();
+            if self.standing() != Standing::Usable && elsewhere() == Elsewhere::Now {
+                return Admission::Open;
+            }
+            tokio::select! {
+                turn = &mut turn => break turn,
+                () = turned => {}
+                () = halt.thrown() => return Admission::Halted,
+            }
         };
         loop {
-            // Asked for before looking, so that no change is missed.
-            let changed = self.changed.notified();
-            let until = match self.step(tokens, waits) {
-                Step::Go(permit, transition) => {
+            let (changed, turned) = (self.changed.notified(), self.around.turned.notified());
+            let key_changed = self.key.as_ref().map(|key| key.changed.notified());
+            let until = match self.step(load, elsewhere) {
+                Step::Go(mut permit, transition) => {
                     drop(turn);
+                    // Not under the lock: others ask this gate the same.
+                    let is_new = !self.state().has_answered;
+                    permit.is_last_hope = is_new && elsewhere() == Elsewhere::Nowhere;
                     if let Some(transition) = transition {
                         self.tell(transition).await;
                     }
@@ -175,48 +246,92 @@ impl Gate {
             tokio::select! {
                 () = self.sleep_until(until) => {}
                 () = changed => {}
+                () = turned => {}
+                () = or_never(key_changed) => {}
                 () = halt.thrown() => return Admission::Halted,
             }
         }
     }
 
-    fn step(self: &Arc<Self>, tokens: u64, waits: bool) -> Step {
+    fn step(self: &Arc<Self>, load: Load, elsewhere: Ask<'_>) -> Step {
         let now = self.around.clock.monotonic();
         let mut state = self.state();
         let pass = state.breaker.pass(now);
-        if !matches!(pass, Pass::Through) {
-            let given_up_at = state.away_since.unwrap_or(now) + self.settings.outage_max;
-            if now >= given_up_at {
-                return Step::Halt(self.outage());
-            }
-            match pass {
-                Pass::Until(_) | Pass::AfterProbe if !waits => return Step::Open,
-                Pass::Until(until) => return Step::Wait(Some(until.min(given_up_at))),
-                Pass::AfterProbe => return Step::Wait(Some(given_up_at)),
-                Pass::Through | Pass::Probe => {}
+        let until = match pass {
+            Pass::Until(until) => Some(Some(until)),
+            Pass::AfterProbe => Some(None),
+            Pass::Through | Pass::Probe => None,
+        };
+        let loss = self.loss(&state, pass, now);
+        if until.is_some() || loss.is_some() {
+            let given_up_at = state.away_since.map(|since| since + self.settings.outage_max);
+            drop(state);
+            match (elsewhere(), loss, until) {
+                (Elsewhere::Now, _, Some(_)) => return Step::Open,
+                (Elsewhere::Later(at), _, Some(until)) => return Step::Wait(earlier(until, at)),
+                (Elsewhere::Nowhere, Some(reason), _) => return Step::Halt(reason),
+                (Elsewhere::Nowhere, None, Some(until)) => return Step::Wait(earlier(until, given_up_at)),
+                // Whoever may try does, however long it was away.
+                (_, _, None) => state = self.state(),
             }
         }
         if !state.concurrency.has_room() && pass != Pass::Probe {
             return Step::Wait(None);
         }
-        let ready_at = state.limiter.ready_at(tokens, now);
+        let ready_at = state.limiter.ready_at(load, now);
         if ready_at > now {
             return Step::Wait(Some(ready_at));
         }
-        state.limiter.take(tokens, now);
+        let taken_of_key = match self.key.as_ref().map(|key| key.enter(load, now)) {
+            None => Taken::default(),
+            Some(Ok(taken)) => taken,
+            Some(Err(until)) => return Step::Wait(until),
+        };
+        let taken = state.limiter.take(load, now);
         let mark = state.concurrency.enter();
         let (ticket, transition) = state.breaker.enter(now);
         drop(state);
-        Step::Go(Permit { gate: Arc::clone(self), ticket, mark, tokens, settled: false }, transition)
+        let gate = Arc::clone(self);
+        Step::Go(Permit { gate, ticket, mark, taken, taken_of_key, is_last_hope: false, settled: false }, transition)
     }
 
-    fn outage(&self) -> HaltReason {
-        HaltReason::Parked {
+    /// Why nobody need wait for the route, if that is so.
+    fn loss(&self, state: &State, pass: Pass, now: Duration) -> Option<HaltReason> {
+        if let (Some(until), Pass::Until(_)) = (state.breaker.parked_until(), pass) {
+            let left = until.saturating_sub(now);
+            let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            return Some(HaltReason::ParkedUntil {
+                unix_ms: self.around.clock.unix_ms().saturating_add(left_ms),
+                message: format!(
+                    "route `{}`: the provider asks to wait {}, longer than --retry-after-max: {}",
+                    self.route,
+                    humantime::format_duration(Duration::from_secs(left.as_secs())),
+                    state.last_error
+                ),
+            });
+        }
+        if matches!(pass, Pass::Until(_)) && !state.has_answered {
+            return Some(self.never_answered(&state.last_error));
+        }
+        let is_given_up = state.away_since.is_some_and(|since| now >= since + self.settings.outage_max);
+        (is_given_up && pass != Pass::Through).then(|| HaltReason::Parked {
             code: "outage".into(),
             message: format!(
-                "route `{}`: the provider was away for {} (--max-outage): run the same command again when it is back",
+                "route `{}`: the provider was away for {} (--max-outage), and said last: {}; run the same command again when it is back",
                 self.route,
-                humantime::format_duration(self.settings.outage_max)
+                humantime::format_duration(self.settings.outage_max),
+                state.last_error
+            ),
+        })
+    }
+
+    /// A provider from which nothing ever came is not away: it is not there.
+    fn never_answered(&self, last: &str) -> HaltReason {
+        HaltReason::Parked {
+            code: "never_answered".into(),
+            message: format!(
+                "route `{}`: nothing ever came from the provider: {last}; check its address and the network",
+                self.route
             ),
         }
     }
@@ -263,130 +378,33 @@ impl Gate {
     }
 }
 
-impl Permit {
-    /// Whether this call tries for all others: that it fails says nothing about what it asks.
-    pub(super) fn is_probe(&self) -> bool {
-        self.ticket.is_probe
-    }
-
-    /// The call is back.
-    pub(super) async fn settle(mut self, result: Result<(&Completion, &RateLimits), &ProviderError>) {
-        self.settled = true;
-        let gate = Arc::clone(&self.gate);
-        let now = gate.around.clock.monotonic();
-        let (transition, mut news) = {
-            let mut state = gate.state();
-            let news = self.account(&mut state, result, now);
-            let (sign, asked) = match result {
-                Ok(_) => (Sign::Alive, None),
-                Err(error) => (sign(error), error.retry_after),
-            };
-            state.has_answered |= result.is_ok() || result.is_err_and(|error| error.status.is_some());
-            let transition = state.breaker.leave(self.ticket, sign, asked, now);
-            match state.breaker.state() {
-                BreakerState::Closed => state.away_since = None,
-                BreakerState::Open | BreakerState::HalfOpen => {
-                    state.away_since.get_or_insert(now);
-                }
-            }
-            (transition, news)
-        };
-        gate.changed.notify_waiters();
-        for event in news.drain(..) {
-            gate.around.events.emit(event);
-        }
-        if let Some(transition) = transition {
-            gate.opened_on_arrival(&transition, result.err());
-            gate.tell(transition).await;
-        }
-    }
-
-    fn account(
-        &self,
-        state: &mut State,
-        result: Result<(&Completion, &RateLimits), &ProviderError>,
-        now: Duration,
-    ) -> Vec<Event> {
-        let route = || self.gate.route.clone();
-        let mut news = Vec::new();
-        state.concurrency.leave();
-        let (told, used) = match result {
-            Ok((completion, told)) => (told, completion.usage.input_tokens + completion.usage.output_tokens),
-            // What failed may have been counted by the provider all the same.
-            Err(error) => (&*error.limits, self.tokens),
-        };
-        state.limiter.settle(self.tokens, used, now);
-        if state.limiter.learn(told, now) {
-            let (requests, tokens) = state.limiter.pace();
-            news.push(Event::PaceLearned { route: route(), requests, tokens });
-        }
-        let changed = match result {
-            Ok(_) => state.concurrency.answered(),
-            Err(error) if error.class == ErrorClass::RateLimited => {
-                state.limiter.rate_limited(error.retry_after, now);
-                state.concurrency.rate_limited(self.mark)
-            }
-            Err(_) => false,
-        };
-        if changed {
-            news.push(Event::ConcurrencyChanged { route: route(), limit: state.concurrency.limit() });
-        }
-        news
+async fn or_never(change: Option<Notified<'_>>) {
+    match change {
+        Some(change) => change.await,
+        None => std::future::pending().await,
     }
 }
 
-impl Gate {
-    /// A provider from which nothing ever came is not away: it is not there.
-    fn opened_on_arrival(&self, transition: &Transition, error: Option<&ProviderError>) {
-        if transition.to != BreakerState::Open || self.state().has_answered {
-            return;
-        }
-        let last = error.map(|error| error.message.clone()).unwrap_or_default();
-        self.around.halt.throw(HaltReason::Parked {
-            code: "never_answered".into(),
-            message: format!(
-                "route `{}`: nothing ever came from the provider ({}): {last}; check its address and the network",
-                self.route, transition.reason
-            ),
-        });
+/// Counts a caller for as long as it lives.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
     }
 }
 
-impl Drop for Permit {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.settled {
-            return;
-        }
-        {
-            let now = self.gate.around.clock.monotonic();
-            let mut state = self.gate.state();
-            state.concurrency.leave();
-            state.limiter.settle(self.tokens, 0, now);
-            // With this sign nothing changes but the place of a probe.
-            let _ = state.breaker.leave(self.ticket, Sign::None, None, now);
-        }
-        self.gate.changed.notify_waiters();
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// What an error says about the provider, rather than about the request.
-fn sign(error: &ProviderError) -> Sign {
-    match error.class {
-        ErrorClass::RateLimited => Sign::RateLimited,
-        // Anthropic's 529 and Groq's 498 speak of the service as a whole; a 503 may be one machine's.
-        ErrorClass::Overloaded if matches!(error.status, Some(498 | 529)) => Sign::Overloaded,
-        ErrorClass::Overloaded | ErrorClass::Timeout | ErrorClass::ServerError => Sign::Fault,
-        ErrorClass::Connection => Sign::Unreachable,
-        ErrorClass::Garbage
-        | ErrorClass::ContextOverflow
-        | ErrorClass::MaxOutputTooLarge
-        | ErrorClass::RequestTooLarge
-        | ErrorClass::BadRequest
-        | ErrorClass::Refused
-        | ErrorClass::Authentication
-        | ErrorClass::Permission
-        | ErrorClass::QuotaExhausted
-        | ErrorClass::ModelUnknown => Sign::Alive,
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -43,7 +43,7 @@ impl Host for GuestState {
             Err(error) => return Ok(Err(error_to_wit(error))),
         };
         let (llm, _waiting) = self.begin_wait();
-        Ok(llm.count_tokens(request).await.map(token_count_to_wit).map_err(error_to_wit))
+        to_guest(llm.count_tokens(request).await.map(token_count_to_wit))
     }
 }
 

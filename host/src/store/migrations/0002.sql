@@ -6,12 +6,11 @@ ALTER TABLE outcome ADD COLUMN replayed INTEGER;    -- answers taken from the jo
 ALTER TABLE outcome ADD COLUMN truncated INTEGER;   -- requests that were shortened
 ALTER TABLE outcome ADD COLUMN cpu_us INTEGER;      -- processor time of the guest, in microseconds
 ALTER TABLE outcome ADD COLUMN memory_bytes INTEGER;-- the most memory that it had
-ALTER TABLE outcome ADD COLUMN waiting_in TEXT;     -- what it was waiting in when it was stopped
 
 -- Reserved: a call that was handed over to be answered later, under the provider's own name for it. Such a call is
 -- *submitted*, and not unknown, until its end is written.
 ALTER TABLE call ADD COLUMN remote_id TEXT;
--- The job that an answer was taken from; its books are there, and its cost is 0 here.
+-- The job that an answer was *taken* from (a fourth state); what it took and cost is in the books of that job.
 ALTER TABLE call_end ADD COLUMN source TEXT;
 
 -- Bytes that came with an item. They stay where they are; the digest tells whether they are still the same.
@@ -62,3 +61,20 @@ CREATE TRIGGER outcome_wants_input AFTER DELETE ON outcome
 BEGIN
   UPDATE job SET input = NULL;
 END;
+
+-- What a call may take in tokens, as `reserved` is in money; and what one without an answer may have taken.
+ALTER TABLE call ADD COLUMN reserved_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE call_end ADD COLUMN lost_tokens INTEGER;
+
+-- What a guest was told of the size of a request: how long it is and how much fits, or that it is too large. That follows from
+-- what a run has learned of a model, and guests split by it; so it is committed before the guest sees it, and a replay is told
+-- the same. Found by hash and occurrence, as answers are.
+CREATE TABLE told (
+  id INTEGER PRIMARY KEY,
+  item INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  occurrence INTEGER NOT NULL,
+  fact TEXT NOT NULL                  -- JSON
+) STRICT;
+CREATE INDEX told_item ON told (item);
