@@ -17,3 +17,7 @@ test:
 # 200,000 items through `redact`: items a second and peak memory
 throughput items="200000":
     cargo build --release && python3 tests/bench/throughput.py {{items}}
+
+# Hundreds of kills at random moments over every workload, and as many power losses; half an hour on two cores
+soak kills="300":
+    SANDMILL_TEST_KILLS={{kills}} cargo test --workspace --test e2e crash:: -- --nocapture --test-threads 2

@@ -353,3 +353,66 @@ fn a_store_of_the_first_format_is_read_and_goes_on() {
     let resumed = place.run(&["resume", "old", "--json"]).expect(3).summary();
     assert_eq!(resumed["run"]["provider_calls"], 0);
 }
+
+#[test]
+fn jobs_in_other_folders_are_exported_merged_and_taken_answers_from_and_all_of_them_are_whole() {
+    let place = Place::new();
+    finished(&place, 3);
+    std::fs::create_dir(place.path("away")).unwrap();
+    std::fs::rename(place.path(".sandmill/j.db"), place.path("away/j.db")).unwrap();
+    place.run(&["export", "away/j.db", "-o", "again.jsonl"]).expect(0);
+    assert_eq!(place.read("again.jsonl"), place.read("out.jsonl"));
+    place.run(&["failed", "list", "away/j.db"]).expect(0);
+    place.run(&["failed", "retry", "away/j.db"]).expect(0);
+    place.run(&["export", "away/k.db", "-o", "x.jsonl"]).expect_error(2, &["no job `k` in away", "There is `j`"]);
+
+    place.write("in.jsonl", questions(5));
+    let plugin = plugin("misbehave");
+    let args = ["run", &plugin, "--input", "in.jsonl", "--job", "more", "--json", "--provider", "mock"];
+    let args = [&args[..], &["--reuse", "away/j.db"], &PRICES].concat();
+    let rehearsed = place.run(&[&args[..], &["--dry-run"]].concat()).expect(0).summary();
+    assert_eq!((&rehearsed["items"], &rehearsed["calls"]), (&json!(5), &json!(2)), "{rehearsed}");
+    let summary = place.run(&args).expect(0).summary();
+    assert_eq!((&summary["run"]["provider_calls"], &summary["run"]["reused_calls"]), (&json!(2), &json!(3)));
+    place.run(&["job", "verify", "more"]).expect(0);
+    // The path holds in every folder.
+    let mut resume = place.command(&["resume", "../.sandmill/more.db"]);
+    let resumed = resume.current_dir(place.path("away")).output().unwrap();
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+
+    // What was taken from the other job is in nobody's books twice.
+    place.run(&["merge", "more", "away/j.db", "--into", "all"]).expect(0);
+    place.run(&["job", "verify", "all"]).expect(0);
+    assert_eq!(status(&place, "all")["provider_calls"], 5);
+    let merged = Connection::open(place.path(".sandmill/all.db")).unwrap();
+    assert_eq!(count(&merged, "SELECT count(*) FROM call_end WHERE state = 'taken' AND source LIKE '/%/j.db'"), 3);
+}
+
+#[test]
+fn what_was_pruned_is_empty_in_exports_and_comes_back_by_merging_with_a_copy() {
+    let place = Place::new();
+    finished(&place, 3);
+    place.run(&["job", "backup", "j", "copy.db"]).expect(0);
+    place.run(&["job", "prune", "j", "--keep", "outputs"]).expect(0);
+    let columns = ["--only", "all", "--columns", "id,input,input.prompt,output"];
+    place.run(&[&["export", "j", "-o", "pruned.jsonl"], &columns[..]].concat()).expect(0);
+    for line in place.read("pruned.jsonl").lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        assert!(row["input"].is_null() && row["input.prompt"].is_null() && !row["output"].is_null(), "{line}");
+    }
+    for inputs in [["j", "copy.db"], ["copy.db", "j"]] {
+        let name = format!("from-{}", inputs[0]);
+        place.run(&["merge", inputs[0], inputs[1], "--into", &name]).expect(0);
+        place.run(&["job", "verify", &name]).expect(0);
+        let merged = Connection::open(place.path(&format!(".sandmill/{name}.db"))).unwrap();
+        assert_eq!(count(&merged, "SELECT count(*) FROM item WHERE input = ''"), 0, "{name}");
+        assert_eq!(count(&merged, "SELECT count(*) FROM call_end WHERE answer IS NULL"), 0, "{name}");
+    }
+    // Answers that are gone are taken from whoever has them.
+    let plugin = plugin("misbehave");
+    let args = ["run", &plugin, "--input", "in.jsonl", "--job", "j", "--json", "--provider", "mock"];
+    let redo = ["--set", "new=true", "--on-change", "redo", "--reuse", "copy.db"];
+    let redone = place.run(&[&args[..], &redo, &PRICES].concat()).expect(0).summary();
+    assert_eq!((&redone["run"]["processed"], &redone["run"]["provider_calls"]), (&json!(3), &json!(0)), "{redone}");
+    place.run(&["job", "verify", "j"]).expect(0);
+}

@@ -196,9 +196,14 @@ impl MockServer {
         Self { child, url, log }
     }
 
+    /// A JSON line for each request that arrived.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// Requests that arrived so far.
     pub(crate) fn requests(&self) -> usize {
-        std::fs::read_to_string(&self.log).map_or(0, |text| text.lines().count())
+        self.log().lines().count()
     }
 }
 

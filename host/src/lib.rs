@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod failpoint;
 pub mod input;
 pub mod kit;
 pub mod output;

@@ -10,8 +10,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const CONFIGURATION: &str = "docs/configuration.md";
-const WITH_FLAGS: [&str; 5] =
-    ["README.md", CONFIGURATION, "docs/providers.md", "docs/provider-errors.md", "docs/summary.md"];
+const WITH_FLAGS: [&str; 8] = [
+    "README.md",
+    CONFIGURATION,
+    "docs/providers.md",
+    "docs/provider-errors.md",
+    "docs/summary.md",
+    "docs/limits.md",
+    "docs/input.md",
+    "docs/results.md",
+];
 /// Of cargo, and those that clap adds when it runs.
 const OTHER_FLAGS: [&str; 5] = ["help", "lib", "release", "version", "workspace"];
 
@@ -47,7 +55,7 @@ fn every_key_of_the_files_is_in_the_document_and_no_other() {
         ("`[limits]`", keys::<config::Limits>()),
         ("`[provider.NAME]`", keys::<config::Provider>()),
         ("`[route.NAME]`", keys::<config::Route>()),
-        ("`[route.NAME.limits]`", keys::<config::RouteLimits>()),
+        ("`[route.NAME.limits]`, `[provider.NAME.limits]`", keys::<config::RouteLimits>()),
         ("`[route.NAME.prices]`", keys::<config::RoutePrices>()),
         ("`[route.NAME.fallback]`", keys::<config::RouteFallback>()),
         ("`[model.NAME]`", keys::<ModelEntry>()),

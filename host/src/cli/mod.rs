@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
 
+mod attach;
 mod config;
 mod cost;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod endpoint;
 mod exit;
 mod export;
 mod failed;
+mod input;
 mod job;
 mod job_ref;
 mod log;

@@ -46,17 +46,19 @@ pub(super) struct ShardArg {
   sandmill run plugins/summarize --input talks.jsonl --output out.jsonl --provider mock
   sandmill run plugins/prompt --set prompt='Is this spam? {{text}}' --input mails.csv \\
       --map text=body --provider openai --model gpt-4o-mini --output answers.csv
+  sandmill run describe.wasm --input 'scans/**/*.png' --attach rules.txt --provider gemini --model gemini-2.5-flash
   cat items.jsonl | sandmill run redact.wasm --input - --input-format jsonl --output -")]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct RunArgs {
     /// A component (.wasm, .wat) or a plugin's folder that has been built
     pub(super) plugin: PathBuf,
 
-    /// The items: a file, or `-` for stdin
+    /// The items: a file, packed with gzip or zstd or not; a folder or a pattern such as 'docs/**/*.pdf', each file an item;
+    /// job:NAME, the outputs of another job; `-`, stdin
     #[arg(long, short, help_heading = "Input")]
     pub(super) input: PathBuf,
-    /// jsonl, csv or lines; by the file's extension if not given
-    #[arg(long, value_parser = ["jsonl", "csv", "lines"], help_heading = "Input")]
+    /// jsonl, csv, lines, parquet or files (of a folder); by the file's extension if not given
+    #[arg(long, value_parser = ["jsonl", "csv", "lines", "parquet", "files"], help_heading = "Input")]
     pub(super) input_format: Option<String>,
     /// The field that holds an item's id [default: `id` where there is one, else from the content]
     #[arg(long, value_name = "FIELD", help_heading = "Input")]
@@ -64,6 +66,10 @@ pub(super) struct RunArgs {
     /// The item's field FIELD is the input's COLUMN
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = key_value, help_heading = "Input")]
     pub(super) map: Vec<(String, String)>,
+    /// A file whose bytes every item is handed as the blob NAME; given once for each
+    #[arg(long, value_name = "[NAME=]FILE", help_heading = "Input")]
+    #[serde(default)]
+    pub(super) attach: Vec<String>,
     /// What to do about an id that comes twice
     #[arg(long, value_enum, default_value_t, help_heading = "Input")]
     pub(super) on_duplicate: OnDuplicate,

@@ -147,7 +147,10 @@ pub(super) fn default_job(plugin: &Path, input: &Path, shard: Option<ShardArg>) 
         let clean: String = stem.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(40).collect();
         clean.trim_start_matches(['.', '-']).to_owned()
     };
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    // A slash at the end of a folder's name makes no other job.
+    let absolute = |path: &Path| -> PathBuf {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components().collect()
+    };
     let mut hasher = Sha256::new();
     for path in [plugin, input] {
         hasher.update(absolute(path).as_os_str().as_encoded_bytes());

@@ -70,10 +70,20 @@ pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
     pub fn of(id: &ItemId, content: &[u8]) -> Self {
+        Self::with_files(id, content, &[])
+    }
+
+    /// Also over the bytes of files, wherever they lie.
+    pub fn with_files(id: &ItemId, content: &[u8], files: &[BlobFile]) -> Self {
         let mut hasher = Sha256::new();
         hasher.update((id.as_str().len() as u64).to_le_bytes());
         hasher.update(id.as_str().as_bytes());
         hasher.update(content);
+        for file in files {
+            // A byte that no JSON has, so that a file is not taken for content.
+            hasher.update([0]);
+            hasher.update(&file.digest);
+        }
         Self(hasher.finalize().into())
     }
 }
@@ -92,6 +102,25 @@ pub struct Blob {
     /// SHA-256, 64 hexadecimal digits.
     pub digest: String,
     pub bytes: Arc<[u8]>,
+}
+
+/// Bytes of an item that stay in their file until the item runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobFile {
+    /// What the plugin calls it.
+    pub name: String,
+    pub mime_type: String,
+    /// In bytes, when it was registered, like the digest.
+    pub size: u64,
+    /// SHA-256, 64 hexadecimal digits.
+    pub digest: String,
+    /// Absolute.
+    pub path: String,
+}
+
+impl BlobFile {
+    /// The most that one may have, in bytes: it is held in memory while its item runs.
+    pub const BYTES_MAX: u64 = 256 << 20;
 }
 
 /// One item as a plugin is handed it.
@@ -129,5 +158,17 @@ mod tests {
     fn a_fingerprint_does_not_confuse_id_with_content() {
         let split = |id: &str, content: &str| Fingerprint::of(&ItemId::new(id).unwrap(), content.as_bytes());
         assert_ne!(split("ab", "c"), split("a", "bc"));
+    }
+
+    #[test]
+    fn a_fingerprint_follows_the_bytes_of_a_file_and_not_its_place() {
+        let of = |digest: &str, path: &str| {
+            let (name, mime_type) = ("file".to_owned(), "image/png".to_owned());
+            let file = BlobFile { name, mime_type, size: 1, digest: digest.into(), path: path.into() };
+            Fingerprint::with_files(&ItemId::new("a").unwrap(), b"{}", &[file])
+        };
+        assert_eq!(of("1", "/a"), of("1", "/b"));
+        assert_ne!(of("1", "/a"), of("2", "/a"));
+        assert_ne!(of("1", "/a"), Fingerprint::of(&ItemId::new("a").unwrap(), b"{}"));
     }
 }

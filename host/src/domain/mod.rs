@@ -3,6 +3,7 @@
 //! Stored and wire formats have types of their own (`store::codec`, `provider::*`), so that a name can change here
 //! without a byte changing on disk.
 
+pub mod base64;
 mod error_class;
 mod event;
 mod item;
@@ -12,7 +13,7 @@ mod price;
 
 pub use error_class::{Action, ErrorClass};
 pub use event::{Event, EventSink, NoEvents};
-pub use item::{Blob, Fingerprint, Item, ItemId, ItemSeq};
+pub use item::{Blob, BlobFile, Fingerprint, Item, ItemId, ItemSeq};
 pub use llm::{
     CallEnd, Completion, Cut, JsonSchema, Llm, LlmError, LlmErrorKind, Media, MediaSource, Message, OtherPart, Pair,
     Part, Request, ResponseFormat, Speaker, Suspended, TokenCount, Tool, ToolCall, ToolChoice, ToolResult, Usage,

@@ -3,8 +3,9 @@
 //! `--map text=body` renames the column `body`; a column that is called `text` already gives way. The id is looked for
 //! under the names that hold after that.
 
+use super::columns::{Named, json_string};
 use super::csv_records::{CsvReader, CsvRecord, Step};
-use super::{BadRecord, Entry, InputError, LINE_BYTES_MAX, Options, Record, Records, bad, listing, shown, unreadable};
+use super::{BadRecord, Entry, InputError, LINE_BYTES_MAX, Options, Record, Records, bad, shown, unreadable};
 use crate::domain::ItemId;
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -58,30 +59,7 @@ struct Columns {
 impl Columns {
     fn new(header: &CsvRecord, options: &Options) -> Result<Self, InputError> {
         let names = names(header)?;
-        let listed = listing(names.iter().copied());
-        for (_, from) in &options.map {
-            if !names.contains(&from.as_str()) {
-                let from = shown(from);
-                return Err(InputError::BadHeader(format!(
-                    "there is no column `{from}`, which --map names; there is {listed}"
-                )));
-            }
-        }
-        let renamed = |name: &str| match options.map.iter().find(|(_, from)| from == name) {
-            Some((to, _)) => Some(to.clone()),
-            None if options.map.iter().any(|(to, _)| to == name) => None,
-            None => Some(name.to_owned()),
-        };
-        let names: Vec<Option<String>> = names.into_iter().map(renamed).collect();
-        let id_name = options.id_field.clone().unwrap_or_else(|| "id".into());
-        let id = names.iter().position(|name| name.as_deref() == Some(id_name.as_str()));
-        if id.is_none() && options.id_field.is_some() {
-            let listed = listing(names.iter().flatten().map(String::as_str));
-            let id_name = shown(&id_name);
-            return Err(InputError::BadHeader(format!(
-                "there is no column `{id_name}`, which --id-field names; there is {listed}"
-            )));
-        }
+        let Named { names, id, id_name } = Named::new(&names, options)?;
         let keys = names.into_iter().map(|name| name.map(json_string)).collect();
         Ok(Self { keys, id, id_name })
     }
@@ -127,12 +105,8 @@ impl Columns {
             }
         }
         json.push('}');
-        Ok(Entry { id, json })
+        Ok(Entry::new(id, json))
     }
-}
-
-fn json_string(text: impl Into<String>) -> String {
-    serde_json::Value::String(text.into()).to_string()
 }
 
 /// The names of the columns, each of its own.

@@ -7,7 +7,6 @@ use super::json_object::{check, each_field};
 use super::lines::LineReader;
 use super::{BadRecord, Entry, InputError, Options, Records, bad, shown};
 use crate::domain::ItemId;
-use serde_json::value::RawValue;
 use std::io::BufRead;
 
 pub(super) fn open(reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
@@ -63,12 +62,12 @@ fn entry(text: &str, number: u64, options: &Options) -> Result<Entry, BadRecord>
             return Err(wrong(format!("line {number} has no field `{field}`, which --id-field names")));
         }
         None => None,
-        Some(value) => Some(id(value).map_err(|reason| {
+        Some(value) => Some(id(value.get()).map_err(|reason| {
             let field = shown(id_field);
             wrong(format!("line {number}: the field `{field}` cannot be an id: {reason}; name another with --id-field"))
         })?),
     };
-    Ok(Entry { id, json })
+    Ok(Entry::new(id, json))
 }
 
 /// serde counts lines within the text it was given, which is one line.
@@ -88,14 +87,21 @@ fn kind_unless_object(json: &str) -> Option<&'static str> {
 }
 
 /// A string, or a number as it was written.
-fn id(value: &RawValue) -> Result<ItemId, String> {
-    let value = value.get();
+pub(super) fn id(value: &str) -> Result<ItemId, String> {
     let text = match value.as_bytes().first() {
         Some(b'"') => serde_json::from_str::<String>(value).map_err(|error| error.to_string())?,
         Some(b'0'..=b'9' | b'-') => value.to_owned(),
         _ => return Err("it is neither a string nor a number".into()),
     };
     ItemId::new(&text).map_err(|error| error.to_string())
+}
+
+/// An object that is known to be JSON, with its fields renamed as `--map` says.
+pub fn with_map(object: &str, map: &[(String, String)]) -> Result<String, BadRecord> {
+    let wrong = |message: String| bad(object.as_bytes(), message);
+    renamed(object, map)
+        .map_err(|error| wrong(format!("it is no object: {error}")))?
+        .map_err(|from| wrong(format!("there is no field `{}`, which --map names: add it, or drop --map", shown(from))))
 }
 
 /// With fields renamed, all at once; the inner error is a field that is not there.

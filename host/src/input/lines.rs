@@ -9,7 +9,7 @@ pub(super) fn open(reader: Box<dyn BufRead + Send>, name: &str) -> Records {
 }
 
 fn text_entry(text: &str) -> Entry {
-    Entry { id: None, json: serde_json::json!({ "text": text }).to_string() }
+    Entry::new(None, serde_json::json!({ "text": text }).to_string())
 }
 
 /// A line that is not blank, as it stood.

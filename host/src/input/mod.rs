@@ -3,18 +3,30 @@
 //! A line that is no item is told as such and the others go on; what makes the whole input unreadable is an error. Must not know:
 //! stores, plugins.
 
+mod columns;
 mod csv;
 mod csv_records;
+mod files;
+mod files_walk;
 mod json_lines;
 mod json_object;
 mod lines;
+mod mark;
+mod mime;
+mod packed;
+mod parquet;
+mod parquet_json;
 mod source;
 
-use crate::domain::{ItemId, sanitize_text};
+use crate::domain::{BlobFile, ItemId, sanitize_text};
 use std::collections::HashSet;
-use std::io::{BufRead, Cursor, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
+pub use files::covers;
+pub use json_lines::with_map;
+pub use mark::digest;
+pub use mime::mime_type;
 pub use source::{open_source, spool};
 
 /// The longest line that is read, in bytes; a longer one is no item.
@@ -35,16 +47,22 @@ pub enum Format {
     Csv,
     /// Each line is an item `{"text": …}`.
     Lines,
+    /// Each row is an item.
+    Parquet,
+    /// A folder or a pattern: each file is an item, its bytes a blob.
+    Files,
 }
 
 impl Format {
-    pub const NAMES: [&str; 3] = ["jsonl", "csv", "lines"];
+    pub const NAMES: [&str; 5] = ["jsonl", "csv", "lines", "parquet", "files"];
 
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "jsonl" => Some(Self::JsonLines),
             "csv" => Some(Self::Csv),
             "lines" => Some(Self::Lines),
+            "parquet" => Some(Self::Parquet),
+            "files" => Some(Self::Files),
             _ => None,
         }
     }
@@ -54,7 +72,17 @@ impl Format {
             Self::JsonLines => "jsonl",
             Self::Csv => "csv",
             Self::Lines => "lines",
+            Self::Parquet => "parquet",
+            Self::Files => "files",
         }
+    }
+
+    /// By what is there: a folder or a pattern, else by the extension, before one of compression if there is one.
+    pub fn detect(path: &Path) -> Option<Self> {
+        if files::is_folder_or_pattern(path) {
+            return Some(Self::Files);
+        }
+        Self::from_extension(path)
     }
 
     pub fn from_extension(path: &Path) -> Option<Self> {
@@ -62,6 +90,8 @@ impl Format {
             "jsonl" | "ndjson" | "json" => Some(Self::JsonLines),
             "csv" => Some(Self::Csv),
             "txt" | "lines" => Some(Self::Lines),
+            "parquet" | "pq" => Some(Self::Parquet),
+            "gz" | "zst" | "zstd" => Self::from_extension(Path::new(path.file_stem()?)),
             _ => None,
         }
     }
@@ -91,6 +121,14 @@ pub struct Entry {
     pub id: Option<ItemId>,
     /// A JSON object.
     pub json: String,
+    /// Absolute paths; empty but where files are the items.
+    pub files: Vec<BlobFile>,
+}
+
+impl Entry {
+    pub fn new(id: Option<ItemId>, json: String) -> Self {
+        Self { id, json, files: Vec::new() }
+    }
 }
 
 /// A record that is no item.
@@ -119,11 +157,29 @@ pub enum InputError {
 /// Records, in the order of the input.
 pub type Records = Box<dyn Iterator<Item = Result<Record, InputError>> + Send>;
 
-/// Reads `reader`, called `name` in messages.
-pub fn open(mut reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
+/// Reads what is at `path`: a file, a folder, or the files of a pattern.
+pub fn open_path(path: &Path, options: &Options) -> Result<Records, InputError> {
+    match options.format {
+        Format::JsonLines | Format::Csv | Format::Lines => {
+            open(open_source(path)?, &path.display().to_string(), options)
+        }
+        Format::Parquet => {
+            check_map(&options.map)?;
+            parquet::open(path, options)
+        }
+        Format::Files => files::open(path, options),
+    }
+}
+
+/// Reads `reader`, called `name` in messages; what is packed with gzip or zstd is unpacked.
+pub fn open(reader: Box<dyn BufRead + Send>, name: &str, options: &Options) -> Result<Records, InputError> {
     check_map(&options.map)?;
-    let mut head = Vec::new();
-    reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| unreadable(name, &error))?;
+    let (mut head, mut reader) = with_head(reader, name)?;
+    if let Some(packing) = packed::Packing::of(&head) {
+        let packed = Box::new(Cursor::new(head).chain(reader));
+        let unpacked = packing.unpack(packed).map_err(|error| unreadable(name, &error))?;
+        (head, reader) = with_head(Box::new(BufReader::with_capacity(source::BUFFER, unpacked)), name)?;
+    }
     refuse_foreign(&head, options.format)?;
     if head.starts_with(b"\xef\xbb\xbf") {
         head.drain(..3);
@@ -137,10 +193,24 @@ pub fn open(mut reader: Box<dyn BufRead + Send>, name: &str, options: &Options) 
             "plain lines have no fields for --map and --id-field: leave them out, or convert the input to jsonl or csv"
                 .into(),
         )),
+        Format::Parquet | Format::Files => Err(InputError::BadOptions(format!(
+            "{name}: {} is not read from a stream: name the path itself with --input",
+            options.format.name()
+        ))),
     }
 }
 
-fn check_map(map: &[(String, String)]) -> Result<(), InputError> {
+type Reader = Box<dyn BufRead + Send>;
+
+/// Takes off the first bytes.
+fn with_head(mut reader: Reader, name: &str) -> Result<(Vec<u8>, Reader), InputError> {
+    let mut head = Vec::new();
+    reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| unreadable(name, &error))?;
+    Ok((head, reader))
+}
+
+/// That the renamings do not contradict each other.
+pub fn check_map(map: &[(String, String)]) -> Result<(), InputError> {
     let (mut targets, mut sources) = (HashSet::new(), HashSet::new());
     for (to, from) in map {
         let problem = if to.is_empty() || from.is_empty() {
@@ -164,12 +234,14 @@ fn refuse_foreign(head: &[u8], format: Format) -> Result<(), InputError> {
         format!("{command} FILE | sandmill run … --input - --input-format {format}")
     };
     let (what, way_out) = match head {
-        [0x1f, 0x8b, ..] => ("compressed with gzip", format!("decompress it first: {}", pipe("gzip -dc"))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("compressed with zstd", format!("decompress it first: {}", pipe("zstd -dc"))),
-        // A text may begin with the same letters; a Parquet file goes on with a byte that no text has.
-        [b'P', b'A', b'R', b'1', 0..=8 | 0x0e..=0x1f, ..] => {
-            ("a Parquet file", "export it as JSON Lines or CSV first".into())
+        _ if packed::Packing::of(head).is_some() => {
+            ("compressed twice", format!("decompress it once: {}", pipe("gzip -dc")))
         }
+        // A text may begin with the same letters; a Parquet file goes on with a byte that no text has.
+        [b'P', b'A', b'R', b'1', 0..=8 | 0x0e..=0x1f, ..] => (
+            "a Parquet file",
+            "add --input-format parquet (decompress the file first if it is compressed as a whole)".into(),
+        ),
         [b'P', b'K', 3, 4, ..] => ("a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV".into()),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
             ("UTF-16", format!("convert it first: {}", pipe("iconv -f UTF-16 -t UTF-8")))
@@ -229,7 +301,7 @@ pub(super) mod tests {
     }
 
     fn any_options() -> impl Strategy<Value = Options> {
-        let format = prop::sample::select(vec![Format::JsonLines, Format::Csv, Format::Lines]);
+        let format = prop::sample::select(vec![Format::JsonLines, Format::Csv, Format::Lines, Format::Parquet]);
         let map = prop::collection::vec(("[ab]", "[ab]"), 0..2);
         (format, prop::option::of("[ab]"), map).prop_map(|(format, id_field, map)| Options { format, id_field, map })
     }
@@ -259,12 +331,11 @@ pub(super) mod tests {
     #[test]
     fn a_file_of_another_kind_is_told_from_a_broken_one() {
         check_refused(
-            &[0x1f, 0x8b, 8, 0],
+            &packed::tests::gzip(&packed::tests::gzip(b"{}")),
             Format::JsonLines,
             "gzip -dc FILE | sandmill run … --input - --input-format jsonl",
         );
-        check_refused(&[0x28, 0xb5, 0x2f, 0xfd], Format::Csv, "--input-format csv");
-        check_refused(b"PAR1\x15\x04", Format::Csv, "Parquet");
+        check_refused(b"PAR1\x15\x04", Format::Csv, "--input-format parquet");
         check_refused(b"\xff\xfei\0d\0", Format::Csv, "iconv -f UTF-16");
         assert_eq!(read(b"PAR1 lamp\n", &options(Format::Lines)).unwrap().len(), 1);
     }
@@ -274,6 +345,15 @@ pub(super) mod tests {
         let trickle = std::io::BufReader::with_capacity(1, Cursor::new("\u{feff}{\"id\":1}".as_bytes()));
         let mut records = open(Box::new(trickle), "test", &options(Format::JsonLines)).unwrap();
         assert_eq!(records.next().unwrap().unwrap().entry.unwrap().json, "{\"id\":1}");
+    }
+
+    #[test]
+    fn a_format_is_told_by_the_name_under_that_of_compression() {
+        let of = |name: &str| Format::from_extension(Path::new(name));
+        assert_eq!(of("a/b.jsonl.gz"), Some(Format::JsonLines));
+        assert_eq!(of("b.CSV.ZST"), Some(Format::Csv));
+        assert_eq!(of("b.parquet"), Some(Format::Parquet));
+        assert_eq!((of("b.gz"), of("b")), (None, None));
     }
 
     #[test]

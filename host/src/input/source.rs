@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-const BUFFER: usize = 256 << 10;
+pub(super) const BUFFER: usize = 256 << 10;
 
 /// Opens a file for reading. A pipe or a device is refused: a job reads its input more than once, and again on resume.
 pub fn open_source(path: &Path) -> Result<Box<dyn BufRead + Send>, InputError> {
@@ -14,7 +14,9 @@ pub fn open_source(path: &Path) -> Result<Box<dyn BufRead + Send>, InputError> {
     // Asked before it is opened: opening a pipe waits for a writer.
     let kind = std::fs::metadata(path).map_err(|error| unreadable(reason(&error)))?.file_type();
     if kind.is_dir() {
-        return Err(unreadable("it is a folder, and a file is wanted: name one of its files".into()));
+        return Err(unreadable(
+            "it is a folder, and a file is wanted: name one of its files, or say --input-format files".into(),
+        ));
     }
     if !kind.is_file() {
         return Err(unreadable("it is a pipe or a device, and can be read only once: feed it to --input -".into()));

@@ -1,6 +1,7 @@
 //! A file that is there whole or not at all.
 
 use super::OutputError;
+use crate::failpoint;
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -43,13 +44,19 @@ impl AtomicFile {
     /// Durable on return, under its own name.
     pub fn commit(self) -> Result<(), OutputError> {
         let Self { file, name, path } = self;
-        let synced =
-            file.as_file().sync_all().and_then(|()| file.persist(&path).map_err(|error| error.error)).and_then(|_| {
-                // The name is durable once its folder is.
-                File::open(folder(&path))?.sync_all()
-            });
-        synced.map_err(|error| OutputError::at(&name, &error))
+        put(file, &path).map_err(|error| OutputError::at(&name, &error))
     }
+}
+
+fn put(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
+    let (file, temporary) = file.into_parts();
+    file.sync_all()?;
+    failpoint::pass("output-before-rename");
+    // By the C library, where the test of a power loss looks on; tempfile calls the kernel itself.
+    std::fs::rename(&temporary, path)?;
+    failpoint::pass("output-after-rename");
+    // The name is durable once its folder is.
+    File::open(folder(path))?.sync_all()
 }
 
 /// Where a link leads to.

@@ -5,7 +5,6 @@
 
 mod address;
 mod anthropic;
-mod base64;
 mod classify;
 #[cfg(test)]
 mod contract;

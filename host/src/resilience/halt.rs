@@ -25,6 +25,7 @@ impl From<&StoreError> for HaltReason {
         match error {
             StoreError::DiskFull { .. } => Self::Parked { code: "disk_full".into(), message },
             StoreError::ReadOnly { .. } => Self::Parked { code: "store_read_only".into(), message },
+            StoreError::Busy { .. } => Self::Parked { code: "store_busy".into(), message },
             StoreError::Locked { .. }
             | StoreError::NotFound { .. }
             | StoreError::Exists { .. }

@@ -6,6 +6,7 @@ use super::exchange::{Billed, billed};
 use super::purse::Amount;
 use super::{HaltReason, Route, Stack, structure};
 use crate::domain::{AttemptNumber, Cut, ErrorClass, Event, ItemId, ItemSeq, Tier, Usage};
+use crate::failpoint;
 use crate::provider::{Answer, Call, ProviderError};
 use crate::store::{self, AttemptId, CallId};
 
@@ -50,9 +51,12 @@ impl Ledger<'_> {
     /// Intent, exchange, end. `None`: the store no longer takes anything, and the run has been halted.
     pub(super) async fn exchange(&self, try_number: u32, reserved: Amount) -> Option<Exchanged> {
         let id = self.intend(try_number, reserved).await?;
+        failpoint::pass("call-intended");
         let result = self.ask().await;
+        failpoint::pass("call-arrived");
         let used = self.used(&result, reserved);
         self.close(id, &result, used).await?;
+        failpoint::pass("call-committed");
         self.tell(&result, used);
         Some(Exchanged { result, used })
     }

@@ -3,6 +3,7 @@
 //! The dispatcher owns all state of a run; workers only report to it. Must not know: formats of files, protocols of providers,
 //! terminals.
 
+mod blobs;
 mod contract;
 mod control;
 mod dispatcher;
@@ -16,6 +17,7 @@ mod tally;
 mod watchdog;
 mod worker;
 
+pub use blobs::Blobs;
 pub use contract::{Contract, ContractError};
 pub use control::{Control, Orders};
 pub use dispatcher::{Dispatcher, RunSettings, RunTotals};

@@ -76,10 +76,8 @@ impl Model {
 
 fn records(run: &Run) -> impl Iterator<Item = Result<Record, crate::input::InputError>> {
     (1..).zip(run.input.clone()).map(|(line, (id, content))| {
-        let entry = Entry {
-            id: Some(ItemId::new(&format!("i{id}")).unwrap()),
-            json: format!("{{\"id\":\"i{id}\",\"content\":{content}}}"),
-        };
+        let id = ItemId::new(&format!("i{id}")).unwrap();
+        let entry = Entry::new(Some(id.clone()), format!("{{\"id\":\"{id}\",\"content\":{content}}}"));
         Ok(Record { line, entry: Ok(entry) })
     })
 }

@@ -118,15 +118,16 @@ fn settle(
 fn new_item(record: Record, position: u64, nth: &mut ContentCounts) -> NewItem {
     let line = record.line;
     match record.entry {
-        Ok(Entry { id, json }) => {
+        Ok(Entry { id, json, files }) => {
             let id = id.unwrap_or_else(|| ItemId::from_content(&json, nth.next(&json)));
             NewItem {
-                fingerprint: Fingerprint::of(&id, json.as_bytes()),
+                fingerprint: Fingerprint::with_files(&id, json.as_bytes(), &files),
                 id,
                 line,
                 position,
                 input: json,
                 problem: None,
+                blobs: files,
             }
         }
         Err(bad) => {
@@ -138,6 +139,7 @@ fn new_item(record: Record, position: u64, nth: &mut ContentCounts) -> NewItem {
                 position,
                 input: bad.raw,
                 problem: Some(bad.message),
+                blobs: Vec::new(),
             }
         }
     }

@@ -1,10 +1,11 @@
 //! One item from its first attempt to its end: attempts, waits between them, and what is stored of each.
 
-use super::Contract;
+use super::{Blobs, Contract};
 use crate::clock::Clock;
 use crate::domain::{
     AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
 };
+use crate::failpoint;
 use crate::resilience::{Amount, Halt, HaltReason, ItemSession, SessionStart, Spending, Stack, Told};
 use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError, Took};
@@ -18,6 +19,7 @@ pub struct Shared {
     pub plugin: Arc<Plugin>,
     pub job: Job,
     pub contract: Contract,
+    pub blobs: Blobs,
     pub store: Store,
     pub stack: Arc<Stack>,
     pub halt: Arc<Halt>,
@@ -59,8 +61,9 @@ pub(super) struct ItemReport {
 /// `place` is given back when the item has succeeded, before that is durable; one that fails keeps it until then, so that a
 /// stop after so many errors in a row comes before many more.
 pub(super) async fn run_item(shared: &Shared, pending: PendingItem, place: OwnedSemaphorePermit) -> ItemReport {
-    let mut worker = Worker { shared, item: pending.item, place: Some(place), attempts: 0, answers_not_reused: 0 };
-    let ended = match worker.run(pending.has_history).await {
+    let PendingItem { item, has_history, has_blobs } = pending;
+    let mut worker = Worker { shared, item, place: Some(place), room: None, attempts: 0, answers_not_reused: 0 };
+    let ended = match worker.run(has_history, has_blobs).await {
         Ok(ended) => ended,
         Err(error) => {
             shared.halt.throw(HaltReason::from(&error));
@@ -74,6 +77,8 @@ struct Worker<'a> {
     shared: &'a Shared,
     item: Item,
     place: Option<OwnedSemaphorePermit>,
+    /// What the bytes of its files take up.
+    room: Option<OwnedSemaphorePermit>,
     attempts: u64,
     answers_not_reused: u64,
 }
@@ -93,9 +98,13 @@ struct Start {
 }
 
 impl Worker<'_> {
-    async fn run(&mut self, has_history: bool) -> Result<ItemEnded, StoreError> {
+    async fn run(&mut self, has_history: bool, has_blobs: bool) -> Result<ItemEnded, StoreError> {
         let mut start = self.start(has_history).await?;
-        if let Err(failure) = self.shared.contract.check_item(&self.item) {
+        let fit = match self.take_blobs(has_blobs).await? {
+            Ok(()) => self.shared.contract.check_item(&self.item),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = fit {
             let attempt = self.begin(&start).await?;
             return self.fail(attempt, &start, failure, Vec::new()).await;
         }
@@ -154,6 +163,13 @@ impl Worker<'_> {
             spent: Amount { micro_dollars: cost, tokens },
             told: Told::new(told),
         })
+    }
+
+    /// The inner error is the item's.
+    async fn take_blobs(&mut self, has_blobs: bool) -> Result<Result<(), Failure>, StoreError> {
+        let shared = self.shared;
+        let files = if has_blobs { shared.store.blobs(self.item.seq).await? } else { Vec::new() };
+        Ok(shared.blobs.load(files).await?.map(|(blobs, room)| (self.item.blobs, self.room) = (blobs, room)))
     }
 
     async fn begin(&mut self, start: &Start) -> Result<AttemptId, StoreError> {
@@ -259,7 +275,10 @@ impl Worker<'_> {
         let durable = self.store_end(attempt, start, end, logs).await?;
         self.place = None;
         self.item.json = "".into();
+        self.item.blobs = Arc::new([]);
+        self.room = None;
         durable.wait().await?;
+        failpoint::pass("outcome-after");
         self.shared.events.emit(event);
         Ok(ItemEnded::Done)
     }
@@ -289,6 +308,7 @@ impl Worker<'_> {
         end: store::ItemOutcome,
         logs: Vec<store::GuestLogLine>,
     ) -> Result<store::Durable, StoreError> {
+        failpoint::pass("outcome-before");
         let executions = u32::try_from(self.attempts).unwrap_or(u32::MAX);
         self.shared
             .store

@@ -24,6 +24,8 @@ pub enum StoreError {
     ReadOnly { path: PathBuf, detail: String },
     #[error("the disk that holds {path} is full: free some space and run the same command again; nothing that was acknowledged is lost", path = path.display())]
     DiskFull { path: PathBuf },
+    #[error("another program has locked {path} ({detail}): close it there and run the same command again; nothing that was acknowledged is lost", path = path.display())]
+    Busy { path: PathBuf, detail: String },
     #[error("{path} is on a network file system ({kind}), where SQLite's locks cannot be trusted: choose a local --store", path = path.display())]
     NetworkFilesystem { path: PathBuf, kind: &'static str },
     #[error(
@@ -54,6 +56,7 @@ impl StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull { path },
             Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { path, detail },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, detail },
             Some(ErrorCode::NotADatabase) => Self::NotAStore { path },
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::ReadOnly { path, detail }

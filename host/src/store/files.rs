@@ -71,9 +71,18 @@ pub fn list_jobs(dir: &Path) -> Result<Vec<JobName>, StoreError> {
     Ok(jobs)
 }
 
-/// Makes the folder, for its owner alone.
+/// Makes the folder, and those above it, for its owner alone. Durable on return.
 pub(super) fn create_dir(dir: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| StoreError::io(dir, &error))
+    let missing: Vec<&Path> =
+        dir.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| StoreError::io(dir, &error))?;
+    missing.into_iter().try_for_each(sync_name)
+}
+
+/// A name, or that it is gone, is durable once the folder that holds it is.
+fn sync_name(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::io(folder, &error))
 }
 
 /// Held while a run owns the store.
@@ -187,7 +196,7 @@ pub(super) fn inspect(path: &Path) -> Result<Option<()>, StoreError> {
 }
 
 /// Makes the database's file with the right mode; SQLite gives its log the same.
-pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
+fn create_private(path: &Path) -> Result<(), StoreError> {
     OpenOptions::new()
         .write(true)
         .create(true)
@@ -222,11 +231,46 @@ pub(super) fn check_filesystem(_dir: &Path) -> Result<Option<String>, StoreError
 
 /// Removes a job. The lock must be held.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
-    for file in [path.to_path_buf(), path.with_extension("db-wal"), path.with_extension("db-shm")] {
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io(&file, &error)),
-            Ok(()) | Err(_) => {}
-        }
+    // The file goes first, and for good: without its log it may be damaged.
+    remove_if_there(path)?;
+    sync_name(path)?;
+    remove_logs(path)
+}
+
+/// What SQLite keeps beside a file. Durable on return.
+fn remove_logs(path: &Path) -> Result<(), StoreError> {
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        remove_if_there(Path::new(&file))?;
     }
-    Ok(())
+    sync_name(path)
+}
+
+fn remove_if_there(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(path, &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A store's file has its name only when it is whole on disk: of one that is half written, [`inspect`] could not tell whose
+/// it is. `make` fills it under the name that it is handed.
+pub(super) fn create_whole(path: &Path, make: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let new = path.with_extension("new");
+    // Of a process that died here.
+    remove(&new)?;
+    let in_place = || {
+        create_private(&new)?;
+        make(&new)?;
+        File::open(&new).and_then(|file| file.sync_all()).map_err(|error| StoreError::io(path, &error))?;
+        // A log that lies at its place is another file's, and would be read into this one.
+        remove_logs(path)?;
+        std::fs::rename(&new, path).map_err(|error| StoreError::io(path, &error))?;
+        sync_name(path)
+    };
+    in_place().inspect_err(|_| {
+        // What went wrong is told; what is left of it goes with the next attempt at the latest.
+        let _ = remove(&new);
+    })
 }

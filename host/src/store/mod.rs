@@ -4,7 +4,10 @@
 //! what a plugin or a provider is.
 
 mod backup;
+mod blobs;
 mod codec;
+#[cfg(test)]
+mod contract;
 pub mod control;
 #[cfg(test)]
 mod documented;
@@ -27,6 +30,7 @@ mod verify;
 mod write;
 mod writer;
 
+pub use blobs::DoneRow;
 pub use codec::{budget_from_context, context_of_budget};
 pub use error::StoreError;
 pub use files::{JobName, list_jobs};

@@ -20,11 +20,12 @@ pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// The one connection that writes.
 pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
-    let existed = files::inspect(path)?.is_some();
-    files::create_private(path)?;
+    if files::inspect(path)?.is_none() {
+        files::create_whole(path, |new| create(new, path))?;
+    }
     let error = |error: rusqlite::Error| StoreError::sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    if existed && !is_blank(&connection, path)? {
+    if !is_blank(&connection, path)? {
         check_format(&connection, path)?;
         check_pages(&connection, path)?;
     }
@@ -36,6 +37,16 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_size_limit", 128 << 20).map_err(error)?;
     migrate(&mut connection, path)?;
     Ok(connection)
+}
+
+/// The tables, in the one file. Errors name `path`, which it will be.
+fn create(new: &Path, path: &Path) -> Result<(), StoreError> {
+    let error = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let mut connection = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(error)?;
+    migrate(&mut connection, path)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
+    connection.close().map_err(|(_, failed)| error(failed))
 }
 
 /// A connection that reads, also while another process writes.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a page of items may hold, in bytes of JSON; at least one item, however large.
-const PAGE_BYTES: usize = 16 << 20;
+pub(super) const PAGE_BYTES: usize = 16 << 20;
 
 /// A connection that reads; calls block.
 #[derive(Clone)]
@@ -299,7 +299,8 @@ impl Reader {
             Take::Failed(filter) => (false, true, filter.clone()),
         };
         let sql = format!(
-            "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq)
+            "SELECT i.seq, i.id, i.position, i.input, EXISTS (SELECT 1 FROM attempt a WHERE a.item = i.seq),
+                    EXISTS (SELECT 1 FROM item_blob b WHERE b.item = i.seq)
              FROM item i INDEXED BY item_position LEFT JOIN outcome o INDEXED BY outcome_item ON o.item = i.seq
              WHERE i.position > :after AND i.problem IS NULL
                AND ((o.item IS NULL AND :pending) OR (:failed AND o.state = 'failed' AND o.run < :run AND {FAILED_FILTER}))
@@ -394,5 +395,5 @@ fn pending_item(row: &Row<'_>, position: i64) -> rusqlite::Result<PendingItem> {
     let json: String = row.get(3)?;
     let item =
         Item { seq: ItemSeq(row.get(0)?), id, index: position.cast_unsigned(), json: json.into(), blobs: Arc::new([]) };
-    Ok(PendingItem { item, has_history: row.get(4)? })
+    Ok(PendingItem { item, has_history: row.get(4)?, has_blobs: row.get(5)? })
 }

@@ -1,8 +1,10 @@
 //! The input, registered: one pass over all of it, in transactions of many rows. Durable as a whole only when it is finished; one that
 //! was cut short is done again by the next run.
 
+use super::blobs;
 use super::types::{Added, NewItem, RegistrationReport};
 use super::{StoreError, writer::Writer};
+use crate::failpoint;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -63,6 +65,7 @@ impl Registration {
             let _ = sender.send(added);
             Ok(())
         }))?;
+        failpoint::pass("registration-chunk");
         for added in receiver.try_recv().map_err(|_| StoreError::Closed)? {
             match added {
                 Added::New => self.report.new += 1,
@@ -79,6 +82,7 @@ impl Registration {
     pub fn finish(mut self, source: &str) -> Result<RegistrationReport, StoreError> {
         self.flush()?;
         let (pass, source) = (self.pass, source.to_owned());
+        failpoint::pass("registration-mark-before");
         let (sender, receiver) = sync_channel(1);
         self.writer.write_blocking(Box::new(move |connection| {
             let vanished = connection
@@ -87,6 +91,7 @@ impl Registration {
             let _ = sender.send(vanished);
             Ok(())
         }))?;
+        failpoint::pass("registration-mark-after");
         let vanished = receiver.try_recv().map_err(|_| StoreError::Closed)?;
         Ok(RegistrationReport { vanished: vanished as u64, ..self.report })
     }
@@ -102,7 +107,9 @@ fn add(connection: &Connection, item: &NewItem, pass: i64, now_ms: i64) -> rusql
         )?
         .execute(params![item.id.as_str(), position, line, fingerprint, item.input, item.problem, pass])?;
     if inserted == 1 {
-        fail_at_once(connection, connection.last_insert_rowid(), item, now_ms)?;
+        let seq = connection.last_insert_rowid();
+        blobs::write(connection, seq, &item.blobs)?;
+        fail_at_once(connection, seq, item, now_ms)?;
         return Ok(Added::New);
     }
     let (seq, known, seen, first_line): (i64, [u8; 32], i64, i64) = connection
@@ -120,6 +127,10 @@ fn add(connection: &Connection, item: &NewItem, pass: i64, now_ms: i64) -> rusql
                  WHERE seq = ?1",
             )?
             .execute(params![seq, position, line, pass, item.input])?;
+        if !item.blobs.is_empty() {
+            // The same bytes may lie elsewhere now.
+            blobs::replace(connection, seq, &item.blobs)?;
+        }
         return Ok(Added::Unchanged);
     }
     connection
@@ -128,6 +139,7 @@ fn add(connection: &Connection, item: &NewItem, pass: i64, now_ms: i64) -> rusql
         )?
         .execute(params![seq, position, line, fingerprint, item.input, item.problem, pass])?;
     connection.prepare_cached("DELETE FROM outcome WHERE item = ?1")?.execute(params![seq])?;
+    blobs::replace(connection, seq, &item.blobs)?;
     fail_at_once(connection, seq, item, now_ms)?;
     Ok(Added::Changed)
 }

@@ -1,7 +1,7 @@
 //! What goes into a store and comes out of it.
 
 use crate::domain::{
-    AttemptNumber, Completion, Emission, ErrorClass, Failure, Fingerprint, Item, ItemId, ItemSeq, Usage,
+    AttemptNumber, BlobFile, Completion, Emission, ErrorClass, Failure, Fingerprint, Item, ItemId, ItemSeq, Usage,
 };
 use std::time::Duration;
 
@@ -57,6 +57,7 @@ pub struct NewItem {
     pub input: String,
     /// The line is no item, and why: it is registered as failed.
     pub problem: Option<String>,
+    pub blobs: Vec<BlobFile>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,8 @@ pub struct PendingItem {
     pub item: Item,
     /// It was begun before.
     pub has_history: bool,
+    /// Files belong to it.
+    pub has_blobs: bool,
 }
 
 /// A place in the order of the input.

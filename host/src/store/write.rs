@@ -10,6 +10,7 @@ use super::types::{
 use super::writer::{Durable, Writer};
 use super::{Reader, StoreError, Take, open};
 use crate::domain::{ItemSeq, Prices, Retryable};
+use crate::failpoint;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,6 +143,7 @@ impl Store {
                 params![generation, std::process::id(), now, tags],
             )?;
             let _ = sender.send((RunId(connection.last_insert_rowid()), GenerationId(generation), unknown));
+            failpoint::pass("run-begin");
             Ok(())
         };
         self.inner.writer.write(Box::new(begin), 0).await?;

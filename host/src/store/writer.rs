@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::files::Lock;
+use crate::failpoint;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -160,7 +161,9 @@ impl State {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        failpoint::pass("checkpoint-before");
         let folded = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        failpoint::pass("checkpoint-after");
         folded.map_err(|error| StoreError::sqlite(&self.path, &error))
     }
 
@@ -187,7 +190,11 @@ impl State {
         let transaction = self.connection.transaction()?;
         for work in works {
             work(&transaction)?;
+            failpoint::pass("transaction-middle");
         }
-        transaction.commit()
+        failpoint::pass("commit-before");
+        transaction.commit()?;
+        failpoint::pass("commit-after");
+        Ok(())
     }
 }

@@ -48,6 +48,7 @@ fn manifest() -> Manifest {
 fn process(item: Item<Wish>, cx: &Context<Config>) -> Result<Outcome, Failure> {
     let wish = &item.data;
     match wish.way.as_str() {
+        "" if !item.blobs.is_empty() => probes::blobs(&item.blobs).map(Outcome::emit),
         "" | "ok" => Ok(echo(wish)),
         "skip" => Ok(Outcome::skip("asked to")),
         "many" => Ok(Outcome::emit_many(0..wish.n.unwrap_or(3))),
@@ -60,6 +61,7 @@ fn process(item: Item<Wish>, cx: &Context<Config>) -> Result<Outcome, Failure> {
             let answers = ask_each(&wish.prompts)?;
             retry(wish, cx.attempt).map(|_| Outcome::emit(json!({ "answers": answers })))
         }
+        "blob" => probes::blobs(&item.blobs).map(Outcome::emit),
         "clock" => Ok(Outcome::emit(probes::clock())),
         "env" => Ok(Outcome::emit(probes::environment())),
         "fs" => Ok(Outcome::emit(probes::files())),

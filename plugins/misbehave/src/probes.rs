@@ -1,5 +1,6 @@
 //! What a guest can find out about the world around it.
 
+use sandmill_plugin::{Blob, Failure};
 use serde_json::{Value, json};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -13,6 +14,19 @@ pub(crate) fn clock() -> Value {
     let began = Instant::now();
     let random: Vec<String> = (0..4).map(|_| RandomState::new().build_hasher().finish().to_string()).collect();
     json!({ "wall_ms": wall.as_millis().to_string(), "monotonic_ns": began.elapsed().as_nanos().to_string(), "random": random })
+}
+
+/// What is in them, read to the end, beside what is said of them.
+pub(crate) fn blobs(blobs: &[Blob]) -> Result<Value, Failure> {
+    let tell = |blob: &Blob| {
+        let bytes = blob.read_all()?;
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+        Ok(json!({
+            "name": blob.name, "mime_type": blob.mime_type, "digest": blob.digest,
+            "size": blob.size, "read": bytes.len(), "start": start,
+        }))
+    };
+    Ok(json!({ "blobs": blobs.iter().map(tell).collect::<Result<Vec<_>, Failure>>()? }))
 }
 
 pub(crate) fn environment() -> Value {

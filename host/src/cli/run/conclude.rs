@@ -2,6 +2,7 @@
 
 use super::super::{CliResult, Exit, Failure, print_json};
 use super::Session;
+use crate::failpoint;
 use crate::output;
 use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
 use crate::results::{self, ExportError, Target};
@@ -63,7 +64,9 @@ impl Session<'_> {
             exit_code: i32::from(exit.number()),
             summary: text.clone(),
         };
+        failpoint::pass("run-end-before");
         let stored = self.runtime.block_on(self.store.end_run(run, end));
+        failpoint::pass("run-end-after");
         self.tell(&summary, &groups, exit);
         if let Some(path) = &self.args.summary {
             std::fs::write(path, text + "\n")

@@ -3,13 +3,16 @@
 mod conclude;
 mod session;
 
+use super::attach;
+use super::input as inputs;
 use super::job_ref::JobRef;
 use super::routes::{self, Planned};
 use super::run_args::RunArgs;
 use super::{CliResult, Exit, Failure, dry_run, policy, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::input::{self, Format};
+use crate::domain::Blob;
+use crate::input;
 use crate::kit;
 use crate::output;
 use crate::progress::{Console, Verbosity};
@@ -37,7 +40,7 @@ pub(super) fn run(mut args: RunArgs) -> CliResult {
 /// So that `resume` works from any folder.
 fn make_absolute(args: &mut RunArgs, config: &Config, store_dir: &Path, job: &JobName) -> anyhow::Result<()> {
     if args.input_format.is_none() && args.input == Path::new("-") {
-        bail!("stdin has no extension to tell its format: say --input-format jsonl, csv or lines");
+        bail!("stdin has no extension to tell its format: say --input-format jsonl, csv, lines or parquet");
     }
     // The file in the working directory, should it be resumed from elsewhere.
     if args.config.is_none() && Path::new(config::DEFAULT_FILE).exists() {
@@ -54,9 +57,8 @@ fn make_absolute(args: &mut RunArgs, config: &Config, store_dir: &Path, job: &Jo
             *path = std::path::absolute(&*path)?;
         }
     }
-    if args.input != Path::new("-") {
-        args.input = std::path::absolute(&args.input)?;
-    }
+    args.input = inputs::absolute(&args.input, store_dir)?;
+    args.attach = args.attach.iter().map(|text| attach::absolute(text)).collect::<anyhow::Result<_>>()?;
     Ok(())
 }
 
@@ -65,6 +67,7 @@ struct Prepared {
     plugin: Arc<Plugin>,
     contract: Contract,
     plugin_config: String,
+    attached: Arc<[Blob]>,
     routes: Planned,
     output: Option<output::Format>,
 }
@@ -129,10 +132,10 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
         );
     }
     let output = args.output.as_deref().map(|path| check_output(path, &args.input)).transpose()?;
-    if args.reads_input() && args.input != Path::new("-") {
-        input::open_source(&args.input)?;
-        input_format(args)?;
+    if args.reads_input() {
+        inputs::check(args)?;
     }
+    let attached = attach::read(&args.attach)?;
     let plugin_config = settings::plugin_config(args)?;
     let component = kit::locate(&args.plugin)?;
     let engine = Arc::new(Engine::new(settings::limits(args, config)?, settings::slots(args, config))?);
@@ -150,7 +153,7 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
             plugin.manifest().name
         );
     }
-    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, routes, output })
+    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output })
 }
 
 /// That the output can be written is found out before anything is paid for.
@@ -164,20 +167,11 @@ fn check_output(path: &Path, input: &Path) -> anyhow::Result<output::Format> {
     if path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|input| input == path)) {
         bail!("--output {} would replace the input: choose another file", path.display());
     }
+    if input::covers(input, path) {
+        bail!("--output {} would be an item of the input the next time: choose another folder", path.display());
+    }
     output::AtomicFile::create(path)?;
     Ok(format)
-}
-
-fn input_format(args: &RunArgs) -> anyhow::Result<Format> {
-    match &args.input_format {
-        Some(name) => Format::parse(name).with_context(|| format!("--input-format {name} is not known")),
-        None => Format::from_extension(&args.input).with_context(|| {
-            format!(
-                "{}: its name does not tell its format: say --input-format jsonl, csv or lines",
-                args.input.display()
-            )
-        }),
-    }
 }
 
 fn open_store(

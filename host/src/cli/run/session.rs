@@ -1,23 +1,23 @@
 //! One run over an open store: what is registered, what has changed, and the work.
 
+use super::super::input::{self as inputs, Source};
 use super::super::job_ref::JobRef;
 use super::super::run_args::{OnChange, OnDuplicate, OnUnknown};
 use super::super::steer::Steering;
 use super::super::{CliResult, Failure, settings};
-use super::{Session, input_format};
+use super::Session;
 use crate::domain::EventSink;
-use crate::input::{self, Format};
+use crate::input;
 use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
 use crate::run::{
-    Control, Dispatcher, DuplicatePolicy, Ending, Extent, Orders, RunTotals, Shard, Shared, Shutdown, Tally,
+    Blobs, Control, Dispatcher, DuplicatePolicy, Ending, Extent, Orders, RunTotals, Shard, Shared, Shutdown, Tally,
     TallySnapshot, register, watch,
 };
 use crate::sandbox::Job;
 use crate::store::{Counts, Generation, RunId};
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use sha2::{Digest, Sha256};
-use std::io::BufRead;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -70,6 +70,12 @@ impl Session<'_> {
         if let Some(parameters) = self.prepared.routes.parameters() {
             hasher.update(parameters);
         }
+        for blob in self.prepared.attached.iter() {
+            for part in [&blob.name, &blob.digest] {
+                hasher.update((part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+        }
         (hex::encode(hasher.finalize()), generation)
     }
 
@@ -89,7 +95,7 @@ impl Session<'_> {
                 ));
             }
             None => bail!(
-                "the plugin, its configuration, the model or its parameters have changed since {others} items of job `{}` were done, and the output would mix two kinds: --on-change keep does the rest the new way, --on-change redo does all again (and pays only for what was not asked before), --fresh starts over, --job NAME makes another job",
+                "the plugin, its configuration, an attached file, the model or its parameters have changed since {others} items of job `{}` were done, and the output would mix two kinds: --on-change keep does the rest the new way, --on-change redo does all again (and pays only for what was not asked before), --fresh starts over, --job NAME makes another job",
                 self.job
             ),
         }
@@ -106,29 +112,30 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The file that is read; stdin is kept first, so that the job can be resumed.
-    fn source(&self) -> Result<PathBuf, Failure> {
+    /// What is read; stdin is kept first, so that the job can be resumed.
+    fn source(&self) -> Result<Source, Failure> {
+        let format = self.args.input_format.as_deref();
         if self.args.input != Path::new("-") {
-            return Ok(self.args.input.clone());
+            return Ok(Source::of(&self.args.input, format)?);
         }
-        let path = self.store.path().with_extension("stdin");
-        input::spool(std::io::stdin().lock(), &path)?;
-        Ok(path)
+        let source = inputs::of_stdin(self.store.path().with_extension("stdin"), format)?;
+        input::spool(std::io::stdin().lock(), &source.stored().0)?;
+        Ok(source)
     }
 
-    fn register(&self, source: &Path) -> Result<(), Failure> {
-        let format = input_format(self.args)?;
-        let mark = self.mark(source, format)?;
+    fn register(&self, source: &Source) -> Result<(), Failure> {
+        if let Some(warning) = source.warning()? {
+            self.console.say(&warning);
+        }
+        let mark = self.mark(source)?;
         let mut stored = self.given.clone();
-        stored.input = source.to_path_buf();
-        stored.input_format = Some(format.name().to_owned());
+        (stored.input, stored.input_format) = source.stored();
         self.store.set_arguments(serde_json::to_string(&stored).map_err(Failure::internal)?)?;
         let known = self.store.reader().job()?.and_then(|job| job.input);
         if known.as_deref() == Some(mark.as_str()) {
             return Ok(());
         }
-        let options = input::Options { format, id_field: self.args.id_field.clone(), map: self.args.map.clone() };
-        let records = input::open(input::open_source(source)?, &source.display().to_string(), &options)?;
+        let records = source.records(self.args.id_field.as_deref(), &self.args.map)?;
         let policy = match self.args.on_duplicate {
             OnDuplicate::Error => DuplicatePolicy::Error,
             OnDuplicate::Skip => DuplicatePolicy::Skip,
@@ -156,23 +163,12 @@ impl Session<'_> {
     }
 
     /// Tells one input, read in one way, from another.
-    fn mark(&self, source: &Path, format: Format) -> Result<String, Failure> {
-        let mut reader = input::open_source(source)?;
-        let mut hasher = Sha256::new();
-        loop {
-            let buffer = reader.fill_buf().with_context(|| format!("cannot read {}", source.display()))?;
-            if buffer.is_empty() {
-                break;
-            }
-            hasher.update(buffer);
-            let taken = buffer.len();
-            reader.consume(taken);
-        }
+    fn mark(&self, source: &Source) -> Result<String, Failure> {
         let args = self.args;
         let mark = serde_json::json!({
             "v": 1,
-            "sha256": hex::encode(hasher.finalize()),
-            "format": format.name(),
+            "sha256": source.digest()?,
+            "format": source.format_name(),
             "id_field": args.id_field,
             "map": args.map,
             "limit": args.limit,
@@ -316,6 +312,7 @@ impl Session<'_> {
         Ok(Shared {
             job: Job { name: self.job.to_string(), created_unix_ms, config: self.prepared.plugin_config.clone() },
             contract: self.prepared.contract.clone(),
+            blobs: Blobs::new(Arc::clone(&self.prepared.attached)),
             store: self.store.clone(),
             stack: Arc::new(stack),
             halt,

@@ -5,11 +5,12 @@
 
 use crate::domain::{
     Media, MediaSource, Message, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
+    base64,
 };
 use crate::provider::dialect::{BadRequest, check_reserved, to_bytes, tokens};
 use crate::provider::json::{Json, Object};
 use crate::provider::turns::Turns;
-use crate::provider::{Call, ProviderError, base64};
+use crate::provider::{Call, ProviderError};
 use serde::Deserialize;
 use serde_json::Value;
 

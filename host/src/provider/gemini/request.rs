@@ -5,11 +5,12 @@
 use super::OWN_IDS;
 use crate::domain::{
     Media, MediaSource, Message, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
+    base64,
 };
 use crate::provider::dialect::{BadRequest, check_reserved, to_bytes, tokens};
 use crate::provider::json::{Json, Object};
 use crate::provider::turns::Turns;
-use crate::provider::{Call, ProviderError, base64};
+use crate::provider::{Call, ProviderError};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -28,7 +29,6 @@ pub(super) fn encode(call: &Call) -> Result<Vec<u8>, ProviderError> {
     to_bytes(&body(call)?)
 }
 
-/// An operator may have asked for several candidates, each of which is paid for.
 pub(super) fn output_limit(body: &[u8]) -> Option<u64> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -36,8 +36,7 @@ pub(super) fn output_limit(body: &[u8]) -> Option<u64> {
         generation_config: Option<Value>,
     }
     let config = serde_json::from_slice::<Bounds>(body).ok()?.generation_config?;
-    let candidates = tokens(config.get("candidateCount")).unwrap_or(1).max(1);
-    Some(tokens(config.get("maxOutputTokens"))?.saturating_mul(candidates))
+    tokens(config.get("maxOutputTokens"))
 }
 
 fn body(call: &Call) -> Result<Object<'_>, BadRequest> {

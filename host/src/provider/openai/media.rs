@@ -1,7 +1,7 @@
 //! Images, sound and files as parts of a message.
 
+use crate::domain::base64;
 use crate::domain::{Media, MediaSource};
-use crate::provider::base64;
 use crate::provider::dialect::BadRequest;
 use crate::provider::json::{Json, Object};
 

@@ -17,8 +17,8 @@ pub(super) fn take_books(connection: &Connection) -> rusqlite::Result<()> {
     take_runs(connection)?;
     take_attempts(connection)?;
     take_calls(connection)?;
-    take_told(connection)?;
-    take_logs(connection)
+    take_beside_attempts(connection, "guest_log")?;
+    take_beside_attempts(connection, "told")
 }
 
 /// Rows that are what they hold.
@@ -182,32 +182,14 @@ fn end_rank(row: &str) -> String {
     )
 }
 
-/// What guests were told of sizes, so that an item that goes on in the merged job is told the same.
-fn take_told(connection: &Connection) -> rusqlite::Result<()> {
-    let others = columns(connection, "told", &["id", "item", "attempt"])?;
-    let same: Vec<String> = others.iter().map(|name| format!("m.{name} IS s.{name}")).collect();
+/// Rows that belong to an attempt; those of one that both stores have are the same.
+fn take_beside_attempts(connection: &Connection, table: &str) -> rusqlite::Result<()> {
+    let others = columns(connection, table, &["id", "item", "attempt"])?;
     connection.execute(
         &format!(
-            "INSERT INTO main.told (item, attempt, {}) SELECT i.dst, a.dst, {} FROM src.told s
+            "INSERT INTO main.{table} (item, attempt, {}) SELECT i.dst, a.dst, {} FROM src.{table} s
              JOIN item_map i ON i.src = s.item JOIN attempt_map a ON a.src = s.attempt
-             WHERE NOT a.is_known OR NOT EXISTS (SELECT 1 FROM main.told m WHERE m.item = i.dst AND m.attempt = a.dst AND {})
-             ORDER BY s.id",
-            others.join(", "),
-            prefixed(&others, "s"),
-            same.join(" AND ")
-        ),
-        [],
-    )?;
-    Ok(())
-}
-
-fn take_logs(connection: &Connection) -> rusqlite::Result<()> {
-    let others = columns(connection, "guest_log", &["id", "item", "attempt"])?;
-    connection.execute(
-        &format!(
-            "INSERT INTO main.guest_log (item, attempt, {}) SELECT i.dst, a.dst, {} FROM src.guest_log s
-             JOIN item_map i ON i.src = s.item JOIN attempt_map a ON a.src = s.attempt
-             WHERE NOT a.is_known OR a.dst NOT IN (SELECT attempt FROM main.guest_log) ORDER BY s.id",
+             WHERE NOT a.is_known OR a.dst NOT IN (SELECT attempt FROM main.{table}) ORDER BY s.id",
             others.join(", "),
             prefixed(&others, "s")
         ),

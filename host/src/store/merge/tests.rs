@@ -305,6 +305,7 @@ fn every_table_is_one_that_merging_knows() {
         "price",
         "route_event",
         "run",
+        "told",
     ];
     assert_eq!(tables, known, "say in store/merge what becomes of a new table's rows");
 }

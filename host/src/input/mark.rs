@@ -1,0 +1,55 @@
+//! One input told from another, so that an unchanged one is not registered again.
+
+use super::files_walk::Found;
+use super::{Format, InputError, files, open_source, unreadable};
+use sha2::{Digest, Sha256};
+use std::io::BufRead;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// SHA-256, in hexadecimal digits: of a file over its bytes; of many files over their names, sizes and times, since reading
+/// them all again would take as long as registering them.
+pub fn digest(path: &Path, format: Format) -> Result<String, InputError> {
+    match format {
+        Format::JsonLines | Format::Csv | Format::Lines | Format::Parquet => of_bytes(path),
+        Format::Files => of_listing(path),
+    }
+}
+
+fn of_bytes(path: &Path) -> Result<String, InputError> {
+    let mut reader = open_source(path)?;
+    let mut hasher = Sha256::new();
+    loop {
+        let buffer = match reader.fill_buf() {
+            Ok(buffer) => buffer,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unreadable(&path.display().to_string(), &error)),
+        };
+        if buffer.is_empty() {
+            return Ok(hex::encode(hasher.finalize()));
+        }
+        hasher.update(buffer);
+        let taken = buffer.len();
+        reader.consume(taken);
+    }
+}
+
+fn of_listing(path: &Path) -> Result<String, InputError> {
+    let mut hasher = Sha256::new();
+    // The paths of blobs are stored: a folder that was moved is registered anew.
+    hasher.update(path.as_os_str().as_encoded_bytes());
+    for found in files::list(path)? {
+        let (name, rest) = match found? {
+            Found::File { name, meta, .. } => {
+                let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
+                (name, format!("{} {times:?}", meta.len()))
+            }
+            Found::Bad { name, message } => (name, message),
+        };
+        for part in [name.as_bytes(), rest.as_bytes()] {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    Ok(hex::encode(hasher.finalize()))
+}
