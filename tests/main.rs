@@ -7,6 +7,7 @@ mod batch;
 mod crash;
 mod failures;
 mod input;
+mod jobs;
 mod money;
 mod provider;
 mod results;

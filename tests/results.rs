@@ -223,7 +223,7 @@ fn eight_shards_two_of_them_interrupted_and_one_overlapping_make_the_single_run(
     assert_eq!(place.read("file.jsonl"), place.read("single.jsonl"));
     place.run(&["merge", "s1", "--into", "all"]).expect_error(2, &["there is a job `all` already"]);
     place.run(&["merge", "s1", "--output", "nowhere/out.jsonl"]).expect_error(2, &["its folder does not exist"]);
-    place.run(&["merge", "s1", "nothing", "--into", "x"]).expect_error(2, &["nothing: there is no such file"]);
+    place.run(&["merge", "s1", "nothing", "--into", "x"]).expect_error(2, &["no job `nothing` in"]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! `cost`: what a job's calls cost, from the books.
 
-use super::{CliResult, Exit, print_json, settings};
-use crate::config;
+use super::job_ref::JobRef;
+use super::{CliResult, Exit, print_json};
 use crate::resilience::dollars;
-use crate::store::{CostBy, CostRow, JobName, Reader};
+use crate::store::{CostBy, CostRow};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ enum By {
 
 #[derive(Debug, Args)]
 pub(super) struct CostArgs {
-    /// The job's name
+    /// The job's name, or the path of its .db file
     job: String,
     /// What the sums are by
     #[arg(long, value_enum, default_value = "route")]
@@ -34,8 +34,8 @@ pub(super) struct CostArgs {
 }
 
 pub(super) fn cost(args: &CostArgs) -> CliResult {
-    let dir = settings::store_dir(args.store.as_deref(), &config::load(None)?);
-    let reader = Reader::open(&dir, &JobName::new(&args.job)?)?;
+    let job = JobRef::here(&args.job, args.store.as_deref())?;
+    let reader = job.open()?;
     let (by, title) = match args.by {
         By::Route => (CostBy::Route, "route"),
         By::Model => (CostBy::Model, "model"),
@@ -46,13 +46,13 @@ pub(super) fn cost(args: &CostArgs) -> CliResult {
     let rows = reader.costs(by)?;
     if args.json {
         let rows: Vec<_> = rows.iter().map(as_json).collect();
-        print_json(&serde_json::json!({"schema": 1, "job": args.job, "by": title, "rows": rows}))?;
+        print_json(&serde_json::json!({"schema": 1, "job": job.name.as_str(), "by": title, "rows": rows}))?;
         return Ok(Exit::Done);
     }
     if rows.is_empty() {
         println!(
             "No call of job {} is in the books{}",
-            args.job,
+            job.name,
             if by == CostBy::Tag { " of a run with a --tag" } else { "" }
         );
         return Ok(Exit::Done);

@@ -1,5 +1,6 @@
 //! `--dry-run`: the whole run, against the mock and into a store that is thrown away; then what its calls would have taken.
 
+use super::job_ref::JobRef;
 use super::run_args::RunArgs;
 use super::{CliResult, Exit, Failure, policy, print_json, run};
 use crate::config::Config;
@@ -31,6 +32,9 @@ pub(super) fn dry_run(mut args: RunArgs, config: &Config, job: &JobName) -> CliR
     let folder = tempfile::tempdir().context("cannot make a folder for the dry run").map_err(Failure::internal)?;
     let mut real = args.clone();
     policy::load()?.bound(&mut real, config)?;
+    for other in &mut args.reuse {
+        *other = JobRef::new(other, args.store.as_deref(), config)?.path_anywhere()?;
+    }
     args.store = Some(folder.path().to_path_buf());
     let is_json = std::mem::take(&mut args.json);
     args.summary = None;

@@ -1,10 +1,10 @@
 //! `export`: what a job has yielded so far, written again as it is wanted.
 
-use super::{CliResult, Exit, settings};
-use crate::config;
+use super::job_ref::JobRef;
+use super::{CliResult, Exit};
 use crate::output::{Format, OutputError};
 use crate::results::{self, Column, ExportError, Target};
-use crate::store::{self, JobName, Reader, States};
+use crate::store::{self, Reader, States};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ enum Only {
   sandmill export JOB -o costs.csv --columns id,input.title,output.label,cost,model
   sandmill export JOB -o - --only all --columns id,state,code,message,usage --order completion")]
 pub(super) struct ExportArgs {
-    /// The job's name
+    /// The job's name, or the path of its .db file
     job: String,
     /// A file (.jsonl, .csv, .parquet), or `-` for stdout
     #[arg(long, short, value_name = "FILE")]
@@ -39,7 +39,7 @@ pub(super) struct ExportArgs {
     /// jsonl, csv or parquet; by the file's extension if not given, jsonl for stdout
     #[arg(long, value_parser = Format::NAMES)]
     format: Option<String>,
-    /// id, part, output, input, output.KEY, input.KEY, state, usage, cost, … (all are listed in docs/export.md)
+    /// id, part, output, input, output.KEY, input.KEY, state, usage, cost, … (all are listed in docs/results.md)
     /// [default: as `run` writes its output]
     #[arg(long, value_name = "NAMES")]
     columns: Option<String>,
@@ -53,10 +53,9 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn export(args: &ExportArgs) -> CliResult {
-    let dir = settings::store_dir(args.store.as_deref(), &config::load(None)?);
     let columns = args.columns.as_deref().map(Column::parse_list).transpose().map_err(anyhow::Error::msg)?;
     let (path, format) = target(&args.output, args.format.as_deref())?;
-    let reader = Reader::open(&dir, &JobName::new(&args.job)?)?;
+    let reader = JobRef::here(&args.job, args.store.as_deref())?.open()?;
     check_input_stays(&reader, path)?;
     let order = match args.order {
         Order::Input => store::Order::Input,

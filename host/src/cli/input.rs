@@ -1,6 +1,8 @@
 //! What `--input` names: a file, a folder, a pattern, stdin, or another job.
 
+use super::job_ref::JobRef;
 use super::run_args::RunArgs;
+use crate::config::Config;
 use crate::input::{self, Format, Options, Records};
 use crate::results;
 use crate::store::{JobName, Reader};
@@ -26,12 +28,9 @@ pub(super) fn absolute(input: &Path, store_dir: &Path) -> anyhow::Result<PathBuf
         // Without the slash at the end of a folder.
         return Ok(std::path::absolute(input)?.components().collect());
     };
-    let path = if job.contains('/') || has_extension(job) {
-        PathBuf::from(job)
-    } else {
-        store_dir.join(format!("{}.db", JobName::new(job)?))
-    };
-    Ok(PathBuf::from(format!("{JOB}{}", std::path::absolute(path)?.display())))
+    // With a folder, the settings say nothing of it.
+    let job = JobRef::new(job, Some(store_dir), &Config::default())?;
+    Ok(PathBuf::from(format!("{JOB}{}", job.path_anywhere()?)))
 }
 
 fn has_extension(job: &str) -> bool {

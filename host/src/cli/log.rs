@@ -1,9 +1,9 @@
 //! `log`: what happened, in order of time, from the store.
 
-use super::{CliResult, Exit, settings};
-use crate::config;
+use super::job_ref::JobRef;
+use super::{CliResult, Exit};
 use crate::domain::sanitize_text;
-use crate::store::{JobName, LogRow, Reader, StoreError};
+use crate::store::{LogRow, StoreError};
 use clap::Args;
 use jiff::Timestamp;
 use std::io::Write;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
-    /// The job's name
+    /// The job's name, or the path of its .db file
     job: String,
     /// Only this item, with its answered calls and its backtrace
     #[arg(long, value_name = "ID")]
@@ -25,8 +25,8 @@ pub(super) struct LogArgs {
 }
 
 pub(super) fn log(args: &LogArgs) -> CliResult {
-    let dir = settings::store_dir(args.store.as_deref(), &config::load(None)?);
-    let reader = Reader::open(&dir, &JobName::new(&args.job)?)?;
+    let job = JobRef::here(&args.job, args.store.as_deref())?;
+    let reader = job.open()?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut gone = false;
     reader

@@ -1,12 +1,13 @@
 //! `merge`: one job, or one output, of several.
 
 use super::export::{is_written, target};
+use super::job_ref::JobRef;
 use super::{CliResult, Exit, Failure, print_json, settings};
 use crate::config;
 use crate::output::{AtomicFile, Format};
 use crate::results::{self, Target};
 use crate::store::{Conflicts, JobName, MergeReport, Merged, Order};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -21,9 +22,9 @@ Examples:
   sandmill merge monday tuesday --into week --strict"
 )]
 pub(super) struct MergeArgs {
-    /// Jobs, by their names or as files
+    /// Jobs: their names, or the paths of their .db files
     #[arg(required = true, value_name = "JOB")]
-    inputs: Vec<PathBuf>,
+    inputs: Vec<String>,
     /// What is done, into a file (.jsonl, .csv, .parquet), or `-` for stdout
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -48,8 +49,10 @@ pub(super) fn merge(args: &MergeArgs) -> CliResult {
     if args.json && args.output.as_deref() == Some(Path::new("-")) {
         return Err(anyhow::anyhow!("--json and --output - both want stdout: write the output into a file").into());
     }
-    let dir = settings::store_dir(args.store.as_deref(), &config::load(None)?);
-    let inputs = args.inputs.iter().map(|input| input_path(input, &dir)).collect::<anyhow::Result<Vec<_>>>()?;
+    let config = config::load(None)?;
+    let dir = settings::store_dir(args.store.as_deref(), &config);
+    let file = |input: &String| anyhow::Ok(JobRef::new(input, args.store.as_deref(), &config)?.file()?);
+    let inputs = args.inputs.iter().map(file).collect::<anyhow::Result<Vec<_>>>()?;
     let into = args.into.as_deref().map(JobName::new).transpose()?;
     if let Some(job) = &into
         && dir.join(format!("{job}.db")).exists()
@@ -86,22 +89,6 @@ pub(super) fn merge(args: &MergeArgs) -> CliResult {
         print_json(&as_json(&report))?;
     }
     Ok(Exit::Done)
-}
-
-/// A file that there is, or a job of the folder.
-fn input_path(input: &Path, dir: &Path) -> anyhow::Result<PathBuf> {
-    if input.is_file() {
-        return Ok(input.to_path_buf());
-    }
-    let job = input.to_str().and_then(|name| JobName::new(name).ok());
-    match job.map(|job| dir.join(format!("{job}.db"))) {
-        Some(path) if path.is_file() => Ok(path),
-        Some(_) | None => bail!(
-            "{}: there is no such file, and no such job in {}: name a job or its .db file",
-            input.display(),
-            dir.display()
-        ),
-    }
 }
 
 /// Where there is room for what is made: beside it.

@@ -13,9 +13,12 @@ mod exit;
 mod export;
 mod failed;
 mod input;
+mod job;
+mod job_ref;
 mod log;
 mod merge;
 mod mock_server;
+mod pause;
 mod plugin;
 mod policy;
 mod prices;
@@ -23,9 +26,12 @@ mod resume;
 mod routes;
 mod run;
 mod run_args;
+mod set;
 mod settings;
 mod show;
 mod status;
+mod steer;
+mod watch;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -44,8 +50,12 @@ struct Arguments {
 enum Command {
     /// Run a plugin over the items of a file; run it again to go on where it stopped
     Run(Box<run_args::RunArgs>),
-    /// Go on with a job, from the arguments that are stored with it
+    /// Go on with a job, from the arguments that are stored with it; or let one that is paused go on
     Resume(resume::ResumeArgs),
+    /// Let a job that is being run begin nothing new, until it is resumed
+    Pause(pause::PauseArgs),
+    /// Change what a job may cost, or how much of it is done at once, also while it runs
+    Set(set::SetArgs),
     /// Show how far a job is
     Status(status::StatusArgs),
     /// Show what happened in a job, in order of time
@@ -59,6 +69,9 @@ enum Command {
     Failed(failed::FailedCommand),
     /// Make one job or one output of several: shards, interrupted runs, machines
     Merge(merge::MergeArgs),
+    /// List, verify, back up, prune and remove jobs
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Check or show the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -83,6 +96,9 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(args) => run::run(*args),
         Command::Resume(args) => resume::resume(&args),
+        Command::Pause(args) => pause::pause(&args),
+        Command::Set(args) => set::set(&args),
+        Command::Job(command) => job::job(&command),
         Command::Status(args) => status::status(&args),
         Command::Log(args) => log::log(&args),
         Command::Cost(args) => cost::cost(&args),

@@ -1,7 +1,8 @@
 //! `resume`: `run` again, from what is stored with the job.
 
+use super::job_ref::JobRef;
 use super::run_args::RunArgs;
-use super::{CliResult, run, settings};
+use super::{CliResult, Exit, pause, run};
 use crate::config;
 use crate::store::{JobName, Reader};
 use anyhow::Context;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct ResumeArgs {
-    /// The job's name, as `run` said it
+    /// The job's name, or the path of its .db file
     job: String,
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
@@ -28,9 +29,12 @@ pub(super) struct ResumeArgs {
 
 pub(super) fn resume(resume: &ResumeArgs) -> CliResult {
     let here = config::load(None)?;
-    let dir = settings::store_dir(resume.store.as_deref(), &here);
-    let job = JobName::new(&resume.job)?;
-    let args = stored_arguments(&Reader::open(&dir, &job)?, &job)?;
+    let named = JobRef::new(&resume.job, resume.store.as_deref(), &here)?;
+    let args = stored_arguments(&named.open()?, &named.name)?;
+    if pause::go_on(&named)? {
+        return Ok(Exit::Done);
+    }
+    let JobRef { dir, name: job } = named;
     let args = RunArgs {
         job: Some(job.to_string()),
         store: Some(std::path::absolute(&dir)?),

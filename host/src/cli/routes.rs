@@ -108,6 +108,17 @@ impl Planned {
         has_any.then(|| serde_json_canonicalizer::to_string(&all).unwrap_or_else(|_| all.to_string()))
     }
 
+    /// That what a job costs can be told: a limit in money, which `flag` sets, holds only where every call has a price.
+    pub(super) fn check_priced(&self, flag: &str) -> anyhow::Result<()> {
+        match self.routes.iter().find(|planned| planned.prices.is_none()) {
+            Some(PlannedRoute { route, .. }) => bail!(
+                "{flag} needs the prices of route `{}`: give them with --prices input=…,output=… (in dollars for a million tokens; 0 for a model of your own), or in sandmill.toml",
+                route.name
+            ),
+            None => Ok(()),
+        }
+    }
+
     /// With their prices in the store's books.
     pub(super) fn with_prices(&self, store: &Store) -> anyhow::Result<Routes> {
         let mut routes = Vec::new();
@@ -231,15 +242,10 @@ fn check_members(name: &str, spec: &config::Route, config: &Config) -> anyhow::R
     }
 }
 
-/// A limit in money holds only where every call has a price.
 fn check_prices(args: &RunArgs, planned: &Planned) -> anyhow::Result<()> {
     let limits = [("--max-cost", args.provider.max_cost), ("--max-item-cost", args.work.max_item_cost)];
-    let Some((flag, _)) = limits.into_iter().find(|(_, limit)| limit.is_some()) else { return Ok(()) };
-    match planned.routes.iter().find(|planned| planned.prices.is_none()) {
-        Some(PlannedRoute { route, .. }) => bail!(
-            "{flag} needs the prices of route `{}`: give them with --prices input=…,output=… (in dollars for a million tokens; 0 for a model of your own), or in sandmill.toml",
-            route.name
-        ),
+    match limits.into_iter().find(|(_, limit)| limit.is_some()) {
+        Some((flag, _)) => planned.check_priced(flag),
         None => Ok(()),
     }
 }

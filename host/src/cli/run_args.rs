@@ -117,7 +117,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum, default_value_t, help_heading = "Job")]
     #[serde(default)]
     pub(super) on_unknown: OnUnknown,
-    /// Take paid answers from another job, where the same items ask the same
+    /// Take paid answers from another job (its name, or the path of its .db file), where the same items ask the same
     #[arg(long, value_name = "JOB", help_heading = "Job")]
     #[serde(default)]
     pub(super) reuse: Vec<String>,
@@ -309,7 +309,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 /// Dollars, as millionths.
-fn dollars(text: &str) -> Result<u64, String> {
+pub(super) fn dollars(text: &str) -> Result<u64, String> {
     match text.trim_start_matches('$').parse::<f64>() {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
         Ok(value) if (0.0..1e9).contains(&value) => Ok((value * 1e6).round() as u64),

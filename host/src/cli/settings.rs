@@ -14,6 +14,8 @@ use std::time::Duration;
 pub(super) const STORE: &str = ".sandmill";
 pub(super) const CONCURRENCY: u32 = 32;
 const INSTANCES: u32 = 1_000;
+/// Address space, not memory.
+const SLOTS: u32 = 256;
 pub(super) const ATTEMPTS: u32 = 3;
 pub(super) const CONSECUTIVE_ERRORS: u32 = 10;
 pub(super) const WATCHDOG: Duration = Duration::from_mins(10);
@@ -83,6 +85,11 @@ pub(super) fn concurrency(args: &RunArgs, config: &Config) -> u32 {
 
 pub(super) fn instances(args: &RunArgs, config: &Config) -> u32 {
     args.work.max_instances.unwrap_or_else(|| concurrency(args, config).min(INSTANCES))
+}
+
+/// Instances that the sandbox has room for, so that a run can be told to do more at once while it goes on.
+pub(super) fn slots(args: &RunArgs, config: &Config) -> u32 {
+    args.work.max_instances.unwrap_or_else(|| instances(args, config).max(SLOTS))
 }
 
 pub(super) fn attempts_max(args: &RunArgs, config: &Config) -> u32 {

@@ -1,19 +1,30 @@
 //! `status`: reads the store, while a run goes on or after.
 
-use super::{CliResult, Exit, Failure, print_json, settings};
+use super::job_ref::JobRef;
+use super::watch::{Form, Pace, watch};
+use super::{CliResult, Exit, Failure, job, print_json, runtime, settings};
+use crate::clock::SystemClock;
 use crate::config;
 use crate::resilience::dollars;
-use crate::store::{Counts, JobName, Reader, RunRow, UsageTotals, list_jobs};
+use crate::store::{
+    Counts, FailureRow, Reader, RunRow, StoreError, UsageTotals, control, list_jobs, runner_of, size_of,
+};
 use clap::Args;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Failed items that are listed.
 const FAILURES: u64 = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// The job's name; without it all jobs are listed
+    /// The job's name, or the path of its .db file; without it all jobs are listed
     job: Option<String>,
+    /// Show it again every second, with its pace, until the run ends; a line every 10 seconds where there is no terminal
+    #[arg(long, requires = "job")]
+    watch: bool,
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
@@ -23,10 +34,13 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn status(args: &StatusArgs) -> CliResult {
-    let dir = settings::store_dir(args.store.as_deref(), &config::load(None)?);
+    let config = config::load(None)?;
     match &args.job {
-        None => all(&dir, args.json)?,
-        Some(job) => one(&Reader::open(&dir, &JobName::new(job)?)?, job, args.json)?,
+        None => all(&settings::store_dir(args.store.as_deref(), &config), args.json)?,
+        Some(job) => {
+            let job = JobRef::new(job, args.store.as_deref(), &config)?;
+            one(&job, &job.open()?, args)?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -36,45 +50,165 @@ fn all(dir: &Path, json: bool) -> Result<(), Failure> {
     if jobs.is_empty() && !json {
         println!("There are no jobs in {}", dir.display());
     }
-    for job in jobs {
-        match Reader::open(dir, &job).and_then(|reader| Ok((reader.counts()?, reader.usage()?, reader.runs()?))) {
-            Ok((counts, usage, runs)) if json => print_json(&as_json(job.as_str(), counts, usage, &runs))?,
-            Ok((counts, _, runs)) => println!("{job}: {}, {}", line(counts), state(&runs)),
-            Err(error) => eprintln!("{job}: {error}"),
+    for name in jobs {
+        let job = JobRef { dir: dir.to_path_buf(), name };
+        match job.open().and_then(|reader| View::look(&job, &reader)) {
+            Ok(view) if json => print_json(&view.json(None))?,
+            Ok(view) => println!("{}: {}, {}", job.name, line(view.counts), view.state),
+            Err(error) => eprintln!("{}: {error}", job.name),
         }
     }
     Ok(())
 }
 
-fn one(reader: &Reader, job: &str, json: bool) -> Result<(), Failure> {
-    let (counts, usage, runs) = (reader.counts()?, reader.usage()?, reader.runs()?);
-    if json {
-        return print_json(&as_json(job, counts, usage, &runs));
+fn one(job: &JobRef, reader: &Reader, args: &StatusArgs) -> Result<(), Failure> {
+    if args.watch {
+        let form = match (args.json, std::io::stdout().is_terminal()) {
+            (true, _) => Form::Json,
+            (false, true) => Form::Terminal { lines: 0 },
+            (false, false) => Form::Lines,
+        };
+        let mut out = std::io::stdout();
+        return runtime()?.block_on(watch(&SystemClock::new(), form, &mut out, || View::look(job, reader)));
     }
-    println!("Job {job}: {}", state(&runs));
-    println!("  items   {}", line(counts));
-    println!(
-        "  calls   {} to the provider, {} answered, {} unknown; tokens: {} read, {} written",
-        usage.calls, usage.answered, usage.unknown, usage.input_tokens, usage.output_tokens
-    );
-    if usage.cost > 0 {
-        println!("  cost    {}", dollars(usage.cost));
+    let view = View::look(job, reader)?;
+    if args.json {
+        return print_json(&view.json(None));
     }
-    println!("  runs    {}", runs.len());
-    for failure in reader.failures(FAILURES)? {
-        println!(
-            "  failed  {} (line {}): {}/{}: {}",
-            failure.id,
-            failure.line,
-            failure.class,
-            failure.code,
-            first_line(&failure.message)
-        );
-    }
-    if counts.failed > FAILURES {
-        println!("  … and {} more: sandmill log {job}", counts.failed - FAILURES);
-    }
+    print!("{}", view.text(None));
     Ok(())
+}
+
+/// How a job stands at one moment.
+pub(super) struct View {
+    pub(super) job: String,
+    pub(super) counts: Counts,
+    pub(super) usage: UsageTotals,
+    pub(super) runs: usize,
+    pub(super) state: String,
+    pub(super) failures: Vec<FailureRow>,
+    /// What its files take.
+    pub(super) bytes: u64,
+    pub(super) paused: bool,
+    /// A process runs it.
+    pub(super) goes_on: bool,
+}
+
+impl View {
+    fn look(job: &JobRef, reader: &Reader) -> Result<Self, StoreError> {
+        let (counts, usage, runs) = (reader.counts()?, reader.usage()?, reader.runs()?);
+        let is_under_way = runs.last().is_some_and(|run| run.state.is_none() && is_alive(run.pid));
+        // A run that has not begun its first item has the lock, and no row yet. The lock is looked at only where it may
+        // tell something: a run that begins at that very moment would find it taken.
+        let goes_on = is_under_way || runner_of(&job.dir, &job.name)?.is_some();
+        // What was asked of a run that died is asked no more.
+        let paused = is_under_way && control::read(&job.dir, &job.name).is_ok_and(|control| control.paused);
+        let state = match (goes_on && !is_under_way, paused) {
+            (true, _) => "its input is being read".into(),
+            (false, true) => format!("paused: {}", last_state(runs.last())),
+            (false, false) => last_state(runs.last()),
+        };
+        Ok(Self {
+            job: job.name.to_string(),
+            counts,
+            usage,
+            runs: runs.len(),
+            state,
+            failures: reader.failures(FAILURES)?,
+            bytes: size_of(&job.dir, &job.name)?,
+            paused,
+            goes_on,
+        })
+    }
+
+    pub(super) fn ended(&self) -> u64 {
+        self.counts.total - self.counts.pending()
+    }
+
+    /// Lines for a terminal, each with its end.
+    pub(super) fn text(&self, pace: Option<&Pace>) -> String {
+        let usage = &self.usage;
+        let mut text = String::new();
+        let _ = writeln!(text, "Job {}: {}", self.job, self.state);
+        let _ = writeln!(text, "  items   {}", line(self.counts));
+        if let Some(pace) = pace {
+            let _ = writeln!(text, "  pace    {}", self.pace(pace));
+        }
+        let _ = writeln!(
+            text,
+            "  calls   {} to the provider, {} answered, {} unknown; tokens: {} read, {} written",
+            usage.calls, usage.answered, usage.unknown, usage.input_tokens, usage.output_tokens
+        );
+        if usage.cost > 0 {
+            let _ = writeln!(text, "  cost    {}", dollars(usage.cost));
+        }
+        let _ = writeln!(text, "  runs    {}", self.runs);
+        let _ = writeln!(text, "  size    {}", job::size(self.bytes));
+        for failure in &self.failures {
+            let _ = writeln!(
+                text,
+                "  failed  {} (line {}): {}/{}: {}",
+                failure.id,
+                failure.line,
+                failure.class,
+                failure.code,
+                first_line(&failure.message)
+            );
+        }
+        if self.counts.failed > FAILURES {
+            let _ = writeln!(text, "  … and {} more: sandmill log {}", self.counts.failed - FAILURES, self.job);
+        }
+        text
+    }
+
+    /// All of it on one line, without its end.
+    pub(super) fn line(&self, pace: &Pace) -> String {
+        let paused = if self.paused { "paused, " } else { "" };
+        let tail = if self.goes_on { "" } else { &format!("; {}", self.state) };
+        let size = job::size(self.bytes);
+        format!("{}: {}, {paused}{}, {size}{tail}", self.job, line(self.counts), self.pace(pace))
+    }
+
+    fn pace(&self, pace: &Pace) -> String {
+        let rate = pace.per_second().map_or_else(|| "- items/s".into(), |rate| format!("{rate:.1} items/s"));
+        match pace.left(self.counts.pending()) {
+            Some(left) if self.counts.pending() > 0 => {
+                let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
+                format!("{rate}, about {left} left")
+            }
+            Some(_) | None => rate,
+        }
+    }
+
+    pub(super) fn json(&self, pace: Option<&Pace>) -> serde_json::Value {
+        let (counts, usage) = (&self.counts, &self.usage);
+        #[expect(clippy::cast_precision_loss, reason = "for reading")]
+        let cost = usage.cost as f64 / 1e6;
+        let mut value = serde_json::json!({
+            "job": self.job,
+            "total": counts.total,
+            "processed": counts.done,
+            "skipped": counts.skipped,
+            "failed": counts.failed,
+            "pending": counts.pending(),
+            "provider_calls": usage.calls,
+            "answered_calls": usage.answered,
+            "unknown_calls": usage.unknown,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cost_dollars": cost,
+            "runs": self.runs,
+            "running": self.goes_on,
+            "paused": self.paused,
+            "bytes": self.bytes,
+            "state": self.state,
+        });
+        if let Some(pace) = pace {
+            value["items_per_second"] = pace.per_second().into();
+            value["seconds_left"] = pace.left(counts.pending()).map(|left| left.as_secs()).into();
+        }
+        value
+    }
 }
 
 fn first_line(text: &str) -> &str {
@@ -92,8 +226,9 @@ fn line(counts: Counts) -> String {
     )
 }
 
-fn state(runs: &[RunRow]) -> String {
-    match runs.last() {
+/// What became of the last run, if there was one.
+pub(super) fn last_state(last: Option<&RunRow>) -> String {
+    match last {
         None => "never run".into(),
         Some(run) => match (&run.state, &run.reason) {
             (Some(state), Some(reason)) => format!("{state}: {reason}"),
@@ -104,29 +239,9 @@ fn state(runs: &[RunRow]) -> String {
 }
 
 /// Best effort: another process may have got the number.
-fn is_alive(pid: i64) -> bool {
+pub(super) fn is_alive(pid: i64) -> bool {
     i32::try_from(pid)
         .ok()
         .and_then(rustix::process::Pid::from_raw)
         .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for reading")]
-fn as_json(job: &str, counts: Counts, usage: UsageTotals, runs: &[RunRow]) -> serde_json::Value {
-    serde_json::json!({
-        "job": job,
-        "total": counts.total,
-        "processed": counts.done,
-        "skipped": counts.skipped,
-        "failed": counts.failed,
-        "pending": counts.pending(),
-        "provider_calls": usage.calls,
-        "answered_calls": usage.answered,
-        "unknown_calls": usage.unknown,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cost_dollars": usage.cost as f64 / 1e6,
-        "runs": runs.len(),
-        "state": state(runs),
-    })
 }

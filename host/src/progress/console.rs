@@ -2,7 +2,7 @@
 
 use crate::domain::{Event, EventSink, sanitize_text};
 use crate::resilience::{BreakerState, GateStatus, Stack};
-use crate::run::{Tally, TallySnapshot};
+use crate::run::{Control, Tally, TallySnapshot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
@@ -64,7 +64,7 @@ impl Console {
     }
 
     /// Shows the counts until it is dropped. `total` and `before`: items in all, and ended before this run.
-    pub async fn follow(self, tally: Arc<Tally>, stack: Arc<Stack>, total: u64, before: u64) {
+    pub async fn follow(self, tally: Arc<Tally>, stack: Arc<Stack>, control: Control, total: u64, before: u64) {
         if self.verbosity == Verbosity::Quiet {
             return std::future::pending().await;
         }
@@ -79,13 +79,14 @@ impl Console {
         loop {
             ticks.tick().await;
             let counts = tally.snapshot();
+            let details = details(&counts, &stack.status(), control.orders().paused);
             let ended = before + counts.done + counts.skipped + counts.failed;
             match &self.bar {
                 Some(bar) => {
                     bar.set_position(ended);
-                    bar.set_message(details(&counts, &stack.status()));
+                    bar.set_message(details);
                 }
-                None => self.line(&format!("{ended}/{total} items, {}", details(&counts, &stack.status()))),
+                None => self.line(&format!("{ended}/{total} items, {details}")),
             }
         }
     }
@@ -99,9 +100,12 @@ impl Console {
 }
 
 /// Short enough for a line of 80 columns. A route that is not closed is what everybody waits for.
-fn details(counts: &TallySnapshot, routes: &[(String, GateStatus)]) -> String {
+fn details(counts: &TallySnapshot, routes: &[(String, GateStatus)], paused: bool) -> String {
     let retries: u64 = counts.retries.values().sum();
     let mut text = format!("{} failed, {} calls, {retries} retries", counts.failed, counts.provider_calls);
+    if paused {
+        text.insert_str(0, "paused, ");
+    }
     for (name, status) in routes {
         match (status.breaker, status.open_for) {
             (BreakerState::Closed, _) => {}

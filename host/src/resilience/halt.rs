@@ -38,6 +38,9 @@ impl From<&StoreError> for HaltReason {
             | StoreError::Io { .. }
             | StoreError::Sqlite { .. }
             | StoreError::Format(_)
+            | StoreError::FileExists { .. }
+            | StoreError::Pruned { .. }
+            | StoreError::Control { .. }
             | StoreError::Closed => Self::Store { message },
         }
     }

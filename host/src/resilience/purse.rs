@@ -21,13 +21,13 @@ pub struct Spending {
 }
 
 pub(super) struct Purse {
-    limits: Spending,
     state: Mutex<State>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    limits: Spending,
     spent: Amount,
     reserved: Amount,
     under_way: u32,
@@ -57,11 +57,22 @@ enum Fit {
 impl Purse {
     /// `spent`: by earlier runs of the job.
     pub(super) fn new(limits: Spending, spent: Amount) -> Self {
-        Self { limits, state: Mutex::new(State { spent, ..State::default() }), changed: Notify::new() }
+        Self { state: Mutex::new(State { limits, spent, ..State::default() }), changed: Notify::new() }
     }
 
     pub(super) fn has_limits(&self) -> bool {
-        self.limits != Spending::default()
+        self.state().limits != Spending::default()
+    }
+
+    /// Another limit from now on, for calls that wait too; returns what is spent, if that is more.
+    pub(super) fn limit_money(&self, micro_dollars: u64) -> Option<u64> {
+        let spent = {
+            let mut state = self.state();
+            state.limits.micro_dollars_max = Some(micro_dollars);
+            state.spent.micro_dollars
+        };
+        self.changed.notify_waiters();
+        (spent > micro_dollars).then_some(spent)
     }
 
     pub(super) fn spent(&self) -> Amount {
@@ -85,9 +96,9 @@ impl Purse {
         let fits = |limit: Option<u64>, spent: u64, reserved: u64, wanted: u64| {
             limit.is_none_or(|limit| spent.saturating_add(reserved).saturating_add(wanted) <= limit)
         };
-        let money =
-            |reserved| fits(self.limits.micro_dollars_max, state.spent.micro_dollars, reserved, amount.micro_dollars);
-        let tokens = |reserved| fits(self.limits.tokens_max, state.spent.tokens, reserved, amount.tokens);
+        let (spent, limits) = (state.spent, state.limits);
+        let money = |reserved| fits(limits.micro_dollars_max, spent.micro_dollars, reserved, amount.micro_dollars);
+        let tokens = |reserved| fits(limits.tokens_max, spent.tokens, reserved, amount.tokens);
         if money(state.reserved.micro_dollars) && tokens(state.reserved.tokens) {
             state.reserved = state.reserved.plus(amount);
             state.under_way += 1;
@@ -96,7 +107,6 @@ impl Purse {
         if state.under_way > 0 && money(0) && tokens(0) {
             return Fit::Later;
         }
-        let (spent, limits) = (state.spent, self.limits);
         Fit::Never(if money(0) {
             Empty::Tokens { limit: limits.tokens_max.unwrap_or(0), spent: spent.tokens, wanted: amount.tokens }
         } else {
@@ -213,6 +223,21 @@ mod tests {
         let empty = purse.reserve(amount(41)).await.err().unwrap();
         assert_eq!(empty, Empty::Money { limit: 100, spent: 60, wanted: 41 });
         assert!(purse.reserve(amount(40)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_is_raised_lets_the_waiting_go_and_one_below_what_is_spent_is_told() {
+        let purse = purse(100);
+        let first = purse.reserve(amount(80)).await.unwrap();
+        let second = purse.reserve(amount(50));
+        tokio::pin!(second);
+        assert!(futures_util::poll!(&mut second).is_pending());
+        assert_eq!(purse.limit_money(130), None);
+        second.await.unwrap().settle(amount(50));
+        first.settle(amount(10));
+        assert_eq!(purse.limit_money(60), None);
+        assert_eq!(purse.limit_money(59), Some(60));
+        assert!(purse.reserve(amount(1)).await.is_err());
     }
 
     #[tokio::test]

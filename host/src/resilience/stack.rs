@@ -9,7 +9,7 @@ use super::exchange::Question;
 use super::extras::Extras;
 use super::gate::{GateStatus, Surroundings};
 use super::probes::Probes;
-use super::purse::{Amount, Purse, Spending};
+use super::purse::{Amount, Purse, Spending, dollars};
 use super::retry::{Failed, Retried, Spent};
 use super::retry_budget::RetryBudget;
 use super::route::{LiveRoute, LiveRoutes, Routes};
@@ -117,6 +117,18 @@ impl Stack {
     /// By this job, earlier runs included.
     pub fn spent(&self) -> Amount {
         self.purse.spent()
+    }
+
+    /// The job may cost so much from now on, in millionths of a dollar; where more is spent, that ends the run.
+    pub fn limit_cost(&self, micro_dollars: u64) {
+        if let Some(spent) = self.purse.limit_money(micro_dollars) {
+            let message = format!(
+                "the job may cost {} (set max-cost), and {} are spent: run it again with a larger --max-cost",
+                dollars(micro_dollars),
+                dollars(spent)
+            );
+            self.halt.throw(HaltReason::Budget { message });
+        }
     }
 
     /// Waits until every call under way has reached the journal.

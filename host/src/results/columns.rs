@@ -170,6 +170,8 @@ impl Known {
             Self::Input if row.problem.is_some() => {
                 Cell::Json(serde_json::Value::from(row.input.as_str()).to_string().into())
             }
+            // Pruned.
+            Self::Input if row.input.is_empty() => Cell::Empty,
             Self::Input => Cell::Json(in_one_line(&row.input)),
             Self::State => Cell::Text(row.state.name().into()),
             Self::Class => text(row.class.as_ref()),

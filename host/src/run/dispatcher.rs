@@ -1,14 +1,14 @@
 //! Owns a run: hands out items, counts what comes back, and decides when to stop.
 
+use super::places::Places;
 use super::worker::{ItemEnded, ItemReport, Shared, run_item};
-use super::{Ending, Phase, Shutdown};
+use super::{Control, Ending, Orders, Phase, Shutdown};
 use crate::resilience::HaltReason;
 use crate::store::{Cursor, PendingItem, StoreError, Take};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Items that are read from the store at once.
@@ -22,7 +22,7 @@ const INTERRUPTED_CALLS_GRACE: Duration = Duration::from_secs(2);
 /// How a run works through its items.
 #[derive(Debug, Clone)]
 pub struct RunSettings {
-    /// Items in flight. One that has succeeded, and only waits for its outcome to be durable, is not.
+    /// Items in flight at first. One that has succeeded, and only waits for its outcome to be durable, is not.
     pub concurrency: usize,
     /// 0: never stop.
     pub consecutive_errors_max: u32,
@@ -46,8 +46,11 @@ pub struct Dispatcher {
     settings: RunSettings,
     guests: Handle,
     shutdown: Shutdown,
-    /// One permit an item that may be in flight.
-    places: Arc<Semaphore>,
+    control: Control,
+    /// For items in flight.
+    places: Places,
+    /// Plugin instances that may be live.
+    live: usize,
     queue: VecDeque<PendingItem>,
     cursor: Option<Cursor>,
     exhausted: bool,
@@ -59,14 +62,24 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// `guests`: the runtime that guests run on, apart from the network's.
-    pub fn new(shared: Arc<Shared>, settings: RunSettings, guests: Handle, shutdown: Shutdown) -> Self {
-        let places = Arc::new(Semaphore::new(settings.concurrency));
+    pub fn new(
+        shared: Arc<Shared>,
+        settings: RunSettings,
+        guests: Handle,
+        shutdown: Shutdown,
+        control: Control,
+    ) -> Self {
+        let places = Places::new(settings.concurrency);
+        // Nothing is under way yet.
+        let live = shared.live.available_permits();
         Self {
             shared,
             settings,
             guests,
             shutdown,
+            control,
             places,
+            live,
             queue: VecDeque::new(),
             cursor: None,
             exhausted: false,
@@ -92,16 +105,19 @@ impl Dispatcher {
             if let Some(ending) = self.must_stop() {
                 break Some(ending);
             }
+            let orders = self.obey();
             self.fill(&mut flight).await?;
-            if flight.is_empty() {
+            if flight.is_empty() && !(orders.paused && self.has_more()) {
                 break None;
             }
             let phase = self.shutdown.phase();
+            let wants_more = self.wants_more(&flight);
             tokio::select! {
-                joined = flight.join_next() => self.account(joined),
-                () = place_is_free(&self.places), if self.wants_more(&flight) => {}
+                joined = flight.join_next(), if !flight.is_empty() => self.account(joined),
+                () = self.places.one_is_free(), if wants_more => {}
                 () = self.shared.halt.thrown() => {}
                 () = self.shutdown.changed_from(phase) => {}
+                () = self.control.changed_from(orders) => {}
             }
             while let Some(joined) = flight.try_join_next() {
                 self.account(Some(joined));
@@ -109,6 +125,15 @@ impl Dispatcher {
         };
         self.drain(&mut flight, stopped_by.is_some()).await;
         Ok(self.ending(stopped_by))
+    }
+
+    /// What is asked takes hold.
+    fn obey(&mut self) -> Orders {
+        let orders = self.control.orders();
+        self.places.resize(orders.concurrency);
+        self.shared.live.add_permits(orders.live.saturating_sub(self.live));
+        self.live = self.live.max(orders.live);
+        orders
     }
 
     /// Why nothing new may begin.
@@ -131,7 +156,7 @@ impl Dispatcher {
 
     async fn fill(&mut self, flight: &mut JoinSet<ItemReport>) -> Result<(), StoreError> {
         while self.wants_more(flight) {
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Ok(()) };
+            let Some(place) = self.places.take() else { return Ok(()) };
             let Some(pending) = self.next().await? else { return Ok(()) };
             let shared = Arc::clone(&self.shared);
             flight.spawn_on(async move { run_item(&shared, pending, place).await }, &self.guests);
@@ -140,8 +165,12 @@ impl Dispatcher {
     }
 
     fn wants_more(&self, flight: &JoinSet<ItemReport>) -> bool {
-        let has_more = !self.queue.is_empty() || !self.exhausted;
-        has_more && flight.len() < self.settings.concurrency + SETTLING_MAX
+        let orders = self.control.orders();
+        !orders.paused && self.has_more() && flight.len() < orders.concurrency + SETTLING_MAX
+    }
+
+    fn has_more(&self) -> bool {
+        !self.queue.is_empty() || !self.exhausted
     }
 
     async fn next(&mut self) -> Result<Option<PendingItem>, StoreError> {
@@ -224,9 +253,4 @@ impl Dispatcher {
 #[expect(clippy::cast_precision_loss, reason = "a share that a person typed")]
 fn is_larger(failed: u64, ended: u64, share: f64) -> bool {
     failed as f64 > share * ended as f64
-}
-
-async fn place_is_free(places: &Semaphore) {
-    // Never closed; the permit is given back at once, and `fill` takes it.
-    let _ = places.acquire().await;
 }

@@ -5,10 +5,12 @@
 
 mod blobs;
 mod contract;
+mod control;
 mod dispatcher;
 mod ending;
 #[cfg(test)]
 mod oracle;
+mod places;
 mod register;
 mod shutdown;
 mod tally;
@@ -17,6 +19,7 @@ mod worker;
 
 pub use blobs::Blobs;
 pub use contract::{Contract, ContractError};
+pub use control::{Control, Orders};
 pub use dispatcher::{Dispatcher, RunSettings, RunTotals};
 pub use ending::Ending;
 pub use register::{DuplicatePolicy, Extent, RegisterError, Registered, Shard, register};

@@ -38,6 +38,14 @@ pub enum StoreError {
     Sqlite { path: PathBuf, detail: String },
     #[error("the store holds what this version cannot read: {0}")]
     Format(String),
+    #[error("{path} is there already, and is left as it is: choose another name, or remove it first", path = path.display())]
+    FileExists { path: PathBuf },
+    #[error(
+        "the input of item `{item}` was dropped by `sandmill job prune`: give the job's `sandmill run … --input FILE` again, which reads it anew"
+    )]
+    Pruned { item: String },
+    #[error("{path} is not obeyed: {reason}", path = path.display())]
+    Control { path: PathBuf, reason: String },
     #[error("the store is closed")]
     Closed,
 }

@@ -3,11 +3,14 @@
 use super::StoreError;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The type of a page of SQLite's that is the only one of its table.
 const TABLE_LEAF: u8 = 0x0D;
+
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// "SMIL", in the header of every store.
 pub(super) const APPLICATION_ID: i64 = 0x534D_494C;
@@ -85,35 +88,80 @@ fn sync_name(path: &Path) -> Result<(), StoreError> {
 /// Held while a run owns the store.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
     pub(super) fn take(dir: &Path, job: &JobName) -> Result<Self, StoreError> {
         let path = lock(dir, job);
+        loop {
+            let taken = Self::take_file(&path, job)?;
+            // Whoever removes a job removes its lock with it; one that nobody finds any more locks nothing.
+            let own = taken.file.metadata().map_err(|error| StoreError::io(&path, &error))?;
+            match std::fs::metadata(&path) {
+                Ok(found) if (own.dev(), own.ino()) == (found.dev(), found.ino()) => return Ok(taken),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::io(&path, &error));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    fn take_file(path: &Path, job: &JobName) -> Result<Self, StoreError> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&path)
-            .map_err(|error| StoreError::io(&path, &error))?;
-        match file.try_lock() {
+            .open(path)
+            .map_err(|error| StoreError::io(path, &error))?;
+        match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 let _ = file.read_to_string(&mut pid);
                 return Err(StoreError::Locked { job: job.to_string(), pid: pid.trim().to_owned() });
             }
-            Err(TryLockError::Error(error)) => return Err(StoreError::io(&path, &error)),
+            Err(TryLockError::Error(error)) => return Err(StoreError::io(path, &error)),
         }
         let written = file
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| writeln!(file, "{}", std::process::id()));
-        written.map_err(|error| StoreError::io(&path, &error))?;
-        Ok(Self { _file: file })
+        written.map_err(|error| StoreError::io(path, &error))?;
+        Ok(Self { file })
+    }
+}
+
+/// Those who only look whether somebody has the lock have it themselves for an instant; they are waited for.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            result => return result,
+        }
+    }
+    file.try_lock()
+}
+
+/// The process that holds a job's lock, as it wrote itself down; `None`: nobody does.
+pub(super) fn holder(dir: &Path, job: &JobName) -> Result<Option<String>, StoreError> {
+    let path = lock(dir, job);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io(&path, &error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid).map_err(|error| StoreError::io(&path, &error))?;
+            Ok(Some(pid.trim().to_owned()))
+        }
+        Err(TryLockError::Error(error)) => Err(StoreError::io(&path, &error)),
     }
 }
 

@@ -123,11 +123,14 @@ pub struct CallRow {
     pub ended_ms: Option<u64>,
     /// `None`: under way, or its process died.
     pub state: Option<String>,
+    /// The job that the answer was taken from.
+    pub source: Option<String>,
     pub status: Option<u64>,
     pub class: Option<String>,
     pub code: Option<String>,
     pub message: Option<String>,
     pub request_id: Option<String>,
+    /// `None`: there was none, or it is no longer kept.
     pub answer: Option<Completion>,
     /// The start of what came instead of an answer.
     pub body: Option<String>,
@@ -320,7 +323,7 @@ fn last_call(connection: &Connection, item: i64) -> rusqlite::Result<Option<(Cal
     connection
         .prepare(
             "SELECT a.number, c.try, lower(hex(c.hash)), c.route, c.model, c.intent_ms, e.ended_ms, e.state, e.status, e.class,
-                    e.code, e.message, e.request_id, e.body, e.answer
+                    e.code, e.message, e.request_id, e.body, e.source, e.answer
              FROM call c JOIN attempt a ON a.id = c.attempt LEFT JOIN call_end e ON e.call = c.id
              WHERE c.item = ?1 ORDER BY c.intent_ms DESC, c.id DESC LIMIT 1",
         )?
@@ -341,9 +344,10 @@ fn last_call(connection: &Connection, item: i64) -> rusqlite::Result<Option<(Cal
                 message: row.get(11)?,
                 request_id: row.get(12)?,
                 body: row.get(13)?,
+                source: row.get(14)?,
                 answer: None,
             };
-            Ok((call, row.get(14)?))
+            Ok((call, row.get(15)?))
         })
         .optional()
 }

@@ -3,15 +3,22 @@
 //! Always holds: what was acknowledged is on disk; a file that is not ours is never written to; nobody else writes. Must not know:
 //! what a plugin or a provider is.
 
+mod backup;
 mod blobs;
 mod codec;
 #[cfg(test)]
 mod contract;
+pub mod control;
+#[cfg(test)]
+mod documented;
 mod error;
 mod files;
 mod item_rows;
+mod known;
+mod manage;
 mod merge;
 mod open;
+mod prune;
 mod reader;
 mod reader_spent;
 mod registration;
@@ -19,6 +26,7 @@ mod reuse;
 mod selection;
 mod told;
 mod types;
+mod verify;
 mod write;
 mod writer;
 
@@ -27,7 +35,10 @@ pub use codec::{budget_from_context, context_of_budget};
 pub use error::StoreError;
 pub use files::{JobName, list_jobs};
 pub use item_rows::{CallRow, ItemBooks, ItemDetail, ItemRow, ItemState, Rejection};
+pub use known::find_job;
+pub use manage::{change_arguments, remove_job, runner_of, size_of};
 pub use merge::{Conflicts, MergeReport, Merged};
+pub use prune::{Keep, Pruned, prune};
 pub use reader::Reader;
 pub use registration::Registration;
 pub use selection::{FailedFilter, Order, Selection, States, Take};
@@ -37,5 +48,6 @@ pub use types::{
     GuestLogLine, ItemEnd, ItemHistory, ItemOutcome, JobRow, JournalEntry, LogRow, NewAttempt, NewCall, NewItem,
     NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, Took, UsageTotals,
 };
+pub use verify::Verdict;
 pub use write::{Opened, Store};
 pub use writer::Durable;

@@ -52,17 +52,22 @@ fn create(new: &Path, path: &Path) -> Result<(), StoreError> {
 /// A connection that reads, also while another process writes.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     files::inspect(path)?;
-    // Not read-only: a reader of a WAL database may have to make its shared memory. `query_only` keeps it from writing.
-    let connection = match connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
-        Ok(connection) => connection,
-        Err(_) => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
-    };
+    let connection = looking(path)?;
+    // Keeps it from writing.
     connection.pragma_update(None, "query_only", true).map_err(|error| StoreError::sqlite(path, &error))?;
     if is_blank(&connection, path)? {
         return Err(StoreError::Blank { path: path.to_path_buf() });
     }
     check_format(&connection, path)?;
     Ok(connection)
+}
+
+/// For reading, and yet not read-only where that can be: a reader of a WAL database may have to make its shared memory.
+pub(super) fn looking(path: &Path) -> Result<Connection, StoreError> {
+    match connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        Ok(connection) => Ok(connection),
+        Err(_) => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+    }
 }
 
 /// Whether the file is one of ours, of a format before this one.

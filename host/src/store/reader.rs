@@ -5,7 +5,7 @@ use super::types::{
     CostBy, CostRow, Counts, Cursor, FailureRow, ItemHistory, JobRow, JournalEntry, LogRow, Page, PendingItem, RunId,
     RunRow, UsageTotals,
 };
-use super::{StoreError, codec, files, open};
+use super::{StoreError, codec, files, known, open};
 use crate::domain::{AttemptNumber, Emission, Item, ItemId, ItemSeq};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use std::path::{Path, PathBuf};
@@ -24,12 +24,7 @@ pub struct Reader {
 impl Reader {
     /// Opens a job that may be running elsewhere; a file of an older format is brought to this one first.
     pub fn open(dir: &Path, job: &files::JobName) -> Result<Self, StoreError> {
-        let path = files::database(dir, job);
-        if !path.exists() {
-            let jobs: Vec<String> = files::list_jobs(dir)?.iter().map(|name| format!("`{name}`")).collect();
-            let known = if jobs.is_empty() { String::new() } else { format!("; there is {}", jobs.join(", ")) };
-            return Err(StoreError::NotFound { job: job.to_string(), dir: dir.to_path_buf(), known });
-        }
+        let path = known::find_job(dir, job)?;
         if open::is_older(&path)? {
             // While an older version runs it, it is that version's.
             let _lock = files::Lock::take(dir, job)?;
@@ -311,7 +306,7 @@ impl Reader {
                AND ((o.item IS NULL AND :pending) OR (:failed AND o.state = 'failed' AND o.run < :run AND {FAILED_FILTER}))
              ORDER BY i.position LIMIT :limit"
         );
-        self.query(|connection| {
+        let page = self.query(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
             let limit_row = i64::try_from(limit).unwrap_or(i64::MAX);
             let [classes, codes, since] = filter.parameters();
@@ -330,7 +325,11 @@ impl Reader {
                 }
             }
             Ok(Page { items, next: None })
-        })
+        })?;
+        match page.items.iter().find(|pending| pending.item.json.is_empty()) {
+            Some(pending) => Err(StoreError::Pruned { item: pending.item.id.to_string() }),
+            None => Ok(page),
+        }
     }
 
     pub(super) fn history(&self, item: ItemSeq) -> Result<ItemHistory, StoreError> {
@@ -350,7 +349,7 @@ impl Reader {
                 .prepare_cached(
                     "SELECT c.hash, c.occurrence, e.answer FROM call c
                      JOIN call_end e ON e.call = c.id JOIN attempt a ON a.id = c.attempt
-                     WHERE c.item = ?1 AND e.state IN ('answered', 'taken') AND a.number > ?2 ORDER BY c.id",
+                     WHERE c.item = ?1 AND e.state IN ('answered', 'taken') AND e.answer IS NOT NULL AND a.number > ?2 ORDER BY c.id",
                 )?
                 .query_map(params![item.0, spent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
                 .collect::<rusqlite::Result<_>>()?;

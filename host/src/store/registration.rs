@@ -120,8 +120,13 @@ fn add(connection: &Connection, item: &NewItem, pass: i64, now_ms: i64) -> rusql
     }
     if known == fingerprint {
         connection
-            .prepare_cached("UPDATE item SET position = ?2, line = ?3, pass = ?4 WHERE seq = ?1")?
-            .execute(params![seq, position, line, pass])?;
+            .prepare_cached(
+                // What was pruned comes back if it is to be done again.
+                "UPDATE item SET position = ?2, line = ?3, pass = ?4,
+                        input = CASE WHEN input = '' AND NOT EXISTS (SELECT 1 FROM outcome WHERE item = ?1) THEN ?5 ELSE input END
+                 WHERE seq = ?1",
+            )?
+            .execute(params![seq, position, line, pass, item.input])?;
         if !item.blobs.is_empty() {
             // The same bytes may lie elsewhere now.
             blobs::replace(connection, seq, &item.blobs)?;

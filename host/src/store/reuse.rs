@@ -60,10 +60,11 @@ impl Store {
         let source = source.to_owned();
         self.writer().write_blocking(Box::new(move |connection| {
             let one = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-            let count =
-                connection.query_row("SELECT count(*) FROM call_end WHERE source = ?1", params![source], |row| {
-                    row.get::<_, i64>(0)
-                })?;
+            let count = connection.query_row(
+                "SELECT count(*) FROM call_end WHERE source = ?1 AND answer IS NOT NULL",
+                params![source],
+                |row| row.get::<_, i64>(0),
+            )?;
             let ids = (
                 one("SELECT coalesce(max(id), 0) + 1 FROM attempt")?,
                 one("SELECT coalesce(max(id), 0) + 1 FROM call")?,
@@ -122,7 +123,8 @@ fn take(connection: &Connection, taken: &Taken, source: &str) -> rusqlite::Resul
     let is_known: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM call c JOIN call_end e ON e.call = c.id
-             WHERE c.item = ?1 AND c.hash = ?2 AND c.occurrence = ?3 AND e.state IN ('answered', 'taken'))",
+             WHERE c.item = ?1 AND c.hash = ?2 AND c.occurrence = ?3 AND e.state IN ('answered', 'taken')
+               AND e.answer IS NOT NULL)",
         )?
         .query_row(params![item, taken.hash, taken.occurrence], |row| row.get(0))?;
     if is_known {

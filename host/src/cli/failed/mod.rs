@@ -3,15 +3,16 @@
 mod show;
 
 use super::export::{check_input_stays, is_written, target};
+use super::job_ref::JobRef;
 use super::resume::stored_arguments;
 use super::run_args::{OnChange, RunArgs};
-use super::{CliResult, Exit, Failure, print_json, run, settings};
+use super::{CliResult, Exit, Failure, print_json, run};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::domain::{FailureClass, sanitize_text};
 use crate::output::Format;
 use crate::results::{self, Target};
-use crate::store::{FailedFilter, ItemRow, JobName, Reader, Selection, States, StoreError};
+use crate::store::{FailedFilter, ItemRow, Reader, Selection, States, StoreError};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ pub(super) enum FailedCommand {
 
 #[derive(Debug, Args)]
 struct JobArgs {
-    /// The job's name
+    /// The job's name, or the path of its .db file
     job: String,
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
@@ -125,8 +126,7 @@ pub(super) fn failed(command: &FailedCommand) -> CliResult {
 
 impl JobArgs {
     fn open(&self) -> anyhow::Result<Reader> {
-        let dir = settings::store_dir(self.store.as_deref(), &config::load(None)?);
-        Ok(Reader::open(&dir, &JobName::new(&self.job)?)?)
+        Ok(JobRef::here(&self.job, self.store.as_deref())?.open()?)
     }
 }
 
@@ -274,17 +274,18 @@ fn export(args: &ExportArgs) -> CliResult {
 fn retry(args: &RetryArgs) -> CliResult {
     let filter = args.filter.filter()?;
     let here = config::load(None)?;
-    let dir = settings::store_dir(args.job.store.as_deref(), &here);
-    let job = JobName::new(&args.job.job)?;
-    let reader = Reader::open(&dir, &job)?;
+    let named = &args.job.job;
+    let job = JobRef::new(named, args.job.store.as_deref(), &here)?;
+    let reader = job.open()?;
+    let JobRef { dir, name: job } = job;
     let (items, lines) = reader.count_failed(&filter)?;
     if lines > 0 && !args.quiet {
         eprintln!(
-            "{lines} lines of the input are no items, and cannot be tried again: mend the input, and `sandmill resume {job}`"
+            "{lines} lines of the input are no items, and cannot be tried again: mend the input, and `sandmill resume {named}`"
         );
     }
     if items == 0 {
-        eprintln!("No failed item is among these: see `sandmill failed list {job}`");
+        eprintln!("No failed item is among these: see `sandmill failed list {named}`");
         return Ok(Exit::Done);
     }
     let stored = stored_arguments(&reader, &job)?;

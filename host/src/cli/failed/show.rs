@@ -56,6 +56,7 @@ fn request(call: &CallRow) -> serde_json::Value {
 fn answer(call: &CallRow) -> serde_json::Value {
     serde_json::json!({
         "state": state(call),
+        "source": call.source,
         "ended_at": at(call.ended_ms),
         "status": call.status,
         "class": call.class,
@@ -129,8 +130,15 @@ impl Text {
             format!("try {} of attempt {}, to {} on route {}", call.try_number, call.attempt, call.model, call.route);
         self.line("last call", &format!("{to}, {}", at(Some(call.sent_ms)).unwrap_or_default()));
         self.line("  request", &format!("SHA-256 {}; its text is not kept", call.hash));
+        if let Some(source) = &call.source {
+            self.line("  source", &format!("the answer was taken from job {source}, which paid for it"));
+        }
         if let Some(answer) = &call.answer {
             self.line("  answer", &format!("({}) {}", answer.finish, answer.text));
+            return;
+        }
+        if matches!(call.state.as_deref(), Some("answered" | "taken")) {
+            self.line("  answer", "its text was dropped by `sandmill job prune`");
             return;
         }
         let status = call.status.map(|status| format!(" {status}")).unwrap_or_default();

@@ -177,7 +177,9 @@ fn take_calls(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Of two ends of one call, the one that knows more: one store may have been left behind while it was under way.
 fn end_rank(row: &str) -> String {
-    format!("CASE {row}.state WHEN 'answered' THEN 3 + ({row}.answer IS NOT NULL) WHEN 'failed' THEN 2 ELSE 1 END")
+    format!(
+        "CASE WHEN {row}.state IN ('answered', 'taken') THEN 3 + ({row}.answer IS NOT NULL) WHEN {row}.state = 'failed' THEN 2 ELSE 1 END"
+    )
 }
 
 /// Rows that belong to an attempt; those of one that both stores have are the same.

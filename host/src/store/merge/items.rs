@@ -25,6 +25,13 @@ pub(super) fn take_items(connection: &Connection, argument: i64) -> rusqlite::Re
          WHERE main.item.id = s.id AND main.item.position IS NULL AND s.position IS NOT NULL",
         [],
     )?;
+    // What one was pruned of, another may have kept.
+    connection.execute(
+        "UPDATE main.item SET input = s.input FROM src.item s
+         WHERE main.item.id = s.id AND main.item.fingerprint = s.fingerprint
+           AND main.item.input = '' AND main.item.problem IS NULL AND s.input <> ''",
+        [],
+    )?;
     let others = columns(connection, "item_blob", &["item"])?;
     connection.execute(
         &format!(

@@ -54,6 +54,14 @@ CREATE VIEW runs AS
          r.state, r.reason, r.exit_code, g.plugin_name || ' ' || g.plugin_version AS plugin, g.model, g.digest AS generation
   FROM run r JOIN generation g ON g.id = r.generation;
 
+-- `job prune` may drop the input of a done item, which is '' then. If such an item is to be done again, the next run reads
+-- the input anew.
+CREATE TRIGGER outcome_wants_input AFTER DELETE ON outcome
+  WHEN EXISTS (SELECT 1 FROM item WHERE seq = old.item AND input = '' AND problem IS NULL)
+BEGIN
+  UPDATE job SET input = NULL;
+END;
+
 -- What a call may take in tokens, as `reserved` is in money; and what one without an answer may have taken.
 ALTER TABLE call ADD COLUMN reserved_tokens INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE call_end ADD COLUMN lost_tokens INTEGER;

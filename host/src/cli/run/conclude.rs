@@ -1,0 +1,148 @@
+//! The end of a run: its output, its summary, and what is said of it.
+
+use super::super::{CliResult, Exit, Failure, print_json};
+use super::Session;
+use crate::failpoint;
+use crate::output;
+use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
+use crate::results::{self, ExportError, Target};
+use crate::run::{Ending, RunTotals, TallySnapshot};
+use crate::store::{Counts, Order, RunEnd, RunId};
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+impl Session<'_> {
+    /// Output first: what is done is written, however the run ended.
+    #[expect(clippy::too_many_arguments, reason = "the ends of one run, brought together once")]
+    pub(super) fn conclude(
+        &self,
+        run: RunId,
+        ending: &Ending,
+        totals: RunTotals,
+        tally: &TallySnapshot,
+        before: Counts,
+        unknown: u64,
+        seconds: f64,
+    ) -> CliResult {
+        let reader = self.store.reader();
+        let counts = reader.counts().map_err(Failure::internal)?;
+        let groups = reader.failure_groups().map_err(Failure::internal)?;
+        let cost = reader.usage().map_err(Failure::internal)?.cost;
+        let failed_is_fine =
+            self.args.work.allow_failed.is_some_and(|share| is_within(counts.failed, counts.total, share));
+        let written = self.write_output(counts);
+        let mut exit = Exit::of_run(ending, counts.failed, failed_is_fine);
+        if written.is_err() && matches!(exit, Exit::Done | Exit::ItemsFailed) {
+            // The items are safe; what is missing is room for their output, or the right to write it.
+            exit = Exit::Parked;
+        }
+        let mut failures = BTreeMap::new();
+        for (class, _, count, _) in &groups {
+            *failures.entry(class.clone()).or_default() += count;
+        }
+        let summary = Summary {
+            schema: SCHEMA,
+            job: JobSummary::new(self.job.as_str(), counts, failures, cost),
+            run: RunSummary::new(tally, totals, before, unknown, seconds),
+            ended: EndedSummary {
+                state: ending.state().to_owned(),
+                reason: ending.reason(),
+                exit_code: exit.number(),
+                command: self.resume_command(),
+                parked_until_ms: match ending {
+                    Ending::ParkedUntil { unix_ms, .. } => Some(*unix_ms),
+                    _ => None,
+                },
+            },
+        };
+        let text = serde_json::to_string(&summary).map_err(Failure::internal)?;
+        let end = RunEnd {
+            ended_ms: self.clock.unix_ms(),
+            state: summary.ended.state.clone(),
+            reason: summary.ended.reason.clone(),
+            exit_code: i32::from(exit.number()),
+            summary: text.clone(),
+        };
+        failpoint::pass("run-end-before");
+        let stored = self.runtime.block_on(self.store.end_run(run, end));
+        failpoint::pass("run-end-after");
+        self.tell(&summary, &groups, exit);
+        if let Some(path) = &self.args.summary {
+            std::fs::write(path, text + "\n")
+                .with_context(|| format!("cannot write the summary into {}", path.display()))?;
+        }
+        if self.args.json {
+            print_json(&summary)?;
+        }
+        match stored {
+            Err(error) if exit == Exit::Done => return Err(Failure::internal(error)),
+            // The reason of the run's end, if it is that, has been said.
+            Err(error) if error.to_string() != ending.reason() => self.console.say(&format!("warning: {error}")),
+            Ok(()) | Err(_) => {}
+        }
+        written.map_err(|error| Failure { error: error.into(), exit })?;
+        Ok(exit)
+    }
+
+    /// Whoever wants quiet still learns why it ended before all was done, and what goes on.
+    fn tell(&self, summary: &Summary, failures: &[(String, String, u64, String)], exit: Exit) {
+        self.console.say(&summary.to_text(failures));
+        if self.args.quiet && exit != Exit::Done {
+            eprintln!("{}", self.last_words(summary, exit));
+        }
+    }
+
+    fn last_words(&self, summary: &Summary, exit: Exit) -> String {
+        let (job, ended) = (&summary.job, &summary.ended);
+        let reason = match exit {
+            Exit::ItemsFailed => format!("{} of {} items failed", job.failed, job.total),
+            _ => ended.reason.clone(),
+        };
+        let told = format!("job {}: {}: {reason} (exit code {})", job.name, ended.state, exit.number());
+        // A rehearsal leaves nothing to go on with.
+        if self.args.provider.dry_run { told } else { format!("{told}: go on with {}", ended.command) }
+    }
+
+    /// FILE once nothing is pending, FILE.partial until then.
+    fn write_output(&self, counts: Counts) -> Result<(), ExportError> {
+        let (Some(path), Some(format)) = (&self.args.output, self.prepared.output) else { return Ok(()) };
+        let mut stdout = std::io::stdout();
+        let mut write = |path: Option<&Path>| {
+            let target = Target { format, path, stdout: &mut stdout };
+            results::export(self.store.reader(), Order::Input, target)
+        };
+        let result = if path == Path::new("-") {
+            write(None)
+        } else {
+            let partial = PathBuf::from(format!("{}.partial", path.display()));
+            if counts.pending() > 0 {
+                write(Some(&partial))
+            } else {
+                let written = write(Some(path));
+                if written.is_ok() {
+                    // Gone already, or never there.
+                    let _ = std::fs::remove_file(&partial);
+                }
+                written
+            }
+        };
+        match result {
+            Err(ExportError::Output(output::OutputError::Gone)) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn resume_command(&self) -> String {
+        let default = std::path::absolute(".sandmill").unwrap_or_default();
+        match &self.args.store {
+            Some(dir) if *dir != default => format!("sandmill resume {} --store {}", self.job, dir.display()),
+            Some(_) | None => format!("sandmill resume {}", self.job),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share that a person typed")]
+fn is_within(failed: u64, total: u64, share: f64) -> bool {
+    failed as f64 <= share * total as f64
+}

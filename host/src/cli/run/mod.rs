@@ -1,0 +1,210 @@
+//! `run`: the wiring. Everything that can be wrong is found before the first item runs.
+
+mod conclude;
+mod session;
+
+use super::attach;
+use super::input as inputs;
+use super::job_ref::JobRef;
+use super::routes::{self, Planned};
+use super::run_args::RunArgs;
+use super::{CliResult, Exit, Failure, dry_run, policy, runtime, settings};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Config};
+use crate::domain::Blob;
+use crate::input;
+use crate::kit;
+use crate::output;
+use crate::progress::{Console, Verbosity};
+use crate::run::{Contract, Shutdown};
+use crate::sandbox::{Engine, Plugin};
+use crate::store::{JobName, NewJob, Store, control};
+use anyhow::{Context, bail};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+
+/// From the command line.
+pub(super) fn run(mut args: RunArgs) -> CliResult {
+    let config = config::load(args.config.as_deref())?;
+    let store_dir = settings::store_dir(args.store.as_deref(), &config);
+    let job = args.job.clone().unwrap_or_else(|| settings::default_job(&args.plugin, &args.input, args.shard));
+    let job = JobName::new(&job)?;
+    make_absolute(&mut args, &config, &store_dir, &job)?;
+    if args.provider.dry_run {
+        return dry_run::dry_run(args, &config, &job);
+    }
+    execute(&args, &config, &store_dir, &job)
+}
+
+/// So that `resume` works from any folder.
+fn make_absolute(args: &mut RunArgs, config: &Config, store_dir: &Path, job: &JobName) -> anyhow::Result<()> {
+    if args.input_format.is_none() && args.input == Path::new("-") {
+        bail!("stdin has no extension to tell its format: say --input-format jsonl, csv, lines or parquet");
+    }
+    // The file in the working directory, should it be resumed from elsewhere.
+    if args.config.is_none() && Path::new(config::DEFAULT_FILE).exists() {
+        args.config = Some(config::DEFAULT_FILE.into());
+    }
+    for other in &mut args.reuse {
+        *other = JobRef::new(other, Some(store_dir), config)?.anywhere(store_dir)?;
+    }
+    args.job = Some(job.to_string());
+    args.store = Some(std::path::absolute(store_dir)?);
+    args.plugin = std::path::absolute(&args.plugin)?;
+    for path in [&mut args.output, &mut args.summary, &mut args.config, &mut args.plugin_config].into_iter().flatten() {
+        if path != Path::new("-") {
+            *path = std::path::absolute(&*path)?;
+        }
+    }
+    args.input = inputs::absolute(&args.input, store_dir)?;
+    args.attach = args.attach.iter().map(|text| attach::absolute(text)).collect::<anyhow::Result<_>>()?;
+    Ok(())
+}
+
+/// What is checked and made before the store is touched.
+struct Prepared {
+    plugin: Arc<Plugin>,
+    contract: Contract,
+    plugin_config: String,
+    attached: Arc<[Blob]>,
+    routes: Planned,
+    output: Option<output::Format>,
+}
+
+/// `args` hold absolute paths.
+pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &JobName) -> CliResult {
+    let (given, mut args) = (args, args.clone());
+    let policy = policy::load()?;
+    policy.bound(&mut args, config)?;
+    if args.provider.dry_run {
+        dry_run::lift(&mut args);
+    }
+    let args = &args;
+    let runtime = runtime()?;
+    let verbosity = match (args.quiet, args.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, false) => Verbosity::Normal,
+        (false, true) => Verbosity::Verbose,
+    };
+    let console = Console::new(verbosity);
+    let shutdown = {
+        let _context = runtime.enter();
+        Shutdown::on_signals(exit_at_once).context("cannot listen for signals").map_err(Failure::internal)?
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    // Before minutes are spent on compiling.
+    Store::check_free(store_dir, job)?;
+    let mut prepared = prepare(args, config, &runtime)?;
+    policy.bound_routes(&mut prepared.routes)?;
+    let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
+    let session = Session {
+        given,
+        args,
+        config,
+        dir: store_dir,
+        job,
+        store: &store,
+        prepared: &prepared,
+        runtime: &runtime,
+        console: &console,
+        clock,
+    };
+    let result = session.run(shutdown);
+    let cleared = control::clear(store_dir, job);
+    match (result, store.close().and(cleared)) {
+        (Ok(Exit::Done), Err(error)) => Err(Failure::internal(error)),
+        // What kept the store from closing well has ended the run before, and was said.
+        (result, Ok(()) | Err(_)) => result,
+    }
+}
+
+/// The third signal. Nothing is lost by it: what was acknowledged is on disk.
+#[expect(clippy::disallowed_methods, reason = "the person insists")]
+fn exit_at_once(signal: i32) {
+    std::process::exit(128 + signal);
+}
+
+fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result<Prepared> {
+    if args.json && args.output.as_deref() == Some(Path::new("-")) {
+        bail!(
+            "--json and --output - both want stdout: write the output into a file, or the summary with --summary FILE"
+        );
+    }
+    let output = args.output.as_deref().map(|path| check_output(path, &args.input)).transpose()?;
+    if args.reads_input() {
+        inputs::check(args)?;
+    }
+    let attached = attach::read(&args.attach)?;
+    let plugin_config = settings::plugin_config(args)?;
+    let component = kit::locate(&args.plugin)?;
+    let engine = Arc::new(Engine::new(settings::limits(args, config)?, settings::slots(args, config))?);
+    let plugin = runtime
+        .block_on(Plugin::load(engine, &component.bytes, component.is_text))
+        .with_context(|| format!("{} cannot be used", component.path.display()))?;
+    let contract = Contract::new(plugin.manifest(), &plugin_config)?;
+    let mut routes = routes::plan(args, config, plugin.manifest())?;
+    if args.provider.dry_run {
+        routes.rehearse(args.provider.seed)?;
+    }
+    if !routes.is_bound() && plugin.manifest().needs_model() {
+        bail!(
+            "the plugin `{}` asks a model, and no provider was named: add --provider openai --model NAME (with the key in OPENAI_API_KEY), or --provider mock for a dry run",
+            plugin.manifest().name
+        );
+    }
+    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output })
+}
+
+/// That the output can be written is found out before anything is paid for.
+fn check_output(path: &Path, input: &Path) -> anyhow::Result<output::Format> {
+    if path == Path::new("-") {
+        return Ok(output::Format::JsonLines);
+    }
+    let format = output::Format::from_extension(path).with_context(|| {
+        format!("{}: name the output .jsonl, .csv or .parquet, which tells its format", path.display())
+    })?;
+    if path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|input| input == path)) {
+        bail!("--output {} would replace the input: choose another file", path.display());
+    }
+    if input::covers(input, path) {
+        bail!("--output {} would be an item of the input the next time: choose another folder", path.display());
+    }
+    output::AtomicFile::create(path)?;
+    Ok(format)
+}
+
+fn open_store(
+    args: &RunArgs,
+    dir: &Path,
+    job: &JobName,
+    clock: &dyn Clock,
+    console: &Console,
+) -> Result<Store, Failure> {
+    if args.fresh {
+        Store::delete(dir, job)?;
+    }
+    let new = NewJob { created_ms: clock.unix_ms(), seed: args.provider.seed, arguments: "{}".into() };
+    let (store, opened) = Store::create_or_open(dir, job, &new)?;
+    control::clear(dir, job)?;
+    for warning in &opened.warnings {
+        console.say(&format!("warning: {warning}"));
+    }
+    Ok(store)
+}
+
+/// One run over an open store.
+struct Session<'a> {
+    /// As they were given, to be stored.
+    given: &'a RunArgs,
+    /// As they are in force: bounded by the policy.
+    args: &'a RunArgs,
+    config: &'a Config,
+    dir: &'a Path,
+    job: &'a JobName,
+    store: &'a Store,
+    prepared: &'a Prepared,
+    runtime: &'a Runtime,
+    console: &'a Console,
+    clock: Arc<dyn Clock>,
+}

@@ -1,0 +1,347 @@
+//! One run over an open store: what is registered, what has changed, and the work.
+
+use super::super::input::{self as inputs, Source};
+use super::super::job_ref::JobRef;
+use super::super::run_args::{OnChange, OnDuplicate, OnUnknown};
+use super::super::steer::Steering;
+use super::super::{CliResult, Failure, settings};
+use super::Session;
+use crate::domain::EventSink;
+use crate::input;
+use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
+use crate::run::{
+    Blobs, Control, Dispatcher, DuplicatePolicy, Ending, Extent, Orders, RunTotals, Shard, Shared, Shutdown, Tally,
+    TallySnapshot, register, watch,
+};
+use crate::sandbox::Job;
+use crate::store::{Counts, Generation, RunId};
+use anyhow::{anyhow, bail};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+impl Session<'_> {
+    pub(super) fn run(&self, shutdown: Shutdown) -> CliResult {
+        let (digest, generation) = self.generation();
+        self.check_change(&digest)?;
+        if self.args.reads_input() {
+            let source = self.source()?;
+            self.register(&source)?;
+        }
+        self.reuse()?;
+        let before = self.store.reader().counts().map_err(Failure::internal)?;
+        self.greet(before);
+        let started_ms = self.clock.unix_ms();
+        let (run, generation, unknown) = self
+            .runtime
+            .block_on(self.store.begin_run(digest, generation, started_ms, self.tags()))
+            .map_err(Failure::internal)?;
+        let began = self.clock.monotonic();
+        let (ending, totals, tally) = self.work(run, generation, shutdown, before)?;
+        self.console.finish();
+        let seconds = self.clock.monotonic().saturating_sub(began).as_secs_f64();
+        self.conclude(run, &ending, totals, &tally, before, unknown, seconds)
+    }
+
+    fn tags(&self) -> String {
+        let tags: serde_json::Map<String, serde_json::Value> =
+            self.args.provider.tag.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        serde_json::Value::Object(tags).to_string()
+    }
+
+    /// What outcomes depend on.
+    fn generation(&self) -> (String, Generation) {
+        let manifest = self.prepared.plugin.manifest();
+        let generation = Generation {
+            plugin_name: manifest.name.clone(),
+            plugin_version: manifest.version.clone(),
+            plugin_digest: self.prepared.plugin.digest().to_owned(),
+            config: self.prepared.plugin_config.clone(),
+            model: self.prepared.routes.models(),
+        };
+        let mut hasher = Sha256::new();
+        for part in [&generation.plugin_digest, &generation.config, &generation.model] {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        // Left out where there are none, so that what was done before there were any stands.
+        if let Some(parameters) = self.prepared.routes.parameters() {
+            hasher.update(parameters);
+        }
+        for blob in self.prepared.attached.iter() {
+            for part in [&blob.name, &blob.digest] {
+                hasher.update((part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+        }
+        (hex::encode(hasher.finalize()), generation)
+    }
+
+    fn check_change(&self, digest: &str) -> anyhow::Result<()> {
+        let others = self.store.reader().outcomes_of_other_generations(digest)?;
+        if others == 0 {
+            return Ok(());
+        }
+        match self.args.on_change {
+            Some(OnChange::Keep) => self.console.say(&format!(
+                "The plugin, its configuration or the model has changed: {others} items stay as they were done before"
+            )),
+            Some(OnChange::Redo) => {
+                let again = self.store.forget_other_generations(digest.to_owned())?;
+                self.console.say(&format!(
+                    "The plugin, its configuration or the model has changed: {again} items are done again; what they ask again is not paid again"
+                ));
+            }
+            None => bail!(
+                "the plugin, its configuration, an attached file, the model or its parameters have changed since {others} items of job `{}` were done, and the output would mix two kinds: --on-change keep does the rest the new way, --on-change redo does all again (and pays only for what was not asked before), --fresh starts over, --job NAME makes another job",
+                self.job
+            ),
+        }
+        Ok(())
+    }
+
+    /// Answers of other jobs go into the journal before anything is asked.
+    fn reuse(&self) -> anyhow::Result<()> {
+        for name in &self.args.reuse {
+            let other = JobRef::new(name, Some(self.dir), self.config)?.open()?;
+            let taken = self.store.take_answers(other.path(), name)?;
+            self.console.say(&format!("{taken} paid answers of job {name} are at hand"));
+        }
+        Ok(())
+    }
+
+    /// What is read; stdin is kept first, so that the job can be resumed.
+    fn source(&self) -> Result<Source, Failure> {
+        let format = self.args.input_format.as_deref();
+        if self.args.input != Path::new("-") {
+            return Ok(Source::of(&self.args.input, format)?);
+        }
+        let source = inputs::of_stdin(self.store.path().with_extension("stdin"), format)?;
+        input::spool(std::io::stdin().lock(), &source.stored().0)?;
+        Ok(source)
+    }
+
+    fn register(&self, source: &Source) -> Result<(), Failure> {
+        if let Some(warning) = source.warning()? {
+            self.console.say(&warning);
+        }
+        let mark = self.mark(source)?;
+        let mut stored = self.given.clone();
+        (stored.input, stored.input_format) = source.stored();
+        self.store.set_arguments(serde_json::to_string(&stored).map_err(Failure::internal)?)?;
+        let known = self.store.reader().job()?.and_then(|job| job.input);
+        if known.as_deref() == Some(mark.as_str()) {
+            return Ok(());
+        }
+        let records = source.records(self.args.id_field.as_deref(), &self.args.map)?;
+        let policy = match self.args.on_duplicate {
+            OnDuplicate::Error => DuplicatePolicy::Error,
+            OnDuplicate::Skip => DuplicatePolicy::Skip,
+        };
+        let shard = self.args.shard.map_or(Shard::WHOLE, |shard| Shard { index: shard.number - 1, of: shard.of });
+        let extent = Extent { limit: self.args.limit, shard };
+        let registered = register(records, self.store, policy, extent, &mark, self.clock.unix_ms())?;
+        let report = registered.report;
+        if registered.bad_lines > 0 {
+            self.console.say(&format!(
+                "warning: {} lines of the input are no items and count as failed: see `sandmill log {}`",
+                registered.bad_lines, self.job
+            ));
+        }
+        if registered.duplicates_skipped > 0 {
+            self.console.say(&format!("{} items were left out: their ids came before", registered.duplicates_skipped));
+        }
+        if known.is_some() {
+            self.console.say(&format!(
+                "The input has changed: {} items are new, {} have new content and are done again, {} have gone",
+                report.new, report.changed, report.vanished
+            ));
+        }
+        Ok(())
+    }
+
+    /// Tells one input, read in one way, from another.
+    fn mark(&self, source: &Source) -> Result<String, Failure> {
+        let args = self.args;
+        let mark = serde_json::json!({
+            "v": 1,
+            "sha256": source.digest()?,
+            "format": source.format_name(),
+            "id_field": args.id_field,
+            "map": args.map,
+            "limit": args.limit,
+            "on_duplicate": args.on_duplicate,
+            "shard": args.shard,
+        });
+        Ok(mark.to_string())
+    }
+
+    fn greet(&self, before: Counts) {
+        let ended = before.done + before.skipped;
+        if self.args.retry.is_some() {
+            self.console.say(&format!("Trying failed items of job {} again; nothing else is run", self.job));
+            return;
+        }
+        if ended + before.failed == 0 {
+            self.console.say(&format!("Job {}: {} items", self.job, before.total));
+            return;
+        }
+        let failed = match (before.failed, self.args.skip_failed) {
+            (0, _) => String::new(),
+            (failed, true) => format!(", {failed} failed and left alone"),
+            (failed, false) => format!(", {failed} failed and are tried again"),
+        };
+        self.console.say(&format!("Resuming job {}: {ended} of {} done{failed}", self.job, before.total));
+        if ended == before.total {
+            self.console.say("Nothing is left to do; --fresh starts over");
+        }
+    }
+
+    fn work(
+        &self,
+        run: RunId,
+        generation: crate::store::GenerationId,
+        shutdown: Shutdown,
+        before: Counts,
+    ) -> Result<(Ending, RunTotals, TallySnapshot), Failure> {
+        let guests = guest_runtime()?;
+        let tally = Arc::new(Tally::new(Box::new(self.console.clone())));
+        let shared = Arc::new(self.shared(run, generation, &tally)?);
+        let settings = settings::run(self.args, self.config)?;
+        let stack = Arc::clone(&shared.stack);
+        let (orders, control) = Control::new(Orders {
+            paused: false,
+            concurrency: settings.concurrency,
+            live: shared.live.available_permits(),
+        });
+        let steering = self.steering(&shared, orders);
+        let watching = self.watch(&tally, &stack, control.clone())?;
+        let already = match &self.args.retry {
+            Some(filter) => before.total.saturating_sub(self.store.reader().count_failed(filter)?.0),
+            None if self.args.skip_failed => before.done + before.skipped + before.failed,
+            None => before.done + before.skipped,
+        };
+        let following = self.console.clone().follow(Arc::clone(&tally), stack, control.clone(), before.total, already);
+        let dispatcher = Dispatcher::new(shared, settings, guests.handle().clone(), shutdown, control);
+        let broken = |what: &str| (Ending::Broken { message: format!("{what} ended by itself") }, RunTotals::default());
+        let (ending, totals) = self.runtime.block_on(async {
+            tokio::select! {
+                ended = dispatcher.run() => ended,
+                () = following => broken("progress"),
+                () = steering.follow() => broken("the look at what is asked"),
+                () = watching => broken("the watchdog"),
+            }
+        });
+        guests.shutdown_background();
+        Ok((ending, totals, tally.snapshot()))
+    }
+
+    fn steering(&self, shared: &Shared, orders: tokio::sync::watch::Sender<Orders>) -> Steering<'_> {
+        Steering {
+            args: self.args.clone(),
+            config: self.config,
+            routes: &self.prepared.routes,
+            store: self.store.clone(),
+            stack: Arc::clone(&shared.stack),
+            live_max: shared.plugin.live_max(),
+            console: self.console,
+            clock: Arc::clone(&self.clock),
+            dir: self.dir.to_path_buf(),
+            job: self.job.clone(),
+            orders,
+        }
+    }
+
+    fn watch(
+        &self,
+        tally: &Arc<Tally>,
+        stack: &Arc<Stack>,
+        control: Control,
+    ) -> Result<impl Future<Output = ()> + use<>, Failure> {
+        let patience = settings::watchdog(self.args, self.config)?;
+        let (tally, stack, clock) = (Arc::clone(tally), Arc::clone(stack), Arc::clone(&self.clock));
+        Ok(async move {
+            match patience {
+                Some(patience) => watch(tally, stack, control, clock, patience).await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn shared(
+        &self,
+        run: RunId,
+        generation: crate::store::GenerationId,
+        tally: &Arc<Tally>,
+    ) -> Result<Shared, Failure> {
+        let plugin = Arc::clone(&self.prepared.plugin);
+        let halt = Arc::new(Halt::default());
+        let events = Arc::clone(tally) as Arc<dyn EventSink>;
+        let created_unix_ms = self.store.reader().job()?.map_or(0, |job| job.created_ms);
+        let (used, lost_tokens) = (self.store.reader().usage()?, self.store.reader().lost_tokens()?);
+        let stack = Stack::new(
+            self.prepared.routes.with_prices(self.store)?,
+            StackSettings {
+                retry: settings::retry(self.args, self.config)?,
+                calls_max: self.args.provider.max_calls,
+                context: settings::context(self.args, self.config)?,
+                spending: Spending {
+                    micro_dollars_max: self.args.provider.max_cost,
+                    tokens_max: self.args.provider.max_tokens,
+                },
+                spent: Amount {
+                    micro_dollars: used.cost,
+                    tokens: used.input_tokens + used.output_tokens + lost_tokens,
+                },
+                job: format!("{} {created_unix_ms}", self.job),
+                seed: self.args.provider.seed,
+            },
+            StackAround {
+                halt: Arc::clone(&halt),
+                clock: Arc::clone(&self.clock),
+                events: Arc::clone(&events),
+                store: self.store.clone(),
+                run,
+                runtime: self.runtime.handle().clone(),
+            },
+        );
+        let roles = plugin.manifest().model_roles.iter().map(|role| role.name.clone()).collect();
+        let live = Semaphore::new(settings::instances(self.args, self.config).min(plugin.live_max()) as usize);
+        Ok(Shared {
+            job: Job { name: self.job.to_string(), created_unix_ms, config: self.prepared.plugin_config.clone() },
+            contract: self.prepared.contract.clone(),
+            blobs: Blobs::new(Arc::clone(&self.prepared.attached)),
+            store: self.store.clone(),
+            stack: Arc::new(stack),
+            halt,
+            clock: Arc::clone(&self.clock),
+            events,
+            run,
+            generation,
+            roles,
+            attempts_max: settings::attempts_max(self.args, self.config),
+            item_calls_max: self.args.work.max_item_calls,
+            item_spending: Spending {
+                micro_dollars_max: self.args.work.max_item_cost,
+                tokens_max: self.args.work.max_item_tokens,
+            },
+            fails_unknown: self.args.on_unknown == OnUnknown::Fail,
+            live,
+            plugin,
+        })
+    }
+}
+
+/// Guests have threads of their own, and look at the queue after every poll: one that spins delays its neighbours by a tick.
+fn guest_runtime() -> Result<Runtime, Failure> {
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .event_interval(1)
+        .enable_time()
+        .thread_name("guests")
+        .build()
+        .map_err(|error| Failure::internal(anyhow!("cannot start the guests' runtime: {error}")))
+}
