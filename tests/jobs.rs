@@ -364,7 +364,7 @@ fn jobs_in_other_folders_are_exported_merged_and_taken_answers_from_and_all_of_t
     assert_eq!(place.read("again.jsonl"), place.read("out.jsonl"));
     place.run(&["failed", "list", "away/j.db"]).expect(0);
     place.run(&["failed", "retry", "away/j.db"]).expect(0);
-    place.run(&["export", "away/k.db", "-o", "x.jsonl"]).expect_error(2, &["no job `k` in away", "There is `j`"]);
+    place.run(&["export", "away/k.db", "-o", "x.jsonl"]).expect_error(2, &["no job `k` in away", "there is `j`"]);
 
     place.write("in.jsonl", questions(5));
     let plugin = plugin("misbehave");
