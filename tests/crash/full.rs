@@ -19,9 +19,11 @@ fn a_disk_that_fills_in_mid_run_costs_no_more_than_the_calls_in_flight() {
     unharmed.run().expect(0);
     let harmed = Batch::new(&input, NO_FAULTS, CONCURRENCY);
     let run = format!("$S {}", harmed.shell_arguments());
-    // What is registered takes about 2 MB, and as much again in the log of the transaction.
+    // Five calls with room enough, then little more room than that took.
     let script = format!(
-        "mkdir .sandmill; mount -t tmpfs -o size=5m none .sandmill; code=0; {run} >first.json || code=$?; \
+        "mkdir .sandmill; mount -t tmpfs -o size=64m none .sandmill; {run} --max-calls 5 >begun.json || true; \
+         used=$(df -k --output=used .sandmill | tail -1); mount -o remount,size=$((used + 500))k .sandmill; \
+         code=0; {run} >first.json || code=$?; \
          echo $code >code; $S status j --json >before.json; mount -o remount,size=64m .sandmill; {run} >last.json; \
          $S status j --json >after.json; cp .sandmill/j.db copy.db; umount .sandmill; cp copy.db .sandmill/j.db"
     );

@@ -91,14 +91,21 @@ impl Steering<'_> {
             (true, true) | (false, false) => {}
         }
         let (store, dir, job, serial) = (self.store.clone(), self.dir.clone(), self.job.clone(), control.serial);
-        tokio::task::spawn_blocking(move || {
-            if !made.is_empty() {
-                remember(&store, &made)?;
+        let remembered = made.clone();
+        let replied = tokio::task::spawn_blocking(move || {
+            if !remembered.is_empty() {
+                remember(&store, &remembered)?;
             }
             control::reply(&dir, &job, serial, refused)?;
             anyhow::Ok(())
-        })
-        .await?
+        });
+        let replied = replied.await;
+        for change in made {
+            if let Change::MaxCost(most) = change {
+                self.stack.limit_cost(most);
+            }
+        }
+        replied?
     }
 
     fn make(&mut self, change: Change) -> anyhow::Result<()> {
@@ -106,9 +113,9 @@ impl Steering<'_> {
         let mut changed = self.args.clone();
         change.apply(&mut changed);
         match change {
-            Change::MaxCost(most) => {
+            Change::MaxCost(_) => {
                 self.routes.check_priced("--max-cost")?;
-                self.stack.limit_cost(most);
+                // The limit itself once this is answered: it may end the run.
                 self.console.say(&format!("The job may cost {} from now on", change.value()));
             }
             Change::Concurrency(number) => {

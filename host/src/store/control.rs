@@ -66,7 +66,8 @@ pub fn ask(dir: &Path, job: &JobName, change: impl FnOnce(&mut Control)) -> Resu
     turn.lock().map_err(failed)?;
     let mut control = read(dir, job)?;
     change(&mut control);
-    (control.v, control.serial) = (VERSION, control.serial + 1);
+    // Beyond what an earlier run answered, so that its answer is not taken for one to this.
+    (control.v, control.serial) = (VERSION, control.serial.max(answer(dir, job)?.serial) + 1);
     save(dir, &control_path(dir, job), &control)?;
     Ok(control)
 }
@@ -84,15 +85,22 @@ pub fn reply(dir: &Path, job: &JobName, serial: u64, refused: Vec<String>) -> Re
     save(dir, &answer_path(dir, job), &ControlAnswer { v: VERSION, serial, refused })
 }
 
-/// For the runner, which holds the job's lock: what was asked of an earlier run is asked no more.
+/// For the runner, which holds the job's lock: what was asked of an earlier run is asked no more. What it answered stays, for
+/// those who have not looked yet.
 pub fn clear(dir: &Path, job: &JobName) -> Result<(), StoreError> {
-    for path in [control_path(dir, job), answer_path(dir, job)] {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::io(&path, &error)),
-            Ok(()) | Err(_) => {}
-        }
+    remove(&control_path(dir, job))
+}
+
+/// With the job itself.
+pub(super) fn forget(dir: &Path, job: &JobName) -> Result<(), StoreError> {
+    remove(&control_path(dir, job)).and_then(|()| remove(&answer_path(dir, job)))
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(path, &error)),
+        Ok(()) | Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 fn check_version(path: &Path, version: u32, is_missing: bool) -> Result<(), StoreError> {
@@ -171,6 +179,9 @@ mod tests {
         assert_eq!(answer(dir.path(), &job).unwrap().refused, ["no"]);
         clear(dir.path(), &job).unwrap();
         assert_eq!(read(dir.path(), &job).unwrap(), Control::default());
+        assert_eq!(answer(dir.path(), &job).unwrap().serial, 2, "for those who have not looked yet");
+        assert_eq!(ask(dir.path(), &job, |_| ()).unwrap().serial, 3, "and for nothing that is asked later");
+        forget(dir.path(), &job).unwrap();
         assert_eq!(answer(dir.path(), &job).unwrap().serial, 0);
     }
 

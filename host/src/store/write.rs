@@ -8,7 +8,7 @@ use super::types::{
     NewCall, NewJob, NewRouteEvent, Page, PriceId, RunEnd, RunId,
 };
 use super::writer::{Durable, Writer};
-use super::{Reader, StoreError, Take, open};
+use super::{Reader, StoreError, Take, control, open};
 use crate::domain::{ItemSeq, Prices, Retryable};
 use crate::failpoint;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -77,7 +77,7 @@ impl Store {
         let _lock = Lock::take(dir, job)?;
         let path = files::database(dir, job);
         match files::inspect(&path) {
-            Ok(_) => files::remove(&path),
+            Ok(_) => files::remove(&path).and_then(|()| control::forget(dir, job)),
             Err(error) => Err(error),
         }
     }

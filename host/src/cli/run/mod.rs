@@ -16,6 +16,7 @@ use crate::input;
 use crate::kit;
 use crate::output;
 use crate::progress::{Console, Verbosity};
+use crate::resilience::HaltReason;
 use crate::run::{Contract, Shutdown};
 use crate::sandbox::{Engine, Plugin};
 use crate::store::{JobName, NewJob, Store, control};
@@ -113,7 +114,17 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     let result = session.run(shutdown);
     let cleared = control::clear(store_dir, job);
     match (result, store.close().and(cleared)) {
-        (Ok(Exit::Done), Err(error)) => Err(Failure::internal(error)),
+        (Ok(Exit::Done), Err(error)) => {
+            // The items are safe in the log; what is missing is room to fold it into the file, say.
+            let exit = match HaltReason::from(&error) {
+                HaltReason::Parked { .. } => Exit::Parked,
+                HaltReason::ParkedUntil { .. }
+                | HaltReason::Budget { .. }
+                | HaltReason::Store { .. }
+                | HaltReason::Interrupted => Exit::Internal,
+            };
+            Err(Failure { error: error.into(), exit })
+        }
         // What kept the store from closing well has ended the run before, and was said.
         (result, Ok(()) | Err(_)) => result,
     }

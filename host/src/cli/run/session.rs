@@ -165,7 +165,7 @@ impl Session<'_> {
     /// Tells one input, read in one way, from another.
     fn mark(&self, source: &Source) -> Result<String, Failure> {
         let args = self.args;
-        let mark = serde_json::json!({
+        let mut mark = serde_json::json!({
             "v": 1,
             "sha256": source.digest()?,
             "format": source.format_name(),
@@ -173,8 +173,11 @@ impl Session<'_> {
             "map": args.map,
             "limit": args.limit,
             "on_duplicate": args.on_duplicate,
-            "shard": args.shard,
         });
+        // Left out where there is none, as it was before there were any: what was registered is not read again.
+        if let Some(shard) = args.shard {
+            mark["shard"] = serde_json::json!(shard);
+        }
         Ok(mark.to_string())
     }
 
