@@ -117,6 +117,12 @@ mod tests {
         taken(job, serial, &SimulatedClock::default()).await
     }
 
+    async fn answered(job: &JobRef, refused: Vec<String>) -> anyhow::Result<Taken> {
+        let serial = control::ask(&job.dir, &job.name, |control| control.paused = true)?.serial;
+        control::reply(&job.dir, &job.name, serial, refused)?;
+        taken(job, serial, &SimulatedClock::default()).await
+    }
+
     #[tokio::test]
     async fn a_run_that_does_not_look_yet_is_told_from_one_that_took_it_and_from_one_that_ended() {
         let (_dir, job) = job();
@@ -124,9 +130,8 @@ mod tests {
         assert!(error.to_string().contains("ended before it could be asked"), "{error}");
         let _store = open(&job);
         assert_eq!(asked(&job).await.unwrap(), Taken::Later);
-        control::reply(&job.dir, &job.name, 3, Vec::new()).unwrap();
-        assert_eq!(asked(&job).await.unwrap(), Taken::Yes);
-        control::reply(&job.dir, &job.name, 4, vec!["it may not".into()]).unwrap();
-        assert_eq!(asked(&job).await.unwrap_err().to_string(), "it may not");
+        assert_eq!(answered(&job, Vec::new()).await.unwrap(), Taken::Yes);
+        assert_eq!(asked(&job).await.unwrap(), Taken::Later, "the last answer was to something else");
+        assert_eq!(answered(&job, vec!["it may not".into()]).await.unwrap_err().to_string(), "it may not");
     }
 }
