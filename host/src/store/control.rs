@@ -1,7 +1,7 @@
 //! What another process asks of the one that runs a job: a file beside the store, since nobody but the runner writes the store.
 //!
-//! `JOB.control` holds all that is asked at once, `JOB.answer` what the runner made of it. Both are replaced whole, are their
-//! owner's alone, and are removed when a run begins and when it ends: they concern one run.
+//! `JOB.control` holds all that is asked at once, `JOB.answer` what the runner made of it. Both are replaced whole, and are their
+//! owner's alone. What is asked concerns one run: it is removed when a run begins and when it ends.
 
 use super::StoreError;
 use super::files::JobName;
