@@ -32,24 +32,16 @@ fn done_again_after_a_change_what_is_asked_again_is_not_paid_again() {
 }
 
 #[test]
-fn a_column_added_to_every_row_costs_no_call() {
+fn what_a_failed_item_asked_last_and_was_answered_is_kept_beside_it() {
     let place = Place::new();
-    let input = |extra: bool| {
-        items(10, |index| {
-            let mut item = json!({"id": index, "do": "ask", "prompt": format!("number {index}")});
-            if extra {
-                item["note"] = json!("new");
-            }
-            item
-        })
-    };
-    place.write("in.jsonl", input(false));
-    run(&place, &[]).expect(0);
-    place.write("in.jsonl", input(true));
-    let ran = run(&place, &[]).expect(0);
-    assert!(ran.stderr.contains("10 have new content and are done again"), "{}", ran.stderr);
-    let summary = ran.summary();
-    assert_eq!((number(&summary, "provider_calls"), number(&summary, "reused_calls")), (0, 10), "{summary}");
+    let prompts = ["the first question", "the last question"];
+    place.write("in.jsonl", items(1, |_| json!({"id": "a", "do": "ask-then-trap", "prompts": prompts})));
+    run(&place, &["--job", "j"]).expect(3);
+    let shown = place.run(&["failed", "show", "j", "a"]).expect(0).stdout;
+    assert!(shown.contains("last request") && shown.contains("the last question"), "{shown}");
+    let told = place.run(&["failed", "show", "j", "a", "--json"]).expect(0).summary();
+    assert_eq!(told["last_request"]["messages"][0]["parts"][0]["text"], "the last question", "{told}");
+    assert!(told["last_answer"]["text"].as_str().unwrap().contains("the last question"), "{told}");
 }
 
 #[test]

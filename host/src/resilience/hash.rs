@@ -15,9 +15,25 @@ const FORM: u32 = 1;
 /// SHA-256 of the canonical form. `asked`: the models that may answer, each with its parameters.
 pub(super) fn request_hash(asked: &[(&str, &[Pair])], request: &Request) -> [u8; 32] {
     let (model, parameters) = asked.first().copied().unwrap_or_default();
-    let mut form = json!({
-        "form": FORM,
-        "model": model,
+    let mut form = form(request);
+    form["form"] = FORM.into();
+    form["model"] = model.into();
+    // Left out where there is none, as it was before there were any: what was paid is found again.
+    if !parameters.is_empty() {
+        form["parameters"] = fields(parameters);
+    }
+    if asked.len() > 1 {
+        form["others"] =
+            asked[1..].iter().map(|(model, parameters)| json!([model, fields(parameters)])).collect::<Value>();
+    }
+    // A `Value` always serialises; its numbers are finite.
+    let canonical = serde_json_canonicalizer::to_vec(&form).unwrap_or_else(|_| form.to_string().into_bytes());
+    Sha256::digest(canonical).into()
+}
+
+/// What was asked, without the model: for people, and for the digest.
+pub(super) fn form(request: &Request) -> Value {
+    json!({
         "role": request.role,
         "messages": request.messages.iter().map(message).collect::<Vec<_>>(),
         "tools": request.tools.iter().map(tool).collect::<Vec<_>>(),
@@ -31,18 +47,7 @@ pub(super) fn request_hash(asked: &[(&str, &[Pair])], request: &Request) -> [u8;
         "seed": request.seed.map(|seed| seed.to_string()),
         "on_overflow": request.on_overflow,
         "extra": pairs(&request.extra),
-    });
-    // Left out where there is none, as it was before there were any: what was paid is found again.
-    if !parameters.is_empty() {
-        form["parameters"] = fields(parameters);
-    }
-    if asked.len() > 1 {
-        form["others"] =
-            asked[1..].iter().map(|(model, parameters)| json!([model, fields(parameters)])).collect::<Value>();
-    }
-    // A `Value` always serialises; its numbers are finite.
-    let canonical = serde_json_canonicalizer::to_vec(&form).unwrap_or_else(|_| form.to_string().into_bytes());
-    Sha256::digest(canonical).into()
+    })
 }
 
 fn message(message: &Message) -> Value {

@@ -20,6 +20,9 @@ use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// What is kept of the last request of an item that failed.
+const LAST_REQUEST_BYTES_MAX: usize = 256 << 10;
+
 /// What a session starts with.
 pub struct SessionStart {
     pub item: ItemId,
@@ -76,6 +79,8 @@ struct State {
     occurrences: HashMap<[u8; 32], u32>,
     asked: u64,
     reused: u64,
+    /// What was asked last.
+    last: Option<Arc<Request>>,
     /// Answers to requests that had been shortened.
     truncated: u64,
     /// How often the same was counted.
@@ -101,6 +106,14 @@ impl ItemSession {
     pub fn answers_not_reused(&self) -> u64 {
         let reused = self.state.lock().unwrap_or_else(PoisonError::into_inner).reused;
         (self.start.answers.len() as u64).saturating_sub(reused)
+    }
+
+    /// What was asked last, as JSON; its start, if it is long.
+    pub fn last_request(&self) -> Option<String> {
+        let last = self.state.lock().unwrap_or_else(PoisonError::into_inner).last.clone()?;
+        let mut text = hash::form(&last).to_string();
+        text.truncate(text.floor_char_boundary(LAST_REQUEST_BYTES_MAX));
+        Some(text)
     }
 
     /// Answers so far that came from the journal, and that were given to a request that had been shortened.
@@ -149,7 +162,9 @@ impl ItemSession {
         let next = state.occurrences.entry(hash).or_default();
         let occurrence = *next;
         *next += 1;
-        Ok(Asked { request: Arc::new(request), hash, occurrence, extras })
+        let request = Arc::new(request);
+        state.last = Some(Arc::clone(&request));
+        Ok(Asked { request, hash, occurrence, extras })
     }
 
     async fn answer(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {

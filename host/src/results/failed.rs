@@ -191,6 +191,7 @@ mod tests {
             truncated: None,
             cpu_us: None,
             memory_bytes: None,
+            last_request: None,
             books: None,
         }
     }

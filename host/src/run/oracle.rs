@@ -92,6 +92,7 @@ fn end(item: ItemSeq, run: RunId, generation: GenerationId, done: bool) -> ItemE
         ended_ms: 1,
         attempts: 1,
         took: Took::default(),
+        last_request: None,
         end: if done {
             ItemOutcome::Done(vec![value])
         } else {

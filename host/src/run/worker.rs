@@ -91,8 +91,9 @@ struct Start {
     context: Option<String>,
     answers: HashMap<([u8; 32], u32), crate::domain::Completion>,
     not_again: HashSet<([u8; 32], u32)>,
-    /// What the last execution took.
+    /// What the last execution took, and what it asked last if it failed.
     took: Took,
+    last_request: Option<String>,
     spent: Amount,
     told: Told,
 }
@@ -146,6 +147,7 @@ impl Worker<'_> {
                 answers: HashMap::new(),
                 not_again: HashSet::new(),
                 took: Took::default(),
+                last_request: None,
                 spent: Amount::default(),
                 told: Told::default(),
             });
@@ -160,6 +162,7 @@ impl Worker<'_> {
             answers: answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect(),
             not_again: if self.shared.fails_unknown { unknown.into_iter().collect() } else { HashSet::new() },
             took: Took::default(),
+            last_request: None,
             spent: Amount { micro_dollars: cost, tokens },
             told: Told::new(told),
         })
@@ -217,6 +220,10 @@ impl Worker<'_> {
         let (replayed, truncated) = session.replayed_and_truncated();
         start.took = Took { replayed, truncated, cpu: report.cpu_time, memory_bytes: report.memory_bytes as u64 };
         start.spent = session.spent();
+        start.last_request = match &report.verdict {
+            Verdict::Failed(_) | Verdict::Retry(_) => session.last_request(),
+            Verdict::Finished(_) | Verdict::Suspended => None,
+        };
         if report.verdict != Verdict::Suspended {
             self.answers_not_reused += session.answers_not_reused();
         }
@@ -320,6 +327,7 @@ impl Worker<'_> {
                 ended_ms: self.shared.clock.unix_ms(),
                 attempts: start.executions.saturating_add(executions),
                 took: start.took,
+                last_request: start.last_request.clone(),
                 end,
                 logs,
             })

@@ -70,6 +70,8 @@ pub struct ItemRow {
     pub truncated: Option<u64>,
     pub cpu_us: Option<u64>,
     pub memory_bytes: Option<u64>,
+    /// What the plugin of a failed item asked last: JSON, or the start of it.
+    pub last_request: Option<String>,
     /// If they were asked for.
     pub books: Option<ItemBooks>,
 }
@@ -139,7 +141,8 @@ pub struct CallRow {
 const COLUMNS: &str =
     "i.seq, i.id, i.position, i.line, o.state, CASE WHEN :input THEN i.input ELSE '' END, i.problem, o.emissions,
     o.reason, o.class, o.code, o.message, o.detail, o.backtrace, coalesce(o.attempts, 0), o.ended_ms, g.digest,
-    g.plugin_name || ' ' || g.plugin_version, o.replayed, o.truncated, o.cpu_us, o.memory_bytes
+    g.plugin_name || ' ' || g.plugin_version, o.replayed, o.truncated, o.cpu_us, o.memory_bytes,
+    o.last_request
     FROM item i LEFT JOIN outcome o ON o.item = i.seq LEFT JOIN generation g ON g.id = o.generation";
 
 const BOOKS: &str =
@@ -278,6 +281,7 @@ fn item_row(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
         truncated: number(19)?,
         cpu_us: number(20)?,
         memory_bytes: number(21)?,
+        last_request: row.get(22)?,
         books: None,
     })
 }

@@ -222,6 +222,8 @@ pub struct ItemEnd {
     /// Executions in all runs.
     pub attempts: u32,
     pub took: Took,
+    /// What the plugin asked last, where the item failed.
+    pub last_request: Option<String>,
     pub end: ItemOutcome,
     pub logs: Vec<GuestLogLine>,
 }

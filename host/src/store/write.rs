@@ -340,8 +340,9 @@ impl Store {
             ItemOutcome::Done(emissions) => Some(codec::encode_emissions(emissions)?),
             ItemOutcome::Skipped { .. } | ItemOutcome::Failed(_) => None,
         };
-        let bytes =
-            emissions.as_ref().map_or(0, String::len) + end.logs.iter().map(|line| line.message.len()).sum::<usize>();
+        let bytes = end.last_request.as_ref().map_or(0, String::len)
+            + emissions.as_ref().map_or(0, String::len)
+            + end.logs.iter().map(|line| line.message.len()).sum::<usize>();
         self.inner
             .writer
             .hand_over(Box::new(move |connection| write_item_end(connection, &end, emissions.as_deref())), bytes)
@@ -400,8 +401,8 @@ fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO outcome (item, state, attempt, generation, run, ended_ms, attempts, emissions, reason,
-             class, code, message, detail, backtrace, replayed, truncated, cpu_us, memory_bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             class, code, message, detail, backtrace, replayed, truncated, cpu_us, memory_bytes, last_request)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         )?
         .execute(params![
             end.item.0,
@@ -422,6 +423,7 @@ fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str
             end.took.truncated.cast_signed(),
             i64::try_from(end.took.cpu.as_micros()).unwrap_or(i64::MAX),
             end.took.memory_bytes.cast_signed(),
+            end.last_request,
         ])?;
     for line in &end.logs {
         connection

@@ -37,7 +37,8 @@ pub(super) fn as_json(detail: &ItemDetail) -> serde_json::Value {
         "generation": row.generation,
         "rejections": rejections,
         "calls": row.books.as_ref().map_or(0, |books| books.calls),
-        "last_request": last_call.as_ref().map(request),
+        "last_request": row.last_request.as_deref().map(json),
+        "last_call": last_call.as_ref().map(request),
         "last_answer": last_call.as_ref().map(answer),
     })
 }
@@ -95,6 +96,9 @@ pub(super) fn as_text(detail: &ItemDetail) -> String {
     text.line("calls", &calls(row.books.as_ref()));
     if let Some(call) = last_call {
         text.call(call);
+    }
+    if let Some(request) = &row.last_request {
+        text.block("last request", request);
     }
     if let Some(backtrace) = &row.backtrace {
         text.block("backtrace", backtrace);

@@ -314,6 +314,7 @@ async fn a_replay_is_told_the_same_sizes_until_the_item_ends() {
         ended_ms: 1,
         attempts: 2,
         took: store::Took::default(),
+        last_request: None,
         end: store::ItemOutcome::Failed(failure),
         logs: Vec::new(),
     };

@@ -6,6 +6,7 @@ ALTER TABLE outcome ADD COLUMN replayed INTEGER;    -- answers taken from the jo
 ALTER TABLE outcome ADD COLUMN truncated INTEGER;   -- requests that were shortened
 ALTER TABLE outcome ADD COLUMN cpu_us INTEGER;      -- processor time of the guest, in microseconds
 ALTER TABLE outcome ADD COLUMN memory_bytes INTEGER;-- the most memory that it had
+ALTER TABLE outcome ADD COLUMN last_request TEXT;   -- failed: what its plugin asked last, JSON, the start of it if it is long
 
 -- Reserved: a call that was handed over to be answered later, under the provider's own name for it. Such a call is
 -- *submitted*, and not unknown, until its end is written.
