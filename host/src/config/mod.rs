@@ -197,10 +197,10 @@ mod tests {
     fn paths_are_relative_to_the_files_folder() {
         let text = "[run]\nstore = \"jobs\"\n[provider.p]\nkey_file = \"key\"\nca_file = \"/etc/ca.pem\"";
         let mut config = parsed(text).unwrap();
-        config.resolve(Path::new("/work"));
-        assert_eq!(config.run.store.as_deref(), Some(Path::new("/work/jobs")));
+        config.resolve(Path::new("/srv"));
+        assert_eq!(config.run.store.as_deref(), Some(Path::new("/srv/jobs")));
         let provider = &config.provider["p"];
-        assert_eq!(provider.key_file.as_deref(), Some(Path::new("/work/key")));
+        assert_eq!(provider.key_file.as_deref(), Some(Path::new("/srv/key")));
         assert_eq!(provider.ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
     }
 
