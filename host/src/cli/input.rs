@@ -76,6 +76,14 @@ impl Source {
         }
     }
 
+    /// The same as long as nobody wrote to it; `None`: that cannot be told without reading it.
+    pub(super) fn stamp(&self) -> Option<String> {
+        match self {
+            Self::Path { path, format } => input::stamp(path, *format),
+            Self::Job { .. } => None,
+        }
+    }
+
     /// Tells one input from another.
     pub(super) fn digest(&self) -> anyhow::Result<String> {
         Ok(match self {

@@ -25,7 +25,7 @@ use std::path::Path;
 
 pub use files::covers;
 pub use json_lines::with_map;
-pub use mark::digest;
+pub use mark::{digest, stamp};
 pub use mime::mime_type;
 pub use source::{open_source, spool};
 

@@ -16,6 +16,7 @@ use crate::run::{
 use crate::sandbox::Job;
 use crate::store::{Counts, Generation, RunId};
 use anyhow::{anyhow, bail};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
@@ -46,9 +47,9 @@ impl Session<'_> {
     }
 
     fn tags(&self) -> String {
-        let tags: serde_json::Map<String, serde_json::Value> =
+        let tags: serde_json::Map<String, Value> =
             self.args.provider.tag.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-        serde_json::Value::Object(tags).to_string()
+        Value::Object(tags).to_string()
     }
 
     /// What outcomes depend on.
@@ -127,14 +128,11 @@ impl Session<'_> {
         if let Some(warning) = source.warning()? {
             self.console.say(&warning);
         }
-        let mark = self.mark(source)?;
         let mut stored = self.given.clone();
         (stored.input, stored.input_format) = source.stored();
         self.store.set_arguments(serde_json::to_string(&stored).map_err(Failure::internal)?)?;
         let known = self.store.reader().job()?.and_then(|job| job.input);
-        if known.as_deref() == Some(mark.as_str()) {
-            return Ok(());
-        }
+        let Some(mark) = self.new_mark(source, known.as_deref())? else { return Ok(()) };
         let records = source.records(self.args.id_field.as_deref(), &self.args.map)?;
         let policy = match self.args.on_duplicate {
             OnDuplicate::Error => DuplicatePolicy::Error,
@@ -162,12 +160,29 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Tells one input, read in one way, from another.
-    fn mark(&self, source: &Source) -> Result<String, Failure> {
+    /// Tells one input, read in one way, from another. `None`: it is the known one, by its stamp or else by its bytes.
+    fn new_mark(&self, source: &Source, known: Option<&str>) -> Result<Option<String>, Failure> {
+        let mut known: Value = known.and_then(|known| serde_json::from_str(known).ok()).unwrap_or_default();
+        let known_stamp = known.as_object_mut().and_then(|fields| fields.remove("stamp"));
+        let stamp = source.stamp().map(Value::from);
+        if stamp.is_some() && stamp == known_stamp && self.mark(source, known["sha256"].clone()) == known {
+            return Ok(None);
+        }
+        let mut mark = self.mark(source, source.digest()?.into());
+        if mark == known {
+            return Ok(None);
+        }
+        if let Some(stamp) = stamp {
+            mark["stamp"] = stamp;
+        }
+        Ok(Some(mark.to_string()))
+    }
+
+    fn mark(&self, source: &Source, sha256: Value) -> Value {
         let args = self.args;
         let mut mark = serde_json::json!({
             "v": 1,
-            "sha256": source.digest()?,
+            "sha256": sha256,
             "format": source.format_name(),
             "id_field": args.id_field,
             "map": args.map,
@@ -178,7 +193,7 @@ impl Session<'_> {
         if let Some(shard) = args.shard {
             mark["shard"] = serde_json::json!(shard);
         }
-        Ok(mark.to_string())
+        mark
     }
 
     fn greet(&self, before: Counts) {
