@@ -234,10 +234,10 @@ mod tests {
     }
 
     async fn run(errors: Vec<ProviderError>) -> Run {
-        run_with(errors, false).await
+        run_with(errors, false, &NoEvents).await
     }
 
-    async fn run_with(errors: Vec<ProviderError>, is_free: bool) -> Run {
+    async fn run_with(errors: Vec<ProviderError>, is_free: bool, events: &dyn EventSink) -> Run {
         let (clock, halt) = (SimulatedClock::default(), Halt::default());
         let script = Script { errors, is_free, tries: AtomicU32::new(0) };
         let item = ItemId::new("a").unwrap();
@@ -246,7 +246,7 @@ mod tests {
             seed: 1,
             halt: &halt,
             clock: &clock,
-            events: &NoEvents,
+            events,
             budget: &Mutex::default(),
             item: &item,
             patience: PATIENCE,
@@ -277,7 +277,7 @@ mod tests {
     async fn neither_a_429_nor_a_probe_costs_an_attempt() {
         let limited = run(vec![error(ErrorClass::RateLimited, None); 30]).await;
         assert!(matches!(limited.result, Retried::Answered(31)));
-        let probes = run_with(vec![error(ErrorClass::Connection, None); 30], true).await;
+        let probes = run_with(vec![error(ErrorClass::Connection, None); 30], true, &NoEvents).await;
         assert!(matches!(probes.result, Retried::Answered(31)));
     }
 
@@ -349,21 +349,9 @@ mod tests {
     }
 
     async fn announced(errors: Vec<ProviderError>, is_free: bool) -> (Vec<(u32, Duration)>, u32) {
-        let (clock, halt, events) = (SimulatedClock::default(), Halt::default(), Announced::default());
-        let script = Script { errors, is_free, tries: AtomicU32::new(0) };
-        let item = ItemId::new("a").unwrap();
-        let retry = Retry {
-            settings: &RetrySettings::default(),
-            seed: 1,
-            halt: &halt,
-            clock: &clock,
-            events: &events,
-            budget: &Mutex::default(),
-            item: &item,
-            patience: PATIENCE,
-        };
-        retry.run(&script, &mut Spent::default()).await;
-        (events.0.into_inner().unwrap(), script.tries.into_inner())
+        let events = Announced::default();
+        let run = run_with(errors, is_free, &events).await;
+        (events.0.into_inner().unwrap(), run.tries)
     }
 
     proptest! {
