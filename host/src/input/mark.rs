@@ -25,8 +25,13 @@ pub fn stamp(path: &Path, format: Format) -> Option<String> {
         Format::Files => return None,
     }
     let meta = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some(format!("{}:{}:{}", meta.dev(), meta.ino(), written(&meta)))
+}
+
+/// Size and times of a file: its contents do not change without them. A restored mtime does not hide a write, the ctime tells.
+fn written(meta: &std::fs::Metadata) -> String {
     let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
-    Some(format!("{}:{}:{}:{times:?}", meta.dev(), meta.ino(), meta.size()))
+    format!("{} {times:?}", meta.len())
 }
 
 fn of_bytes(path: &Path) -> Result<String, InputError> {
@@ -53,10 +58,7 @@ fn of_listing(path: &Path) -> Result<String, InputError> {
     hasher.update(path.as_os_str().as_encoded_bytes());
     for found in files::list(path)? {
         let (name, rest) = match found? {
-            Found::File { name, meta, .. } => {
-                let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
-                (name, format!("{} {times:?}", meta.len()))
-            }
+            Found::File { name, meta, .. } => (name, written(&meta)),
             Found::Bad { name, message } => (name, message),
         };
         for part in [name.as_bytes(), rest.as_bytes()] {
@@ -65,4 +67,38 @@ fn of_listing(path: &Path) -> Result<String, InputError> {
         }
     }
     Ok(hex::encode(hasher.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{File, FileTimes, write};
+
+    #[test]
+    fn a_stamp_stays_until_the_file_is_written_to_though_size_and_mtime_are_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in.jsonl");
+        write(&path, "{\"id\":1}\n").unwrap();
+        let old = std::time::UNIX_EPOCH;
+        let put_back =
+            || File::options().write(true).open(&path).unwrap().set_times(FileTimes::new().set_modified(old));
+        put_back().unwrap();
+        let before = stamp(&path, Format::JsonLines).unwrap();
+        assert_eq!(stamp(&path, Format::JsonLines), Some(before.clone()));
+        // A file system's clock may be coarse: the write that counts is one that it dates anew.
+        let changed = path.metadata().unwrap().ctime_nsec();
+        while path.metadata().unwrap().ctime_nsec() == changed {
+            write(&path, "{\"id\":2}\n").unwrap();
+            put_back().unwrap();
+        }
+        assert_ne!(stamp(&path, Format::JsonLines), Some(before));
+    }
+
+    #[test]
+    fn what_is_not_one_file_has_no_stamp() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(stamp(folder.path(), Format::Files), None);
+        assert_eq!(stamp(folder.path(), Format::JsonLines), None);
+        assert_eq!(stamp(&folder.path().join("missing"), Format::Csv), None);
+    }
 }
