@@ -11,6 +11,10 @@ ci:
 plugins:
     cargo run -- plugin build plugins/redact plugins/prompt plugins/summarize plugins/misbehave
 
+# The plugins in other languages; each says what it needs and how to get it
+kits:
+    cargo run -- plugin build plugins/redact-py plugins/summarize-py plugins/redact-js plugins/summarize-ts
+
 test:
     rustup target add wasm32-wasip2 && cargo test --workspace
 

@@ -8,6 +8,7 @@ mod crash;
 mod failures;
 mod input;
 mod jobs;
+mod kits;
 mod money;
 mod provider;
 mod results;

