@@ -3,6 +3,7 @@
 //! Read from the working directory or `--config`, never from a plugin's folder; paths in it are relative to its own. An unknown key is an error that
 //! lists the known ones.
 
+mod grants;
 mod routes;
 mod suggest;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use grants::{GrantsTable, NeedsTable};
 pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices, TierPrices};
 pub use suggest::{did_you_mean, with_suggestion};
 

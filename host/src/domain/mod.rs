@@ -6,6 +6,7 @@
 pub mod base64;
 mod error_class;
 mod event;
+mod grant;
 mod item;
 mod llm;
 mod outcome;
@@ -13,6 +14,7 @@ mod price;
 
 pub use error_class::{Action, ErrorClass};
 pub use event::{Event, EventSink, NoEvents};
+pub use grant::{Folder, Grant, GrantError, Grants, HostPattern, Needs, Origin, Scheme};
 pub use item::{Blob, BlobFile, Fingerprint, Item, ItemId, ItemSeq};
 pub use llm::{
     CallEnd, Completion, Cut, JsonSchema, Llm, LlmError, LlmErrorKind, Media, MediaSource, Message, OtherPart, Pair,

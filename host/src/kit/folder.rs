@@ -1,9 +1,10 @@
 //! From the PLUGIN argument to the bytes of a component. Nothing is executed here.
 
-use crate::config::with_suggestion;
+use crate::config::{NeedsTable, with_suggestion};
+use crate::domain::{Grant, Needs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::{Component as PathComponent, Path, PathBuf};
 
 /// What a plugin's folder says of itself.
 const MANIFEST: &str = "plugin.toml";
@@ -21,6 +22,10 @@ pub struct Component {
     pub bytes: Vec<u8>,
     /// It is in text form.
     pub is_text: bool,
+    /// What its folder says that it asks for; nothing for a component without one.
+    pub needs: Needs,
+    /// The name in its folder's `plugin.toml`.
+    pub name: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +54,9 @@ pub(super) struct FolderManifest {
     /// What it is built from, relative to the folder; the whole folder if it does not say.
     #[serde(default)]
     sources: Vec<PathBuf>,
+    /// What the plugin asks for; the operator gives it.
+    #[serde(default)]
+    grants: NeedsTable,
     pub(super) build: Build,
 }
 
@@ -96,13 +104,30 @@ pub fn locate(plugin: &Path) -> Result<Component, FolderError> {
     if is_stale(plugin, &manifest, &component)? {
         return Err(FolderError::Stale(plugin.to_path_buf()));
     }
-    Ok(component)
+    Ok(Component { needs: needs(plugin, &manifest)?, name: Some(manifest.name), ..component })
 }
 
 fn read(path: PathBuf) -> Result<Component, FolderError> {
     let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
     let is_text = path.extension().is_some_and(|extension| extension == "wat");
-    Ok(Component { path, bytes, is_text })
+    Ok(Component { path, bytes, is_text, needs: Needs::default(), name: None })
+}
+
+/// A plugin names folders of its own at most: what an operator is asked to give shall not lead to a key by way of a copied line.
+fn needs(folder: &Path, manifest: &FolderManifest) -> Result<Needs, FolderError> {
+    let bad = |reason: String| FolderError::BadManifest { path: folder.join(MANIFEST), reason };
+    let needs = manifest.grants.needs().map_err(|error| bad(format!("[grants]: {error}")))?;
+    for grant in needs.all() {
+        if let Grant::Read(asked) | Grant::Write(asked) = &grant
+            && asked.host.components().any(|part| !matches!(part, PathComponent::Normal(_) | PathComponent::CurDir))
+        {
+            return Err(bad(format!(
+                "[grants]: {grant} leads out of the plugin's folder: name a folder in it, or leave which it is to the operator: \"={}\"",
+                asked.guest()
+            )));
+        }
+    }
+    Ok(needs)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> FolderError {
@@ -236,6 +261,23 @@ mod tests {
         assert!(matches!(locate(dir.path()), Err(FolderError::Stale(_))));
         std::fs::write(dir.path().join("main.py"), "1").unwrap();
         assert!(locate(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn what_a_plugin_asks_for_is_read_and_leads_nowhere_else() {
+        let dir = folder();
+        let ask = |grants: &str| {
+            let text = format!("name = \"p\"\ncomponent = \"target/p.wasm\"\n[build]\ncommand = [\"true\"]\n{grants}");
+            std::fs::write(dir.path().join(MANIFEST), text).unwrap();
+            built(dir.path());
+            locate(dir.path()).map(|component| component.needs.all()).map_err(|error| error.to_string())
+        };
+        let asked = ask("[grants]\nread = [\"data\", \"=/corpora\"]\n[grants.optional]\nclock = true").unwrap();
+        assert_eq!(asked.iter().map(Grant::as_seen).collect::<Vec<_>>(), ["read=/corpora", "read=/data", "clock"]);
+        for elsewhere in ["/etc", "../..=/data", "a/../../x"] {
+            let error = ask(&format!("[grants]\nread = [{elsewhere:?}]")).unwrap_err();
+            assert!(error.contains("leads out of the plugin's folder"), "{error}");
+        }
     }
 
     #[test]
