@@ -14,6 +14,7 @@ pub mod kit;
 pub mod output;
 pub mod progress;
 pub mod provider;
+pub mod registry;
 pub mod report;
 pub mod resilience;
 pub mod results;

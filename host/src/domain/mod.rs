@@ -4,6 +4,7 @@
 //! without a byte changing on disk.
 
 pub mod base64;
+mod digest;
 mod error_class;
 mod event;
 mod grant;
@@ -12,6 +13,7 @@ mod llm;
 mod outcome;
 mod price;
 
+pub use digest::{Digest, NoDigest};
 pub use error_class::{Action, ErrorClass};
 pub use event::{Event, EventSink, NoEvents};
 pub use grant::{Folder, Grant, GrantError, Grants, HostPattern, Needs, Origin, Scheme};
