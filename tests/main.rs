@@ -18,3 +18,4 @@ mod routes;
 mod sandbox;
 mod settings;
 mod support;
+mod trust;

@@ -99,6 +99,13 @@ impl Place {
         finish(self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), b"")
     }
 
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], env: &[(&str, String)]) -> Ran {
+        let mut command = self.command(args);
+        command.envs(env.iter().map(|(name, value)| (name, value))).stdout(Stdio::piped()).stderr(Stdio::piped());
+        finish(command.spawn().unwrap(), b"")
+    }
+
     /// Runs a shell's script with `$S` for the program in namespaces of its own, where it may mount; `None` where the
     /// machine forbids that.
     #[expect(clippy::print_stderr, reason = "a test that did not take place must be told")]

@@ -2,9 +2,10 @@
 
 use super::routes::plan_all;
 use super::run_args::{ProviderArgs, RunArgs, WorkArgs};
+use super::trust::{Trust, TrustArgs};
 use super::{CliResult, Exit, policy, settings, show};
 use crate::config::{self, Config};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
@@ -35,11 +36,11 @@ pub(super) struct ShowArgs {
 
 pub(super) fn config(command: &ConfigCommand) -> CliResult {
     match command {
-        ConfigCommand::Check(args) => check(&config::load(args.config.as_deref())?)?,
+        ConfigCommand::Check(args) => check(&config::load(args.config.as_deref())?, args.config.as_deref())?,
         ConfigCommand::Show(args) => {
             let config = config::load(args.file.config.as_deref())?;
             let file = args.file.config.as_deref().unwrap_or_else(|| Path::new(config::DEFAULT_FILE));
-            let given = RunArgs { provider: args.provider.clone(), work: args.work.clone(), ..no_flags()? };
+            let given = RunArgs { provider: args.provider.clone(), work: args.work.clone(), ..settings::no_flags()? };
             let (policy, mut bounded) = (policy::load()?, given.clone());
             policy.bound(&mut bounded, &config)?;
             for line in show::show(&given, &bounded, &config, file, &policy)? {
@@ -51,8 +52,8 @@ pub(super) fn config(command: &ConfigCommand) -> CliResult {
 }
 
 /// Everything that a run would find wrong, whatever it uses.
-fn check(config: &Config) -> anyhow::Result<()> {
-    let mut args = no_flags()?;
+fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
+    let mut args = settings::no_flags()?;
     let policy = policy::load()?;
     policy.bound(&mut args, config)?;
     settings::retry(&args, config)?;
@@ -61,16 +62,7 @@ fn check(config: &Config) -> anyhow::Result<()> {
     settings::run(&args, config)?;
     let mut planned = plan_all(&args, config)?;
     policy.bound_routes(&mut planned)?;
+    Trust::new(&TrustArgs::default(), config, file, &policy)?;
     println!("{} providers and {} routes can be used", config.provider.len(), config.route.len());
     Ok(())
-}
-
-/// `run`'s arguments, as they are if nobody gives any.
-fn no_flags() -> anyhow::Result<RunArgs> {
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: RunArgs,
-    }
-    Ok(Line::try_parse_from(["", "-", "--input", "-"])?.args)
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const CONFIGURATION: &str = "docs/configuration.md";
-const WITH_FLAGS: [&str; 8] = [
+const WITH_FLAGS: [&str; 9] = [
     "README.md",
     CONFIGURATION,
     "docs/providers.md",
@@ -19,6 +19,7 @@ const WITH_FLAGS: [&str; 8] = [
     "docs/limits.md",
     "docs/input.md",
     "docs/results.md",
+    "docs/sandbox.md",
 ];
 /// Of cargo, and those that clap adds when it runs.
 const OTHER_FLAGS: [&str; 5] = ["help", "lib", "release", "version", "workspace"];
@@ -59,6 +60,7 @@ fn every_key_of_the_files_is_in_the_document_and_no_other() {
         ("`[route.NAME.prices]`", keys::<config::RoutePrices>()),
         ("`[route.NAME.fallback]`", keys::<config::RouteFallback>()),
         ("`[model.NAME]`", keys::<ModelEntry>()),
+        ("`[trust]`", keys::<config::Trust>()),
         ("The policy file", keys::<config::Policy>()),
     ] {
         assert!(keys.len() > 1, "{heading}: {keys:?}");

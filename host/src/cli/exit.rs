@@ -17,6 +17,8 @@ pub enum Exit {
     /// A person is needed.
     Parked,
     Budget,
+    /// `plugin diff`: the new plugin may do more than the old one.
+    RightsGrew,
     /// The provider said when to come back.
     ParkedUntil,
     Interrupted,
@@ -27,9 +29,9 @@ pub enum Exit {
 pub(super) const HELP: &str = "Exit codes:
     0  all items are done or skipped        5  parked: a person is needed
     1  internal error                       6  a budget is reached
-    2  usage, configuration, plugin, store 75  parked until a known time
-    3  finished, with failed items        130  interrupted (Ctrl-C)
-    4  stopped early by a rule            143  terminated (SIGTERM)";
+    2  usage, configuration, plugin, store  7  `plugin diff`: rights grew
+    3  finished, with failed items         75  parked until a known time
+    4  stopped early by a rule       130, 143  interrupted, terminated";
 
 /// POSIX.
 const SIGTERM: i32 = 15;
@@ -44,6 +46,7 @@ impl Exit {
             Self::Stopped => 4,
             Self::Parked => 5,
             Self::Budget => 6,
+            Self::RightsGrew => 7,
             // EX_TEMPFAIL of sysexits.h: try again later.
             Self::ParkedUntil => 75,
             Self::Interrupted => 130,

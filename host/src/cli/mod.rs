@@ -31,6 +31,7 @@ mod settings;
 mod show;
 mod status;
 mod steer;
+mod trust;
 mod watch;
 
 use anyhow::Context;
@@ -75,7 +76,7 @@ enum Command {
     /// Check or show the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Work with plugins' folders
+    /// Build plugins, look into them, compare and pin them
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Serve the mock provider over HTTP, in the forms of OpenAI, Anthropic and Gemini

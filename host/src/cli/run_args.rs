@@ -1,5 +1,6 @@
 //! The arguments of `run`, as they are given and as they are stored with the job for `resume`.
 
+use super::trust::TrustArgs;
 use crate::store::FailedFilter;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,7 @@ pub(super) struct ShardArg {
   cat items.jsonl | sandmill run redact.wasm --input - --input-format jsonl --output -")]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct RunArgs {
-    /// A component (.wasm, .wat) or a plugin's folder that has been built
+    /// A component (.wasm, .wat), a plugin's folder that has been built, or `oci://REGISTRY/NAME[:TAG][@sha256:…]`
     pub(super) plugin: PathBuf,
 
     /// The items: a file, packed with gzip or zstd or not; a folder or a pattern such as 'docs/**/*.pdf', each file an item;
@@ -147,6 +148,9 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub(super) work: WorkArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(super) trust: TrustArgs,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]

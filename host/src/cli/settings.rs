@@ -2,11 +2,13 @@
 
 use super::run_args::{RunArgs, ShardArg};
 use crate::config::Config;
+use crate::kit::Source;
 use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
 use crate::run::RunSettings;
 use crate::sandbox::Limits;
 use crate::store::Take;
 use anyhow::{Context, bail};
+use clap::Parser;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -140,6 +142,16 @@ pub(super) fn plugin_config(args: &RunArgs) -> anyhow::Result<String> {
     Ok(serde_json::Value::Object(config).to_string())
 }
 
+/// `run`'s arguments, as they are if nobody gives any.
+pub(super) fn no_flags() -> anyhow::Result<RunArgs> {
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RunArgs,
+    }
+    Ok(Line::try_parse_from(["", "-", "--input", "-"])?.args)
+}
+
 /// From plugin and input; two paths never share a name.
 pub(super) fn default_job(plugin: &Path, input: &Path, shard: Option<ShardArg>) -> String {
     let word = |path: &Path| {
@@ -151,15 +163,20 @@ pub(super) fn default_job(plugin: &Path, input: &Path, shard: Option<ShardArg>) 
     let absolute = |path: &Path| -> PathBuf {
         std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components().collect()
     };
+    let (plugin, plugin_word) = match Source::parse(plugin) {
+        // A newer version goes on with the job, as a plugin that was built anew does.
+        Ok(Source::Registry(reference)) => (PathBuf::from(reference.versionless()), word(Path::new(reference.name()))),
+        Ok(Source::Path(_)) | Err(_) => (absolute(plugin), word(&absolute(plugin))),
+    };
     let mut hasher = Sha256::new();
-    for path in [plugin, input] {
-        hasher.update(absolute(path).as_os_str().as_encoded_bytes());
+    for path in [plugin, absolute(input)] {
+        hasher.update(path.as_os_str().as_encoded_bytes());
         hasher.update([0]);
     }
     let digest = hex::encode(&hasher.finalize()[..3]);
     let input_word = if input == Path::new("-") { "stdin".to_owned() } else { word(input) };
     let part = shard.map(|shard| format!("{}of{}", shard.number, shard.of)).unwrap_or_default();
-    let words = [word(&absolute(plugin)), input_word, digest, part];
+    let words = [plugin_word, input_word, digest, part];
     words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
@@ -173,6 +190,10 @@ mod tests {
         assert!(name("a/items.jsonl").starts_with("p-items-"));
         assert_ne!(name("a/items.jsonl"), name("b/items.jsonl"));
         assert_eq!(name("a/items.jsonl"), name("a/items.jsonl"));
+        let of_plugin = |plugin: &str| default_job(Path::new(plugin), Path::new("i.jsonl"), None);
+        assert_eq!(of_plugin("oci://ghcr.io/acme/p:1.0"), of_plugin("oci://ghcr.io/acme/p:1.1"));
+        assert_ne!(of_plugin("oci://ghcr.io/acme/p:1.0"), of_plugin("oci://ghcr.io/other/p:1.0"));
+        assert!(of_plugin("oci://ghcr.io/acme/p:1.0").starts_with("p-i-"));
         assert!(crate::store::JobName::new(&name("ümlaut dir/ .x y.csv")).is_ok());
     }
 }

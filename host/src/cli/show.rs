@@ -51,6 +51,7 @@ pub(super) fn show(
     sheet.retry(args, config);
     sheet.breaker(args, config);
     sheet.context(args, config);
+    sheet.trust(config);
     for (name, table) in &config.model {
         for (key, value) in table {
             sheet.line(&format!("model.{name}.{key}"), value, From::File);
@@ -117,7 +118,18 @@ impl Sheet<'_> {
     }
 
     fn policy(&mut self, path: &Path, policy: &Policy) {
-        let Policy { max_cost, max_tokens, max_calls, max_concurrency, max_memory, providers, models } = policy;
+        let Policy {
+            max_cost,
+            max_tokens,
+            max_calls,
+            max_concurrency,
+            max_memory,
+            providers,
+            models,
+            require_signed,
+            trusted_keys,
+            require_pinned,
+        } = policy;
         let file = path.display();
         let mut bound = |name: &str, value: Option<String>| {
             if let Some(value) = value {
@@ -131,6 +143,18 @@ impl Sheet<'_> {
         bound("max_memory", max_memory.map(size));
         bound("providers", providers.as_ref().map(|names| names.join(", ")));
         bound("models", models.as_ref().map(|names| names.join(", ")));
+        bound("require_signed", require_signed.map(|is| is.to_string()));
+        bound("trusted_keys", trusted_keys.as_ref().map(|keys| keys.join(", ")));
+        bound("require_pinned", require_pinned.map(|is| is.to_string()));
+    }
+
+    fn trust(&mut self, config: &Config) {
+        let config::Trust { keys, require_signed, require_pinned, insecure_registries } = &config.trust;
+        let listed = |texts: &[String]| (!texts.is_empty()).then(|| texts.join(", "));
+        self.pick("trust.keys", None, listed(keys), "none".into());
+        self.pick("trust.require_signed", None, *require_signed, false);
+        self.pick("trust.require_pinned", None, *require_pinned, false);
+        self.pick("trust.insecure_registries", None, listed(insecure_registries), "none".into());
     }
 
     fn run(&mut self, given: &RunArgs, args: &RunArgs, config: &Config) {

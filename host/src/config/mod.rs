@@ -32,6 +32,20 @@ pub struct Config {
     pub breaker: Breaker,
     pub context: Context,
     pub limits: Limits,
+    pub trust: Trust,
+}
+
+/// `[trust]`: which plugins may run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Trust {
+    /// Public keys of minisign, whose signatures count.
+    pub keys: Vec<String>,
+    pub require_signed: Option<bool>,
+    /// By `plugin.lock`.
+    pub require_pinned: Option<bool>,
+    /// Hosts, with their ports if need be, that are asked without TLS.
+    pub insecure_registries: Vec<String>,
 }
 
 /// `[run]`.
@@ -117,6 +131,10 @@ pub struct Policy {
     /// The names that `--provider` may be given, and the models.
     pub providers: Option<Vec<String>>,
     pub models: Option<Vec<String>>,
+    pub require_signed: Option<bool>,
+    /// Whose signatures count for it; those of `[trust] keys` if it does not say.
+    pub trusted_keys: Option<Vec<String>>,
+    pub require_pinned: Option<bool>,
 }
 
 pub fn load_policy(path: &Path) -> Result<Policy, ConfigError> {

@@ -1,9 +1,11 @@
 //! From the PLUGIN argument to the bytes of a component. Nothing is executed here.
 
+use super::signature;
 use crate::config::{NeedsTable, with_suggestion};
-use crate::domain::{Grant, Needs};
+use crate::domain::{Digest as ContentDigest, Grant, Needs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::io::Read;
 use std::path::{Component as PathComponent, Path, PathBuf};
 
 /// What a plugin's folder says of itself.
@@ -18,6 +20,7 @@ const SOURCES_MAX: usize = 20_000;
 /// A component, ready to be loaded.
 #[derive(Debug)]
 pub struct Component {
+    /// Of the file, or the reference of a registry, fixed to what was pulled.
     pub path: PathBuf,
     pub bytes: Vec<u8>,
     /// It is in text form.
@@ -26,6 +29,17 @@ pub struct Component {
     pub needs: Needs,
     /// The name in its folder's `plugin.toml`.
     pub name: Option<String>,
+    /// A minisign signature that came with it, unchecked.
+    pub signature: Option<String>,
+    /// The digest of its manifest, if it comes from a registry.
+    pub manifest: Option<ContentDigest>,
+}
+
+impl Component {
+    /// Of its bytes.
+    pub fn digest(&self) -> ContentDigest {
+        ContentDigest::of(&self.bytes)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +124,24 @@ pub fn locate(plugin: &Path) -> Result<Component, FolderError> {
 fn read(path: PathBuf) -> Result<Component, FolderError> {
     let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
     let is_text = path.extension().is_some_and(|extension| extension == "wat");
-    Ok(Component { path, bytes, is_text, needs: Needs::default(), name: None })
+    let signature = read_signature(&path)?;
+    Ok(Component { path, bytes, is_text, needs: Needs::default(), name: None, signature, manifest: None })
+}
+
+/// The one beside the component, if there is one.
+fn read_signature(component: &Path) -> Result<Option<String>, FolderError> {
+    let mut name = component.as_os_str().to_owned();
+    name.push(format!(".{}", signature::EXTENSION));
+    let path = PathBuf::from(name);
+    let mut bytes = Vec::new();
+    let read =
+        std::fs::File::open(&path).and_then(|file| file.take(signature::SIGNATURE_BYTES_MAX).read_to_end(&mut bytes));
+    match read {
+        // What is no text is no signature either, and is told as a bad one.
+        Ok(_) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(&path, &error)),
+    }
 }
 
 /// A plugin names folders of its own at most: what an operator is asked to give shall not lead to a key by way of a copied line.

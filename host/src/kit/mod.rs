@@ -1,7 +1,18 @@
-//! Plugin folders: what is in them, whether what was built is still what the sources say, and building them.
+//! Plugins before they run: where they are, whether what was built is still what the sources say, building them, what they are made of,
+//! and whether they are what was pinned and signed.
 
 mod build;
+mod diff;
 mod folder;
+mod inspect;
+mod lock;
+mod signature;
+mod source;
 
 pub use build::{BuildError, build};
+pub use diff::Difference;
 pub use folder::{Component, FolderError, locate};
+pub use inspect::{Described, Inspection};
+pub use lock::{LOCK_FILE, Lock, LockError, Pin};
+pub use signature::{BadKey, Keys, SignatureState};
+pub use source::Source;

@@ -32,7 +32,7 @@ pub(super) fn layer(manifest: &[u8]) -> Result<Layer, String> {
     let not = |what: &str, found: &MediaType, wanted: &str| {
         format!(
             "it is no WebAssembly component: its {what} is of the type {}, and not {wanted}; publish it with `wkg oci push`",
-            sanitize_text(&found.to_string(), 100)
+            sanitize_text(found.as_ref(), 100)
         )
     };
     if manifest.config().media_type().to_string() != CONFIG {

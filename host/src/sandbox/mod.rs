@@ -3,6 +3,7 @@
 //! Always holds: an instance serves one attempt and is thrown away; a guest reaches what the WIT names and nothing else; whatever a
 //! guest does ends in a [`Verdict`](crate::domain::Verdict). Must not know: providers, stores, items other than its own.
 
+mod anatomy;
 mod attempt;
 mod bindings;
 mod convert;
@@ -16,6 +17,7 @@ mod stdio;
 mod time;
 mod trap;
 
+pub use anatomy::{Anatomy, Extern, Producer};
 pub use attempt::{AttemptReport, Job, LogLine};
 pub use engine::Engine;
 pub use limits::Limits;

@@ -103,6 +103,14 @@ impl Plugin {
 }
 
 fn compile(engine: &Engine, bytes: &[u8], is_text: bool) -> Result<Component, SandboxError> {
+    check_kind(bytes, is_text)?;
+    Component::new(&engine.wasmtime, bytes).map_err(|error| {
+        SandboxError::NotAPlugin(format!("the component does not load (truncated or damaged?): {error:#}"))
+    })
+}
+
+/// Refuses what cannot be a component, by its first bytes. `is_text`: they come from a `.wat` file.
+pub(super) fn check_kind(bytes: &[u8], is_text: bool) -> Result<(), SandboxError> {
     let not = |text: String| Err(SandboxError::NotAPlugin(text));
     if bytes.len() > COMPONENT_BYTES_MAX {
         return not(format!("the component is larger than {} MiB", COMPONENT_BYTES_MAX >> 20));
@@ -128,9 +136,7 @@ fn compile(engine: &Engine, bytes: &[u8], is_text: bool) -> Result<Component, Sa
             }
         }
     }
-    Component::new(&engine.wasmtime, bytes).map_err(|error| {
-        SandboxError::NotAPlugin(format!("the component does not load (truncated or damaged?): {error:#}"))
-    })
+    Ok(())
 }
 
 /// Says which world a component is of when it is not ours: the linker's own words name a missing function at best.

@@ -8,6 +8,7 @@ use super::input as inputs;
 use super::job_ref::JobRef;
 use super::routes::{self, Planned};
 use super::run_args::RunArgs;
+use super::trust::Trust;
 use super::{CliResult, Exit, Failure, dry_run, policy, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
@@ -52,7 +53,10 @@ fn make_absolute(args: &mut RunArgs, config: &Config, store_dir: &Path, job: &Jo
     }
     args.job = Some(job.to_string());
     args.store = Some(std::path::absolute(store_dir)?);
-    args.plugin = std::path::absolute(&args.plugin)?;
+    if !kit::Source::is_registry(&args.plugin) {
+        args.plugin = std::path::absolute(&args.plugin)?;
+    }
+    args.trust.make_absolute(args.config.as_deref())?;
     for path in [&mut args.output, &mut args.summary, &mut args.config, &mut args.plugin_config].into_iter().flatten() {
         if path != Path::new("-") {
             *path = std::path::absolute(&*path)?;
@@ -96,7 +100,8 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     // Before minutes are spent on compiling.
     Store::check_free(store_dir, job)?;
-    let mut prepared = prepare(args, config, &runtime)?;
+    let trust = Trust::new(&args.trust, config, args.config.as_deref(), &policy)?;
+    let mut prepared = prepare(args, config, &runtime, &trust)?;
     policy.bound_routes(&mut prepared.routes)?;
     let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
     let session = Session {
@@ -136,7 +141,7 @@ fn exit_at_once(signal: i32) {
     std::process::exit(128 + signal);
 }
 
-fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result<Prepared> {
+fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime, trust: &Trust) -> anyhow::Result<Prepared> {
     if args.json && args.output.as_deref() == Some(Path::new("-")) {
         bail!(
             "--json and --output - both want stdout: write the output into a file, or the summary with --summary FILE"
@@ -148,7 +153,7 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime) -> anyhow::Result
     }
     let attached = attach::read(&args.attach)?;
     let plugin_config = settings::plugin_config(args)?;
-    let component = kit::locate(&args.plugin)?;
+    let component = runtime.block_on(trust.admit(&args.plugin))?;
     let engine = Arc::new(Engine::new(settings::limits(args, config)?, settings::slots(args, config))?);
     let plugin = runtime
         .block_on(Plugin::load(engine, &component.bytes, component.is_text))

@@ -97,9 +97,9 @@ impl Server {
 
     pub(crate) fn push_manifest(&self, name: &str, tag: &str, manifest: &[u8]) -> String {
         let digest = digest(manifest);
-        let mut shelf = self.shelf.lock().unwrap();
+        let mut held = self.shelf.lock().unwrap();
         for version in [tag, &digest] {
-            shelf.manifests.insert(format!("{name}/manifests/{version}"), manifest.to_vec());
+            held.manifests.insert(format!("{name}/manifests/{version}"), manifest.to_vec());
         }
         digest
     }
@@ -115,8 +115,8 @@ impl Server {
 
     fn answer(&self, door: Door, request: &Request) -> Response {
         let (path, given) = (request.uri().path().to_owned(), authorization(request.headers()));
-        let mut shelf = self.shelf.lock().unwrap();
-        shelf.asked.push((request.uri().to_string(), given.clone()));
+        let mut held = self.shelf.lock().unwrap();
+        held.asked.push((request.uri().to_string(), given.clone()));
         if path == "/token" {
             return token(door, request, &given);
         }
@@ -130,17 +130,17 @@ impl Server {
         if !is_in && !is_elsewhere {
             return self.challenge(door);
         }
-        if let Some((_, wrong)) = shelf.wrong.iter().find(|(end, _)| path.ends_with(end.as_str())) {
+        if let Some((_, wrong)) = held.wrong.iter().find(|(end, _)| path.ends_with(end.as_str())) {
             return wrong.answer();
         }
         let (_, rest) = path.split_once('/').unwrap();
         let rest = rest.trim_start_matches("v2/");
-        if let Some(manifest) = shelf.manifests.get(rest) {
+        if let Some(manifest) = held.manifests.get(rest) {
             let answer =
                 Response::builder().header("content-type", MANIFEST).header("docker-content-digest", digest(manifest));
             return answer.body(Body::from(manifest.clone())).unwrap();
         }
-        match rest.rsplit_once('/').and_then(|(_, digest)| shelf.blobs.get(digest)) {
+        match rest.rsplit_once('/').and_then(|(_, digest)| held.blobs.get(digest)) {
             Some(blob) => Response::new(Body::from(blob.clone())),
             None => refusal(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
         }
@@ -192,7 +192,7 @@ impl Wrong {
             Self::Long(length) => {
                 Response::builder().header("content-length", *length).body(endless(&[b' '; 4096])).unwrap()
             }
-            Self::Endless => Response::new(endless(&[b' '; 65536])),
+            Self::Endless => Response::new(endless(&[b' '; 8192])),
             Self::Silent => Response::new(Body::from_stream(futures_util::stream::pending::<std::io::Result<Bytes>>())),
             Self::To(address) => Response::builder()
                 .status(StatusCode::TEMPORARY_REDIRECT)

@@ -1,0 +1,62 @@
+//! `plugin …`: plugins before they run.
+
+mod diff;
+mod inspect;
+mod lock;
+
+use super::trust::{LookArgs, Trust};
+use super::{CliResult, Exit, policy};
+use crate::config;
+use crate::kit;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// Run the build command of each folder's plugin.toml
+    Build {
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
+    },
+    /// Show what a plugin is made of, what it asks for and what it says of itself
+    Inspect(inspect::InspectArgs),
+    /// Show what a newer plugin has that an older one had not; exit code 7 if it may do more
+    Diff(diff::DiffArgs),
+    /// Pin plugins to their bytes, in plugin.lock: a run refuses others
+    Lock(lock::LockArgs),
+}
+
+/// What every command that looks for a plugin takes.
+#[derive(Debug, Args)]
+struct LookingArgs {
+    /// Settings from FILE [default: sandmill.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+impl LookingArgs {
+    fn config(&self) -> anyhow::Result<config::Config> {
+        Ok(config::load(self.config.as_deref())?)
+    }
+
+    fn trust(&self, config: &config::Config) -> anyhow::Result<Trust> {
+        Trust::looking(&self.look, config, self.config.as_deref(), &policy::load()?)
+    }
+}
+
+pub(super) fn plugin(command: &PluginCommand) -> CliResult {
+    match command {
+        PluginCommand::Build { folders } => {
+            for folder in folders {
+                let component = kit::build(folder)?;
+                println!("built {}", component.display());
+            }
+            Ok(Exit::Done)
+        }
+        PluginCommand::Inspect(args) => inspect::inspect(args),
+        PluginCommand::Diff(args) => diff::diff(args),
+        PluginCommand::Lock(args) => lock::lock(args),
+    }
+}
