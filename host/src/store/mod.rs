@@ -13,6 +13,7 @@ pub mod control;
 mod documented;
 mod error;
 mod files;
+mod fold;
 mod item_rows;
 mod known;
 mod manage;

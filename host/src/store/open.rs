@@ -32,7 +32,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(error)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(error)?;
-    // About 64 MiB of log before it is folded into the file, rather than 4.
+    // About 64 MiB of log before it is folded into the file, rather than 4. Where there is a `Fold`, that takes over.
     connection.pragma_update(None, "wal_autocheckpoint", 16_384).map_err(error)?;
     connection.pragma_update(None, "journal_size_limit", 128 << 20).map_err(error)?;
     migrate(&mut connection, path)?;

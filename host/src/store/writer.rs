@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::files::Lock;
+use super::fold::{self, Fold};
 use crate::failpoint;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -35,11 +36,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: &std::path::Path, lock: Lock) -> Result<Self, StoreError> {
+    pub(super) fn start(mut connection: Connection, path: &std::path::Path, lock: Lock) -> Result<Self, StoreError> {
+        let fold = Fold::start(&mut connection, path, fold::Bounds::default())?;
         let (sender, receiver) = channel();
         let room = std::sync::Arc::new(Semaphore::new(UNITS as usize));
         let state = State {
             connection,
+            fold,
             path: path.to_path_buf(),
             room: std::sync::Arc::clone(&room),
             failed: None,
@@ -130,6 +133,7 @@ fn units(bytes: usize) -> u32 {
 
 struct State {
     connection: Connection,
+    fold: Fold,
     path: PathBuf,
     room: std::sync::Arc<Semaphore>,
     /// After a failed commit nothing is taken any more: what follows may build on what was lost.
@@ -158,6 +162,7 @@ impl State {
             self.commit(batch);
         }
         self.room.close();
+        self.fold.end();
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -180,6 +185,9 @@ impl State {
         for ack in acks {
             // Who does not wait any more has no use for the answer.
             let _ = ack.send(result.clone());
+        }
+        if result.is_ok() {
+            self.fold.committed(&self.connection);
         }
     }
 
