@@ -57,7 +57,7 @@ fn check_failure(item: Value, extra: &[&str], class: &str) {
 fn each_way_to_misbehave_has_a_class_of_its_own() {
     check_failure(json!({"do": "recurse"}), &[], "stack");
     check_failure(json!({"do": "garbage"}), &[], "bad_output");
-    check_failure(json!({"do": "deep"}), &[], "bad_output");
+    check_failure(json!({"do": "deep"}), &[], "output_too_deep");
     check_failure(json!({"do": "exit"}), &[], "trap");
     check_failure(json!({"do": "fail", "code": "c", "message": "m"}), &[], "plugin");
     check_failure(json!({"do": "retry", "until": 9}), &["--max-attempts", "2"], "attempts_exhausted");

@@ -1,5 +1,6 @@
 //! `config`: whether sandmill.toml can be used, and what is in force.
 
+use super::limits::LimitArgs;
 use super::routes::plan_all;
 use super::run_args::{ProviderArgs, RunArgs, WorkArgs};
 use super::trust::{Trust, TrustArgs};
@@ -32,6 +33,8 @@ pub(super) struct ShowArgs {
     provider: ProviderArgs,
     #[command(flatten)]
     work: WorkArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 pub(super) fn config(command: &ConfigCommand) -> CliResult {
@@ -40,7 +43,12 @@ pub(super) fn config(command: &ConfigCommand) -> CliResult {
         ConfigCommand::Show(args) => {
             let config = config::load(args.file.config.as_deref())?;
             let file = args.file.config.as_deref().unwrap_or_else(|| Path::new(config::DEFAULT_FILE));
-            let given = RunArgs { provider: args.provider.clone(), work: args.work.clone(), ..settings::no_flags()? };
+            let given = RunArgs {
+                provider: args.provider.clone(),
+                work: args.work.clone(),
+                limits: args.limits.clone(),
+                ..settings::no_flags()?
+            };
             let (policy, mut bounded) = (policy::load()?, given.clone());
             policy.bound(&mut bounded, &config)?;
             for line in show::show(&given, &bounded, &config, file, &policy)? {
@@ -58,7 +66,8 @@ fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     policy.bound(&mut args, config)?;
     settings::retry(&args, config)?;
     settings::context(&args, config)?;
-    settings::limits(&args, config)?;
+    args.limits.of_attempt(&config.limits)?;
+    args.limits.of_item(&config.limits)?;
     settings::run(&args, config)?;
     let mut planned = plan_all(&args, config)?;
     policy.bound_routes(&mut planned)?;

@@ -15,6 +15,7 @@ mod failed;
 mod input;
 mod job;
 mod job_ref;
+mod limits;
 mod log;
 mod merge;
 mod mock_server;
@@ -140,10 +141,15 @@ impl Failure {
 
 type CliResult = Result<Exit, Failure>;
 
+/// Of the threads that check what plugins bring; address space, not memory.
+const THREAD_STACK_BYTES: usize = 8 << 20;
+
 /// The runtime of network, timers and signals.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // A schema's check recurses.
+        .thread_stack_size(THREAD_STACK_BYTES)
         .enable_all()
         .thread_name("network")
         .build()

@@ -5,10 +5,9 @@
 
 use super::routes::Planned;
 use super::run_args::RunArgs;
-use super::settings;
+use super::{limits, settings};
 use crate::config::{self, Config, Policy};
 use crate::resilience::dollars;
-use crate::sandbox::Limits;
 use anyhow::bail;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -55,11 +54,29 @@ impl InForce {
         lower(&mut provider.max_calls, at_most(calls, None, self.strictest(|policy| policy.max_calls))?);
         let tokens = flag(provider.max_tokens, "--max-tokens");
         lower(&mut provider.max_tokens, at_most(tokens, None, self.strictest(|policy| policy.max_tokens))?);
-        let memory =
-            flag(args.work.limit_memory, "--limit-memory").or_else(|| flag(config.limits.memory, "[limits] memory"));
-        let default = Some(Limits::default().memory_bytes as u64);
-        lower(&mut args.work.limit_memory, at_most(memory, default, self.strictest(|policy| policy.max_memory))?);
+        self.bound_limits(args, config)?;
         self.bound_concurrency(args, config)
+    }
+
+    /// Every limit in `[limits]` of a policy bounds the one of the same key.
+    fn bound_limits(&self, args: &mut RunArgs, config: &Config) -> anyhow::Result<()> {
+        let (flags, file) = (args.limits.given()?.values(), config.limits.values());
+        for (path, policy) in self.files() {
+            let of_memory = config::Limits { memory: policy.max_memory.map(config::Size), ..config::Limits::default() };
+            let most = policy.limits.lower(of_memory);
+            for ((key, most), ((_, flag), (_, file))) in most.values().into_iter().zip(flags.iter().zip(&file)) {
+                let (asked, name) = match (flag, file) {
+                    (Some(asked), _) => (*asked, limits::flag(key)),
+                    (None, Some(asked)) => (*asked, format!("[limits] {key}")),
+                    (None, None) => continue,
+                };
+                if let Some(most) = most.filter(|most| asked > *most) {
+                    bail!("{name} {asked}: the policy ({}) allows {most}", path.display());
+                }
+            }
+            args.limits.bound(&most);
+        }
+        Ok(())
     }
 
     fn bound_concurrency(&self, args: &mut RunArgs, config: &Config) -> anyhow::Result<()> {
@@ -165,9 +182,6 @@ mod tests {
         assert_eq!(many("max_concurrency = 1000", "[run]\nconcurrency = 4"), Ok(None));
         assert_eq!(many("max_concurrency = 8", ""), Ok(Some(8)), "the default is beyond it");
         assert!(many("max_concurrency = 8", "[run]\nconcurrency = 9").unwrap_err().contains("[run] concurrency 9"));
-        let memory = |file: &str| bounded(&["max_memory = \"64MiB\""], &[], file).map(|args| args.work.limit_memory);
-        assert_eq!(memory(""), Ok(Some(64 << 20)));
-        assert_eq!(memory("[limits]\nmemory = \"32MiB\""), Ok(None));
     }
 
     #[test]
@@ -177,6 +191,23 @@ mod tests {
             assert!(bounded(&[most], &[flag, "9"], "").unwrap_err().contains(flag));
             assert!(bounded(&[most], &[flag, "8"], "").is_ok());
         }
+    }
+
+    #[test]
+    fn each_limit_is_bounded_by_its_key() {
+        let in_force = |policies: &[&str], flags: &[&str], file: &str| {
+            let of_file = toml::from_str::<Config>(file).unwrap().limits;
+            bounded(policies, flags, file).map(|args| args.limits.in_force(&of_file).unwrap())
+        };
+        let memory = |bytes: u64| Some(config::Size(bytes));
+        assert_eq!(in_force(&["max_memory = \"64MiB\""], &[], "").unwrap().memory, memory(64 << 20));
+        let both = ["max_memory = \"64MiB\"", "[limits]\nmemory = \"48MiB\"\nhost_calls = 10"];
+        let bounds = in_force(&both, &[], "").unwrap();
+        assert_eq!((bounds.memory, bounds.host_calls), (memory(48 << 20), Some(10)));
+        assert_eq!(in_force(&both, &[], "[limits]\nmemory = \"32MiB\"").unwrap().memory, memory(32 << 20));
+        let error = in_force(&both, &["--limit-host-calls", "11"], "").unwrap_err();
+        assert_eq!(error, "--limit-host-calls 11: the policy (1.toml) allows 10");
+        assert!(in_force(&both, &[], "[limits]\nhost_calls = 11").unwrap_err().contains("[limits] host_calls 11"));
     }
 
     #[test]

@@ -159,7 +159,7 @@ pub(super) fn plan(args: &RunArgs, config: &Config, manifest: &Manifest) -> anyh
             planned.groups.insert(name, spec.members.clone());
         }
     }
-    check_prices(args, &planned)?;
+    check_prices(args, config, &planned)?;
     Ok(planned)
 }
 
@@ -242,8 +242,9 @@ fn check_members(name: &str, spec: &config::Route, config: &Config) -> anyhow::R
     }
 }
 
-fn check_prices(args: &RunArgs, planned: &Planned) -> anyhow::Result<()> {
-    let limits = [("--max-cost", args.provider.max_cost), ("--max-item-cost", args.work.max_item_cost)];
+fn check_prices(args: &RunArgs, config: &Config, planned: &Planned) -> anyhow::Result<()> {
+    let of_item = args.limits.of_item(&config.limits)?.micro_dollars;
+    let limits = [("--max-cost", args.provider.max_cost), ("--max-item-cost", of_item)];
     match limits.into_iter().find(|(_, limit)| limit.is_some()) {
         Some((flag, _)) => planned.check_priced(flag),
         None => Ok(()),

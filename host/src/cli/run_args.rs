@@ -1,5 +1,6 @@
 //! The arguments of `run`, as they are given and as they are stored with the job for `resume`.
 
+use super::limits::LimitArgs;
 use super::trust::TrustArgs;
 use crate::store::FailedFilter;
 use clap::{Args, ValueEnum};
@@ -151,6 +152,9 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub(super) trust: TrustArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(super) limits: LimitArgs,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -241,7 +245,7 @@ pub(super) struct ProviderArgs {
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
-#[command(next_help_heading = "Work and limits")]
+#[command(next_help_heading = "Work")]
 pub(super) struct WorkArgs {
     /// Items in flight [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -270,32 +274,9 @@ pub(super) struct WorkArgs {
     /// Failed items up to this share are no failure of the run, such as 0.5%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(super) allow_failed: Option<f64>,
-    /// Questions that one item may ask
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    pub(super) max_item_calls: u64,
-    /// Tokens that one item may read and write
-    #[arg(long, value_name = "N")]
-    #[serde(default)]
-    pub(super) max_item_tokens: Option<u64>,
-    /// What one item may cost, in dollars
-    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
-    #[serde(default)]
-    pub(super) max_item_cost: Option<u64>,
     /// How long items in flight may take after the first Ctrl-C
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
     pub(super) grace: String,
-    /// Processor time of an attempt [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(super) limit_cpu: Option<String>,
-    /// Time of an attempt, models not counted [default: 2m]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(super) limit_wall: Option<String>,
-    /// Memory of an attempt [default: 128MiB]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub(super) limit_memory: Option<u64>,
-    /// What an item may emit [default: 16MiB]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub(super) limit_output: Option<u64>,
 }
 
 impl RunArgs {
@@ -331,11 +312,11 @@ fn shard(text: &str) -> Result<ShardArg, String> {
 }
 
 /// Kept as text, so that it is stored as it was given.
-fn duration(text: &str) -> Result<String, String> {
+pub(super) fn duration(text: &str) -> Result<String, String> {
     humantime::parse_duration(text).map(|_| text.to_owned()).map_err(|error| format!("{error}: write 500ms, 30s or 5m"))
 }
 
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     text.parse::<bytesize::ByteSize>().map(|size| size.as_u64()).map_err(|error| format!("{error}: write 64MiB"))
 }
 

@@ -5,7 +5,6 @@ use crate::config::Config;
 use crate::kit::Source;
 use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
 use crate::run::RunSettings;
-use crate::sandbox::Limits;
 use crate::store::Take;
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -60,24 +59,6 @@ pub(super) fn context(args: &RunArgs, config: &Config) -> anyhow::Result<Context
         keep_last: config.keep_last.unwrap_or(default.keep_last),
         assumed: config.assumed.unwrap_or(default.assumed),
     })
-}
-
-pub(super) fn limits(args: &RunArgs, config: &Config) -> anyhow::Result<Limits> {
-    let (args, config, default) = (&args.work, &config.limits, Limits::default());
-    let bytes = |flag: Option<u64>, config: Option<u64>, default: usize| {
-        flag.or(config).map_or(Ok(default), |bytes| usize::try_from(bytes).context("a limit is too large"))
-    };
-    let limits = Limits {
-        memory_bytes: bytes(args.limit_memory, config.memory, default.memory_bytes)?,
-        output_bytes: bytes(args.limit_output, config.output, default.output_bytes)?,
-        cpu_time: time(args.limit_cpu.as_deref(), config.cpu)?.unwrap_or(default.cpu_time),
-        wall_time: time(args.limit_wall.as_deref(), config.wall)?.unwrap_or(default.wall_time),
-        ..default
-    };
-    if limits.memory_bytes < 1 << 16 || limits.memory_bytes > 4 << 30 {
-        bail!("--limit-memory lies between 64KiB and 4GiB");
-    }
-    Ok(Limits { crossing_bytes: limits.crossing_bytes.max(limits.output_bytes + (1 << 20)), ..limits })
 }
 
 pub(super) fn concurrency(args: &RunArgs, config: &Config) -> u32 {

@@ -1,6 +1,7 @@
 //! `config show`: every setting in force, each with where it comes from; secrets are masked.
 
 use super::endpoint::{self, CONNECT_TIMEOUT};
+use super::limits;
 use super::policy::InForce;
 use super::routes::{CALLS_AT_ONCE, TIMEOUT};
 use super::run_args::RunArgs;
@@ -9,7 +10,6 @@ use crate::catalog::{Catalog, ModelEntry};
 use crate::config::{self, Config, Policy};
 use crate::provider::masked;
 use crate::resilience::{BreakerSettings, ContextSettings, GateSettings, RetrySettings, dollars};
-use crate::sandbox::Limits;
 use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(super) fn show(
     }
     sheet.run(given, args, config);
     sheet.budget(given, args);
-    sheet.limits(given, args, config);
+    sheet.limits(given, args, config)?;
     sheet.retry(args, config);
     sheet.breaker(args, config);
     sheet.context(args, config);
@@ -129,6 +129,7 @@ impl Sheet<'_> {
             require_signed,
             trusted_keys,
             require_pinned,
+            limits,
         } = policy;
         let file = path.display();
         let mut bound = |name: &str, value: Option<String>| {
@@ -146,6 +147,9 @@ impl Sheet<'_> {
         bound("require_signed", require_signed.map(|is| is.to_string()));
         bound("trusted_keys", trusted_keys.as_ref().map(|keys| keys.join(", ")));
         bound("require_pinned", require_pinned.map(|is| is.to_string()));
+        for (key, most) in limits.values() {
+            bound(&format!("limits.{key}"), most.map(|most| most.to_string()));
+        }
     }
 
     fn trust(&mut self, config: &Config) {
@@ -184,14 +188,22 @@ impl Sheet<'_> {
         self.bounded("max-calls", (number(given.max_calls), number(now.max_calls)), None, none());
     }
 
-    fn limits(&mut self, given: &RunArgs, args: &RunArgs, config: &Config) {
-        let (limits, default) = (&config.limits, Limits::default());
-        let memory = (given.work.limit_memory.map(size), args.work.limit_memory.map(size));
-        self.bounded("limits.memory", memory, limits.memory.map(size), size(default.memory_bytes as u64));
-        self.pick("limits.cpu", args.work.limit_cpu.clone(), limits.cpu.map(time), time(default.cpu_time));
-        self.pick("limits.wall", args.work.limit_wall.clone(), limits.wall.map(time), time(default.wall_time));
-        let output = (args.work.limit_output.map(size), limits.output.map(size));
-        self.pick("limits.output", output.0, output.1, size(default.output_bytes as u64));
+    fn limits(&mut self, given: &RunArgs, args: &RunArgs, config: &Config) -> anyhow::Result<()> {
+        let (flags, file) = (given.limits.given()?.values(), config.limits.values());
+        let in_force = args.limits.in_force(&config.limits)?;
+        let of_nobody = limits::defaults().values();
+        let asked = flags.into_iter().zip(file).zip(of_nobody);
+        for ((key, value), (((_, flag), (_, file)), (_, default))) in in_force.values().into_iter().zip(asked) {
+            let from = match (flag, file) {
+                (Some(_), _) => From::Flag,
+                (None, Some(_)) => From::File,
+                (None, None) => From::Default,
+            };
+            let lowered = flag.or(file).or(default) != value;
+            let value = value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+            self.line(&format!("limits.{key}"), value, if lowered { From::Policy } else { from });
+        }
+        Ok(())
     }
 
     fn retry(&mut self, args: &RunArgs, config: &Config) {

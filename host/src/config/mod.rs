@@ -4,6 +4,7 @@
 //! lists the known ones.
 
 mod grants;
+mod limits;
 mod routes;
 mod suggest;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use grants::{GrantsTable, NeedsTable};
+pub use limits::{Dollars, Limit, Limits, Size, Time};
 pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices, TierPrices};
 pub use suggest::{did_you_mean, with_suggestion};
 
@@ -92,21 +94,6 @@ pub struct Context {
     pub assumed: Option<u64>,
 }
 
-/// `[limits]`, of one attempt of a plugin.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Bytes, or with a unit: `128MiB`.
-    #[serde(deserialize_with = "bytes")]
-    pub memory: Option<u64>,
-    #[serde(deserialize_with = "duration")]
-    pub cpu: Option<Duration>,
-    #[serde(deserialize_with = "duration")]
-    pub wall: Option<Duration>,
-    #[serde(deserialize_with = "bytes")]
-    pub output: Option<u64>,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read {path}: {reason}", path = .path.display())]
@@ -135,6 +122,8 @@ pub struct Policy {
     /// Whose signatures count for it; those of `[trust] keys` if it does not say.
     pub trusted_keys: Option<Vec<String>>,
     pub require_pinned: Option<bool>,
+    /// The most that each limit may be.
+    pub limits: Limits,
 }
 
 pub fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
@@ -209,7 +198,7 @@ mod tests {
         let config =
             parsed("[retry]\nwait_min = \"500ms\"\n[limits]\nmemory = \"64MiB\"\n[run]\nconcurrency = 3").unwrap();
         assert_eq!(config.retry.wait_min, Some(Duration::from_millis(500)));
-        assert_eq!(config.limits.memory, Some(64 << 20));
+        assert_eq!(config.limits.memory, Some(Size(64 << 20)));
         assert_eq!(config.run.concurrency, Some(3));
     }
 

@@ -129,6 +129,56 @@ pub struct Request {
     pub extra: Vec<Pair>,
 }
 
+impl Request {
+    /// About how long it is, in bytes: to tell what takes long to hash and to send.
+    pub fn bytes(&self) -> usize {
+        let schema = match &self.format {
+            ResponseFormat::JsonSchema(schema) => schema.schema.len(),
+            ResponseFormat::Text | ResponseFormat::Json => 0,
+        };
+        let tools =
+            self.tools.iter().map(|tool| tool.description.len() + tool.parameters.len() + of_pairs(&tool.extra));
+        let of_message =
+            |message: &Message| message.parts.iter().map(Part::bytes).sum::<usize>() + of_pairs(&message.extra);
+        schema + tools.sum::<usize>() + self.messages.iter().map(of_message).sum::<usize>() + of_pairs(&self.extra)
+    }
+}
+
+impl Part {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Media(media) => media.bytes(),
+            Self::ToolCall(call) => call.arguments.len() + of_pairs(&call.extra),
+            Self::ToolResult(result) => result.content.len() + result.media.iter().map(Media::bytes).sum::<usize>(),
+            Self::Other(other) => other.value.len(),
+        }
+    }
+}
+
+impl Media {
+    fn bytes(&self) -> usize {
+        let source = match &self.source {
+            MediaSource::Url(url) => url.len(),
+            MediaSource::Bytes(bytes) => bytes.len(),
+        };
+        source + of_pairs(&self.extra)
+    }
+}
+
+impl Completion {
+    /// About how long it is, in bytes.
+    pub fn bytes(&self) -> usize {
+        let calls = self.tool_calls.iter().map(|call| call.arguments.len() + of_pairs(&call.extra));
+        let opaque = self.opaque.iter().map(|part| part.value.len());
+        self.text.len() + calls.chain(opaque).sum::<usize>() + of_pairs(&self.extra) + of_pairs(&self.usage.extra)
+    }
+}
+
+fn of_pairs(pairs: &[Pair]) -> usize {
+    pairs.iter().map(|pair| pair.name.len() + pair.value.len()).sum()
+}
+
 /// Tokens of one call, as the provider counted them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {

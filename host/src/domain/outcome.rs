@@ -51,31 +51,68 @@ pub enum FailureClass {
     AttemptsExhausted,
     /// The component trapped: a panic, an uncaught exception, an exit, an illegal instruction.
     Trap,
+    /// The plugin's own processor time.
     CpuTime,
+    /// Processor time that the host spent for the plugin.
+    HostTime,
     WallTime,
     Memory,
+    /// Elements of tables.
+    Table,
     /// The stack of the component overflowed.
     Stack,
+    /// Core instances, or the number of memories or tables.
+    Instances,
+    /// Resources of the host that the plugin held at once.
+    Handles,
+    /// Calls of the host's functions, WASI's among them.
+    HostCalls,
+    /// Bytes between plugin and host in one call.
+    Transfer,
     /// What the plugin returned is larger than allowed.
     OutputTooLarge,
-    /// What the plugin returned is not what it may return: no JSON, too deep, not of its own schema.
+    /// What the plugin returned is nested too deep.
+    OutputTooDeep,
+    /// What the plugin returned cannot be checked against its own schema within reason.
+    SchemaTooCostly,
+    /// What the plugin returned is not what it may return: no JSON, not of its own schema.
     BadOutput,
-    /// The plugin overdid something else: tables, instances, host calls.
+    /// The plugin asked too many things at once, and gave up.
+    RequestsAtOnce,
+    /// The item may ask no more, and the plugin gave up.
+    ItemCalls,
+    /// The item may use no more tokens, and the plugin gave up.
+    ItemTokens,
+    /// The item may cost no more, and the plugin gave up.
+    ItemCost,
+    /// Something else that the plugin overdid: random bytes in one call, the pool of instances.
     ResourceLimit,
 }
 
 impl FailureClass {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 23] = [
         Self::BadInput,
         Self::Plugin,
         Self::AttemptsExhausted,
         Self::Trap,
         Self::CpuTime,
+        Self::HostTime,
         Self::WallTime,
         Self::Memory,
+        Self::Table,
         Self::Stack,
+        Self::Instances,
+        Self::Handles,
+        Self::HostCalls,
+        Self::Transfer,
         Self::OutputTooLarge,
+        Self::OutputTooDeep,
+        Self::SchemaTooCostly,
         Self::BadOutput,
+        Self::RequestsAtOnce,
+        Self::ItemCalls,
+        Self::ItemTokens,
+        Self::ItemCost,
         Self::ResourceLimit,
     ];
 
@@ -87,11 +124,23 @@ impl FailureClass {
             Self::AttemptsExhausted => "attempts_exhausted",
             Self::Trap => "trap",
             Self::CpuTime => "cpu_time",
+            Self::HostTime => "host_time",
             Self::WallTime => "wall_time",
             Self::Memory => "memory",
+            Self::Table => "table",
             Self::Stack => "stack",
+            Self::Instances => "instances",
+            Self::Handles => "handles",
+            Self::HostCalls => "host_calls",
+            Self::Transfer => "transfer",
             Self::OutputTooLarge => "output_too_large",
+            Self::OutputTooDeep => "output_too_deep",
+            Self::SchemaTooCostly => "schema_too_costly",
             Self::BadOutput => "bad_output",
+            Self::RequestsAtOnce => "requests_at_once",
+            Self::ItemCalls => "item_calls",
+            Self::ItemTokens => "item_tokens",
+            Self::ItemCost => "item_cost",
             Self::ResourceLimit => "resource_limit",
         }
     }

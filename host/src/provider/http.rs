@@ -10,6 +10,7 @@ use super::key::{ApiKey, Current, Keys};
 use super::{Answer, Call, HttpSettings, Measure, ModelFacts, Provider, ProviderError, ProviderSettingsError, address};
 use crate::clock::Clock;
 use crate::domain::{ErrorClass, sanitize_text};
+use crate::heavy;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -173,7 +174,7 @@ impl HttpProvider {
 #[async_trait]
 impl Provider for HttpProvider {
     async fn complete(&self, call: &Call) -> Result<Answer, ProviderError> {
-        let body = Bytes::from(self.dialect.encode(call)?);
+        let body = Bytes::from(heavy::in_place(call.request.bytes(), || self.dialect.encode(call))?);
         let url = self.dialect.address(&self.base, &call.model);
         let own = self.idempotency(call, &body)?;
         let (received, key) = self.exchange(Method::POST, url, body, own).await?;
@@ -181,7 +182,7 @@ impl Provider for HttpProvider {
     }
 
     fn measure(&self, call: &Call) -> Result<Measure, ProviderError> {
-        self.dialect.measure(call)
+        heavy::in_place(call.request.bytes(), || self.dialect.measure(call))
     }
 
     async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError> {

@@ -67,7 +67,7 @@ impl Ledger<'_> {
             .await
             .unwrap_or_else(|_| Err(self.timed_out()))
             .map_err(plain)?;
-        match structure::check(&self.call.request, &answer.completion) {
+        match structure::check_elsewhere(&self.call.request, &answer.completion).await {
             Ok(()) => {
                 answer.completion.cut = self.cut.cloned();
                 Ok(answer)

@@ -13,6 +13,7 @@ use crate::domain::{
     AttemptNumber, CallEnd, Completion, Cut, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair,
     Request, Suspended, TokenCount,
 };
+use crate::heavy;
 use crate::provider::ProviderError;
 use crate::store::{AttemptId, ToldEntry, ToldFact};
 use async_trait::async_trait;
@@ -147,8 +148,19 @@ impl ItemSession {
     }
 
     /// Gives a question its occurrence, in the order in which they are asked.
-    fn question(&self, request: Request, extras: Extras) -> Result<Asked, LlmError> {
-        let hash = self.hash(&request);
+    async fn question(&self, request: Request, extras: Extras) -> Result<Asked, LlmError> {
+        self.count()?;
+        let (request, hash) = self.hash(request).await;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = state.occurrences.entry(hash).or_default();
+        let occurrence = *next;
+        *next += 1;
+        state.last = Some(Arc::clone(&request));
+        Ok(Asked { request, hash, occurrence, extras })
+    }
+
+    /// Before anything is done about the question that takes long.
+    fn count(&self) -> Result<(), LlmError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.asked >= self.start.calls_max {
             return Err(LlmError {
@@ -159,12 +171,7 @@ impl ItemSession {
             });
         }
         state.asked += 1;
-        let next = state.occurrences.entry(hash).or_default();
-        let occurrence = *next;
-        *next += 1;
-        let request = Arc::new(request);
-        state.last = Some(Arc::clone(&request));
-        Ok(Asked { request, hash, occurrence, extras })
+        Ok(())
     }
 
     async fn answer(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
@@ -213,17 +220,23 @@ impl ItemSession {
     }
 
     /// What a count is found again by.
-    fn counting(&self, request: &Request) -> ([u8; 32], u32) {
-        let hash = self.hash(request);
+    async fn counting(&self, request: Request) -> (Arc<Request>, ([u8; 32], u32)) {
+        let (request, hash) = self.hash(request).await;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let next = state.counted.entry(hash).or_default();
         let occurrence = *next;
         *next += 1;
-        (hash, occurrence)
+        (request, (hash, occurrence))
     }
 
-    fn hash(&self, request: &Request) -> [u8; 32] {
-        hash::request_hash(&self.stack.routes.asked_of_role(&request.role), request)
+    /// Off the guests' threads where it is long.
+    async fn hash(&self, request: Request) -> (Arc<Request>, [u8; 32]) {
+        let (stack, bytes) = (Arc::clone(&self.stack), request.bytes());
+        heavy::by_size(bytes, move || {
+            let hash = hash::request_hash(&stack.routes.asked_of_role(&request.role), &request);
+            (Arc::new(request), hash)
+        })
+        .await
     }
 
     async fn answer_anew(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
@@ -275,18 +288,16 @@ impl ItemSession {
 impl Llm for ItemSession {
     async fn complete(&self, request: Request) -> Result<Completion, CallEnd> {
         let (route, _, extras) = self.route(&request)?;
-        let question = self.question(request, extras)?;
+        let question = self.question(request, extras).await?;
         self.answer(route, question).await
     }
 
     async fn complete_many(&self, requests: Vec<Request>) -> Result<Vec<Result<Completion, LlmError>>, CallEnd> {
-        let questions = requests
-            .into_iter()
-            .map(|request| {
-                let (route, _, extras) = self.route(&request)?;
-                Ok((route, self.question(request, extras)?))
-            })
-            .collect::<Result<Vec<_>, LlmError>>()?;
+        let mut questions = Vec::with_capacity(requests.len());
+        for request in requests {
+            let (route, _, extras) = self.route(&request)?;
+            questions.push((route, self.question(request, extras).await?));
+        }
         let ends = join_all(questions.into_iter().map(|(route, question)| self.answer(route, question))).await;
         ends.into_iter()
             .map(|end| match end {
@@ -299,7 +310,7 @@ impl Llm for ItemSession {
 
     async fn count_tokens(&self, request: Request) -> Result<TokenCount, CallEnd> {
         let (_, ways, _) = self.route(&request)?;
-        let key = self.counting(&request);
+        let (request, key) = self.counting(request).await;
         if let Some(count) = self.start.told.counts.get(&key) {
             return Ok(*count);
         }
@@ -307,7 +318,7 @@ impl Llm for ItemSession {
         let live = choice.ok_or_else(|| denied("no_route", "no route is left to ask".to_owned()))?.live;
         let window = self.stack.window(&live).await.beside(self.stack.output_wanted(&live, &request));
         let (model, counting) = (live.route.model.clone(), live.route.counting);
-        let count = self.stack.runtime.spawn(context::count(model, counting, Arc::new(request), Some(window)));
+        let count = self.stack.runtime.spawn(context::count(model, counting, request, Some(window)));
         let count =
             count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))?;
         self.record(key, ToldFact::Count(count)).await?;

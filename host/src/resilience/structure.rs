@@ -1,13 +1,13 @@
 //! Whether an answer has the form that was asked for, and how it is asked for again.
 
 use crate::domain::{Completion, ErrorClass, Message, Part, Request, ResponseFormat, Speaker, sanitize_text};
+use crate::heavy;
 use crate::provider::ProviderError;
+use crate::schema::{Schema, Violation};
 use serde_json::Value;
 
 /// What is repeated of a wrong answer, in bytes.
 const QUOTE_BYTES: usize = 16 << 10;
-/// Violations of a schema that are told.
-const VIOLATIONS_MAX: usize = 5;
 
 /// An answer that was not what had been asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +16,22 @@ pub(super) struct Wrong {
     problem: String,
 }
 
+/// [`check`] off the network's threads: a schema is the plugin's, and may take long.
+pub(super) async fn check_elsewhere(
+    request: &Request,
+    completion: &Completion,
+) -> Result<(), (Box<ProviderError>, Wrong)> {
+    if request.format == ResponseFormat::Text {
+        return Ok(());
+    }
+    let (format, completion) = (request.format.clone(), completion.clone());
+    heavy::elsewhere(move || check(&format, &completion)).await
+}
+
 /// An answer that was asked to be JSON and is not, or does not keep to its schema, is no answer. Not for one that was cut
 /// off, refused, or that calls tools: how it ended says so, and the plugin decides.
-pub(super) fn check(request: &Request, completion: &Completion) -> Result<(), (Box<ProviderError>, Wrong)> {
-    let schema = match &request.format {
+fn check(format: &ResponseFormat, completion: &Completion) -> Result<(), (Box<ProviderError>, Wrong)> {
+    let schema = match format {
         ResponseFormat::Text => return Ok(()),
         ResponseFormat::Json => None,
         ResponseFormat::JsonSchema(schema) => Some(schema),
@@ -40,14 +52,13 @@ pub(super) fn check(request: &Request, completion: &Completion) -> Result<(), (B
 
 /// A schema that is none is the plugin's mistake, which the provider tells it of.
 fn violations(schema: &str, value: &Value) -> Option<String> {
-    let schema = serde_json::from_str::<Value>(schema).ok()?;
-    let validator = jsonschema::validator_for(&schema).ok()?;
-    let found: Vec<String> = validator
-        .iter_errors(value)
-        .take(VIOLATIONS_MAX)
-        .map(|error| format!("at `{}`: {}", error.instance_path(), sanitize_text(&error.to_string(), 300)))
-        .collect();
-    (!found.is_empty()).then(|| found.join("; "))
+    let found = match Schema::compile(schema).ok()?.violations(value) {
+        Ok(found) => found,
+        Err(costly) => return Some(costly.to_string()),
+    };
+    let told: Vec<String> =
+        found.into_iter().map(|Violation { place, text }| format!("at `{place}`: {text}")).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn wrong(completion: &Completion, code: &str, problem: &str) -> (Box<ProviderError>, Wrong) {
@@ -109,7 +120,7 @@ mod tests {
     }
 
     fn check_code(request: &Request, text: &str, finish: &str, expected: Option<&str>) {
-        let found = check(request, &answer(text, finish)).err().map(|(error, _)| error.code);
+        let found = check(&request.format, &answer(text, finish)).err().map(|(error, _)| error.code);
         assert_eq!(found.as_deref(), expected, "{text}");
     }
 
@@ -127,7 +138,7 @@ mod tests {
 
     #[test]
     fn it_is_asked_again_with_what_was_wrong() {
-        let (_, wrong) = check(&of_schema(), &answer(r#"{"a":"1"}"#, "stop")).unwrap_err();
+        let (_, wrong) = check(&of_schema().format, &answer(r#"{"a":"1"}"#, "stop")).unwrap_err();
         assert_eq!(ask_again(&of_schema(), &wrong, false).messages.len(), 2);
         let again = ask_again(&of_schema(), &wrong, true);
         let Part::Text(complaint) = &again.messages.last().unwrap().parts[0] else { panic!() };

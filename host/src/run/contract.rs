@@ -1,20 +1,19 @@
 //! What the manifest promises and the host holds both sides to: the configuration's schema, required fields, the output's schema.
 
 use crate::domain::{Emission, Failure, FailureClass, Item};
+use crate::heavy;
 use crate::sandbox::Manifest;
+use crate::schema::{Schema, TooCostly, Violation};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Messages of a schema's violations in one failure.
-const VIOLATIONS_MAX: usize = 5;
-
 /// A manifest, made ready for checking. Cheap to clone.
 #[derive(Clone)]
 pub struct Contract {
     required_fields: Vec<String>,
-    output: Option<Arc<jsonschema::Validator>>,
+    output: Option<Arc<Schema>>,
 }
 
 /// A job that cannot start.
@@ -33,7 +32,7 @@ impl Contract {
             let validator = compile(schema, "config-schema")?;
             let value: Value =
                 serde_json::from_str(config).map_err(|error| ContractError::BadConfig { reason: error.to_string() })?;
-            if let Some(reason) = violations(&validator, &value) {
+            if let Some(reason) = violations(&validator, &value).unwrap_or_else(|costly| Some(costly.to_string())) {
                 return Err(ContractError::BadConfig { reason });
             }
         }
@@ -67,43 +66,45 @@ impl Contract {
         Err(failure)
     }
 
-    /// Before the outcome is stored.
-    pub(super) fn check_output(&self, emissions: &[Emission]) -> Result<(), Failure> {
-        let Some(validator) = &self.output else { return Ok(()) };
-        for emission in emissions {
-            let reason = match serde_json::from_str::<Value>(&emission.value) {
-                Ok(value) => violations(validator, &value),
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(reason) = reason {
-                return Err(Failure::new(
-                    FailureClass::BadOutput,
-                    format!("the plugin emitted what its own output schema does not allow: {reason}"),
-                ));
-            }
-        }
-        Ok(())
+    /// Before the outcome is stored. Large values take long: they are checked off the guests' threads.
+    pub(super) async fn check_output(&self, emissions: Vec<Emission>) -> Result<Vec<Emission>, Failure> {
+        let Some(schema) = self.output.clone() else { return Ok(emissions) };
+        heavy::elsewhere(move || {
+            emissions.iter().try_for_each(|emission| check_emission(&schema, emission)).map(|()| emissions)
+        })
+        .await
     }
 }
 
-/// No schema may reach for files or addresses: the crate is built without resolvers.
-fn compile(schema: &str, which: &'static str) -> Result<jsonschema::Validator, ContractError> {
-    let bad = |reason: String| ContractError::BadSchema { which, reason };
-    let value: Value = serde_json::from_str(schema).map_err(|error| bad(error.to_string()))?;
-    jsonschema::validator_for(&value).map_err(|error| bad(error.to_string()))
+fn check_emission(schema: &Schema, emission: &Emission) -> Result<(), Failure> {
+    let checked = match serde_json::from_str::<Value>(&emission.value) {
+        Ok(value) => violations(schema, &value),
+        Err(error) => Ok(Some(error.to_string())),
+    };
+    match checked {
+        Ok(None) => Ok(()),
+        Ok(Some(reason)) => Err(Failure::new(
+            FailureClass::BadOutput,
+            format!("the plugin emitted what its own output schema does not allow: {reason}"),
+        )),
+        Err(costly) => Err(Failure::new(
+            FailureClass::SchemaTooCostly,
+            format!("what the plugin emitted is not checked against its own output schema: {costly}"),
+        )),
+    }
 }
 
-fn violations(validator: &jsonschema::Validator, value: &Value) -> Option<String> {
-    let found: Vec<String> = validator
-        .iter_errors(value)
-        .take(VIOLATIONS_MAX)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let text = crate::domain::sanitize_text(&error.to_string(), 300);
-            if place.is_empty() { text } else { format!("{place}: {text}") }
-        })
+fn compile(schema: &str, which: &'static str) -> Result<Schema, ContractError> {
+    Schema::compile(schema).map_err(|reason| ContractError::BadSchema { which, reason })
+}
+
+fn violations(schema: &Schema, value: &Value) -> Result<Option<String>, TooCostly> {
+    let found: Vec<String> = schema
+        .violations(value)?
+        .into_iter()
+        .map(|Violation { place, text }| if place.is_empty() { text } else { format!("{place}: {text}") })
         .collect();
-    (!found.is_empty()).then(|| found.join("; "))
+    Ok((!found.is_empty()).then(|| found.join("; ")))
 }
 
 #[cfg(test)]
@@ -143,11 +144,12 @@ mod tests {
         assert!(failure.message.contains("`text`") && failure.message.contains("body"), "{}", failure.message);
     }
 
-    #[test]
-    fn an_output_is_held_to_the_plugins_own_schema() {
+    #[tokio::test]
+    async fn an_output_is_held_to_the_plugins_own_schema() {
         let contract = Contract::new(&manifest(), r#"{"n":1}"#).unwrap();
         let emission = |value: &str| Emission { value: value.into(), name: None, extra: Vec::new() };
-        assert!(contract.check_output(&[emission(r#"{"a":1}"#)]).is_ok());
-        assert_eq!(contract.check_output(&[emission("{}")]).unwrap_err().class, FailureClass::BadOutput);
+        let emitted = vec![emission(r#"{"a":1}"#)];
+        assert_eq!(contract.check_output(emitted.clone()).await.unwrap(), emitted);
+        assert_eq!(contract.check_output(vec![emission("{}")]).await.unwrap_err().class, FailureClass::BadOutput);
     }
 }

@@ -212,10 +212,11 @@ impl Worker<'_> {
         ));
         let llm = Arc::clone(&session) as Arc<dyn crate::domain::Llm>;
         let mut report = shared.plugin.run_attempt(&shared.job, &self.item, start.number, start.budget, llm).await;
-        if let Verdict::Finished(Outcome::Done(emissions)) = &report.verdict
-            && let Err(failure) = shared.contract.check_output(emissions)
-        {
-            report.verdict = Verdict::Failed(failure);
+        if let Verdict::Finished(Outcome::Done(emissions)) = &mut report.verdict {
+            report.verdict = match shared.contract.check_output(std::mem::take(emissions)).await {
+                Ok(emissions) => Verdict::Finished(Outcome::Done(emissions)),
+                Err(failure) => Verdict::Failed(failure),
+            };
         }
         let (replayed, truncated) = session.replayed_and_truncated();
         start.took = Took { replayed, truncated, cpu: report.cpu_time, memory_bytes: report.memory_bytes as u64 };

@@ -1,12 +1,14 @@
 //! One attempt: a fresh store, one call of `process`, a verdict.
 
 use super::bindings::v0_1::Processor;
-use super::bindings::v0_1::sandmill::plugin::types as wit;
-use super::convert::{self, OutputProblem};
+use super::convert;
+use super::host::TOO_MANY_AT_ONCE;
+use super::limits::{Exceeded, Limits};
 use super::state::{GuestState, Seed};
-use super::time::Charged;
+use super::time::{Charged, CpuTime, WallTime};
 use super::{Plugin, trap};
 use crate::domain::{AttemptNumber, Budget, Failure, FailureClass, Item, Llm, Verdict};
+use crate::heavy;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::{Store, UpdateDeadline};
@@ -37,13 +39,6 @@ pub struct AttemptReport {
     pub memory_bytes: usize,
 }
 
-/// What was refused to the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StopCause {
-    Memory,
-    Table,
-}
-
 impl Plugin {
     /// Runs `process` once. Dropping the future drops the guest, wherever it stands.
     pub async fn run_attempt(
@@ -56,18 +51,17 @@ impl Plugin {
     ) -> AttemptReport {
         let seed = Seed { item_id: item.id.as_str(), attempt };
         let mut store = self.store(GuestState::new(self.limits(), job, &seed, llm, Arc::clone(&item.blobs)));
-        let verdict = self.guarded(&mut store, job, item, attempt, budget).await;
+        let verdict = self.process(&mut store, job, item, attempt, budget).await;
         let state = store.into_data();
         AttemptReport {
             verdict,
-            cpu_time: state.cpu.spent(),
+            cpu_time: state.cpu.guest(),
             memory_bytes: state.meter.memory_bytes,
             log: finish_log(state),
         }
     }
 
-    /// Within the limits on processor and wall time.
-    async fn guarded(
+    async fn process(
         &self,
         store: &mut Store<GuestState>,
         job: &Job,
@@ -75,66 +69,87 @@ impl Plugin {
         attempt: AttemptNumber,
         budget: Budget,
     ) -> Verdict {
-        let cpu = Arc::clone(&store.data().cpu);
-        let wall = Arc::clone(&store.data().wall);
-        let limit = self.limits().wall_time;
+        let limits = self.limits();
+        if item.json.len() + job.config.len() > limits.transfer_bytes {
+            return Verdict::Failed(Exceeded::Transfer.failure(limits));
+        }
         let input = convert::item_to_wit(item);
         let context = convert::context_to_wit(job, attempt, budget);
-        let called = {
-            let guest = Charged::new(call(self, store, &input, &context), cpu);
-            tokio::select! {
-                biased;
-                called = guest => Some(called),
-                () = wall.expired(limit) => None,
-            }
+        let (cpu, wall) = store.data().clocks();
+        let call = async {
+            let instance: Processor = self.instance_pre().instantiate_async(&mut *store).await?;
+            instance.sandmill_plugin_handler().call_process(&mut *store, &input, &context).await
         };
-        match called {
-            None => Verdict::Failed(Failure::new(
-                FailureClass::WallTime,
-                format!(
-                    "the plugin ran for more than {}, models not counted: raise --limit-wall",
-                    humantime::format_duration(limit)
-                ),
-            )),
-            Some(Err(error)) => trap::verdict(&error, store),
-            Some(Ok(result)) => match convert::verdict_from_wit(result, self.limits()) {
-                Ok(verdict) => verdict,
-                Err(OutputProblem::TooLarge(message)) => {
-                    Verdict::Failed(Failure::new(FailureClass::OutputTooLarge, message))
+        let called = bounded(limits, cpu, wall, call).await;
+        match ended(called, store) {
+            Err(verdict) => verdict,
+            Ok(result) => {
+                let (bytes, limits) = (convert::outcome_bytes(&result), limits.clone());
+                match heavy::by_size(bytes, move || convert::verdict_from_wit(result, &limits)).await {
+                    Ok(Verdict::Failed(failure)) => Verdict::Failed(by_limit(failure, &store.data().refused_codes)),
+                    Ok(verdict) => verdict,
+                    Err(problem) => Verdict::Failed(problem.into()),
                 }
-                Err(OutputProblem::Bad(message)) => Verdict::Failed(Failure::new(FailureClass::BadOutput, message)),
-            },
+            }
         }
     }
 
     /// A store within this plugin's limits.
     pub(super) fn store(&self, state: GuestState) -> Store<GuestState> {
-        let limits = self.limits().clone();
         let mut store = Store::new(self.engine(), state);
         store.limiter(|state| &mut state.meter);
-        store.set_hostcall_fuel(limits.crossing_bytes);
+        store.set_hostcall_fuel(self.limits().transfer_bytes);
+        // Those of resources of its own too, of which the host keeps a table.
+        store.set_max_component_handles(self.limits().handles);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(move |context| {
-            Ok(if context.data().cpu.spent() > limits.cpu_time {
-                UpdateDeadline::Interrupt
-            } else {
-                UpdateDeadline::Yield(1)
-            })
+        store.epoch_deadline_callback(|mut context| {
+            let exceeded = context.data().exceeded();
+            context.data_mut().stopped = exceeded;
+            Ok(if exceeded.is_some() { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
         });
         store
     }
 }
 
-type WitResult = Result<wit::Outcome, wit::Failure>;
+/// Runs a guest, from its instantiation on, within the limits on time. `None`: it took longer than it may.
+pub(super) async fn bounded<T>(
+    limits: &Limits,
+    cpu: Arc<CpuTime>,
+    wall: Arc<WallTime>,
+    guest: impl Future<Output = wasmtime::Result<T>> + Send,
+) -> Option<wasmtime::Result<T>> {
+    tokio::select! {
+        biased;
+        called = Charged::new(guest, cpu) => Some(called),
+        () = wall.expired(limits.wall_time) => None,
+    }
+}
 
-async fn call(
-    plugin: &Plugin,
-    store: &mut Store<GuestState>,
-    item: &wit::Item,
-    context: &wit::Context,
-) -> wasmtime::Result<WitResult> {
-    let instance: Processor = plugin.instance_pre().instantiate_async(&mut *store).await?;
-    instance.sandmill_plugin_handler().call_process(store, item, context).await
+/// What a guest returned; the error is how it ended instead.
+pub(super) fn ended<T>(called: Option<wasmtime::Result<T>>, store: &Store<GuestState>) -> Result<T, Verdict> {
+    let state = store.data();
+    let exceeded = |limit: Exceeded| Verdict::Failed(limit.failure(&state.limits));
+    match called {
+        None => Err(exceeded(Exceeded::WallTime)),
+        Some(Err(error)) => Err(trap::verdict(&error, store)),
+        // So that it is no matter of luck whether a tick came in between.
+        Some(Ok(value)) => state.check_calls().map(|()| value).map_err(exceeded),
+    }
+}
+
+/// A plugin that gives up since a limit was met fails by that limit.
+fn by_limit(failure: Failure, refused: &[String]) -> Failure {
+    if failure.class != FailureClass::Plugin || !refused.contains(&failure.code) {
+        return failure;
+    }
+    let class = match failure.code.as_str() {
+        "too_many_calls" => FailureClass::ItemCalls,
+        "item_tokens" => FailureClass::ItemTokens,
+        "item_cost" => FailureClass::ItemCost,
+        TOO_MANY_AT_ONCE => FailureClass::RequestsAtOnce,
+        _ => FailureClass::Plugin,
+    };
+    Failure { class, ..failure }
 }
 
 fn finish_log(state: GuestState) -> Vec<LogLine> {
@@ -144,7 +159,7 @@ fn finish_log(state: GuestState) -> Vec<LogLine> {
     }
     for (level, tail) in [("stdout", &state.stdout), ("stderr", &state.stderr)] {
         for line in tail.text().lines().filter(|line| !line.trim().is_empty()) {
-            lines.push(LogLine { level, message: crate::domain::sanitize_text(line, state.limits.stdio_bytes) });
+            lines.push(LogLine { level, message: crate::domain::sanitize_text(line, super::limits::STDIO_BYTES) });
         }
     }
     lines

@@ -10,6 +10,7 @@ use crate::domain::{
     LlmErrorKind, Media, MediaSource, Message, OtherPart, Outcome, Pair, Part, Request, ResponseFormat, Retryable,
     Speaker, TokenCount, Tool, ToolCall, ToolChoice, ToolResult, Usage, Verdict, sanitize_text,
 };
+use crate::schema;
 use serde::de::IgnoredAny;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,9 @@ use std::time::Duration;
 const NAME_BYTES_MAX: usize = 200;
 const MESSAGE_BYTES_MAX: usize = 4_000;
 const JSON_BYTES_MAX: usize = 1 << 20;
+const JSON_DEPTH_MAX: usize = 100;
+/// Fields and roles that a manifest may name.
+const NAMES_MAX: usize = 1_000;
 /// A plugin's own wait before the next attempt is cut at this.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
@@ -25,7 +29,18 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 #[derive(Debug)]
 pub(super) enum OutputProblem {
     TooLarge(String),
+    TooDeep(String),
     Bad(String),
+}
+
+impl From<OutputProblem> for Failure {
+    fn from(problem: OutputProblem) -> Self {
+        match problem {
+            OutputProblem::TooLarge(message) => Self::new(FailureClass::OutputTooLarge, message),
+            OutputProblem::TooDeep(message) => Self::new(FailureClass::OutputTooDeep, message),
+            OutputProblem::Bad(message) => Self::new(FailureClass::BadOutput, message),
+        }
+    }
 }
 
 pub(super) fn item_to_wit(item: &Item) -> wt::Item {
@@ -72,8 +87,26 @@ pub(super) fn verdict_from_wit(
     }
 }
 
+/// What an outcome has to be checked of, in bytes.
+pub(super) fn outcome_bytes(result: &Result<out::Outcome, out::Failure>) -> usize {
+    match result {
+        Ok(out::Outcome::Emit(emissions)) => emitted_bytes(emissions),
+        Ok(out::Outcome::Skip(skip)) => skip.reason.len(),
+        Err(failure) => failure.message.len() + failure.detail.as_ref().map_or(0, String::len),
+    }
+}
+
+fn emitted_bytes(emissions: &[wt::Emission]) -> usize {
+    let of_pair = |pair: &wt::Pair| pair.name.len() + pair.value.len();
+    let of_one = |emission: &wt::Emission| {
+        let name = emission.name.as_ref().map_or(0, String::len);
+        emission.value.len() + name + emission.extra.iter().map(of_pair).sum::<usize>()
+    };
+    emissions.iter().map(of_one).sum()
+}
+
 fn emissions_from_wit(emissions: Vec<wt::Emission>, limits: &Limits) -> Result<Vec<Emission>, OutputProblem> {
-    let total: usize = emissions.iter().map(|emission| emission.value.len()).sum();
+    let total = emitted_bytes(&emissions);
     if total > limits.output_bytes {
         return Err(OutputProblem::TooLarge(format!(
             "the plugin emitted {total} bytes, and an item may emit {}: emit less, or raise --limit-output",
@@ -82,7 +115,7 @@ fn emissions_from_wit(emissions: Vec<wt::Emission>, limits: &Limits) -> Result<V
     }
     if emissions.len() > limits.emissions {
         return Err(OutputProblem::TooLarge(format!(
-            "the plugin emitted {} values, and an item may emit {}",
+            "the plugin emitted {} values, and an item may emit {}: emit less, or raise --limit-emissions",
             emissions.len(),
             limits.emissions
         )));
@@ -127,8 +160,8 @@ fn failure_from_wit(failure: out::Failure, limits: &Limits) -> Result<Verdict, O
 fn one_line_json(text: String, what: &str, limits: &Limits) -> Result<String, OutputProblem> {
     let depth = json_depth(&text);
     if depth > limits.output_depth {
-        return Err(OutputProblem::Bad(format!(
-            "{what} is nested {depth} levels deep, and {} are allowed",
+        return Err(OutputProblem::TooDeep(format!(
+            "{what} is nested {depth} levels deep, and {} are allowed: raise --limit-depth",
             limits.output_depth
         )));
     }
@@ -165,8 +198,8 @@ fn check_json(text: &str, what: &str) -> Result<(), String> {
     if text.len() > JSON_BYTES_MAX {
         return Err(format!("{what} is larger than {JSON_BYTES_MAX} bytes"));
     }
-    if json_depth(text) > 100 {
-        return Err(format!("{what} is nested too deep"));
+    if json_depth(text) > JSON_DEPTH_MAX {
+        return Err(format!("{what} is nested more than {JSON_DEPTH_MAX} levels deep"));
     }
     serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| format!("{what} is not JSON: {error}"))
 }
@@ -186,10 +219,17 @@ pub(super) fn pairs_to_wit(pairs: Vec<Pair>) -> Vec<wt::Pair> {
 }
 
 pub(super) fn manifest_from_wit(manifest: out::Manifest) -> Result<Manifest, String> {
-    for (schema, what) in [(&manifest.config_schema, "config-schema"), (&manifest.output_schema, "output-schema")] {
-        if let Some(schema) = schema {
-            check_json(schema, what)?;
+    for (text, what) in [(&manifest.config_schema, "config-schema"), (&manifest.output_schema, "output-schema")] {
+        if let Some(text) = text {
+            schema::check_bounds(text).map_err(|why| format!("{what} is no JSON Schema that can be used: {why}"))?;
         }
+    }
+    let many = [(manifest.required_fields.len(), "required fields"), (manifest.model_roles.len(), "model roles")];
+    if let Some((count, what)) = many.into_iter().find(|(count, _)| *count > NAMES_MAX) {
+        return Err(format!("the manifest has {count} {what}, and {NAMES_MAX} are allowed"));
+    }
+    if manifest.required_fields.iter().any(|field| field.len() > NAME_BYTES_MAX) {
+        return Err(format!("a required field's name is longer than {NAME_BYTES_MAX} bytes"));
     }
     let name = sanitize_text(&manifest.name, NAME_BYTES_MAX);
     if name.trim().is_empty() {
@@ -259,7 +299,8 @@ fn convert_request(request: wl::Request, blobs: &[Blob]) -> Result<Request, Stri
             wl::ResponseFormat::Text => ResponseFormat::Text,
             wl::ResponseFormat::Json => ResponseFormat::Json,
             wl::ResponseFormat::JsonSchema(schema) => {
-                check_json(&schema.schema, "the response's schema")?;
+                schema::check_bounds(&schema.schema)
+                    .map_err(|why| format!("the response's schema cannot be used: {why}"))?;
                 ResponseFormat::JsonSchema(JsonSchema {
                     name: schema.name,
                     schema: schema.schema,
@@ -419,7 +460,9 @@ mod tests {
         let got = one_line_json(text.to_owned(), "a value", &Limits::default());
         match (got, expected) {
             (Ok(got), Ok(expected)) => assert_eq!(got, expected),
-            (Err(OutputProblem::Bad(message)), Err(part)) => assert!(message.contains(part), "{message}"),
+            (Err(OutputProblem::Bad(message) | OutputProblem::TooDeep(message)), Err(part)) => {
+                assert!(message.contains(part), "{message}");
+            }
             (got, expected) => panic!("{got:?} instead of {expected:?}"),
         }
     }

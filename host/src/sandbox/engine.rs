@@ -13,14 +13,12 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 /// How often a running guest is looked at. A guest that spins holds its thread for no longer than this.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// The stack of the guest, and what host functions called from it have above that (wasmtime aborts the process when *they* overflow).
-const WASM_STACK_BYTES: usize = 1 << 20;
+/// What host functions have of the stack that the guest runs on (the process is aborted when *they* overflow it).
 const HOST_STACK_BYTES: usize = 1 << 20;
 
 /// Slots are address space, not memory. Some components bring several memories and tables.
 const MEMORIES_PER_SLOT: u32 = 2;
 const TABLES_PER_SLOT: u32 = 8;
-const CORE_INSTANCES_PER_COMPONENT: u32 = 128;
 
 /// What a slot keeps of its memory when an instance is dropped, so that the next one need not fault it in again. Worth it
 /// only together with `pagemap_scan`, which tells the pages that were written.
@@ -97,8 +95,10 @@ fn config(limits: &Limits, slots: u32) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        .max_wasm_stack(WASM_STACK_BYTES)
-        .async_stack_size(WASM_STACK_BYTES + HOST_STACK_BYTES)
+        .max_wasm_stack(limits.stack_bytes)
+        // Twice: when a host function has the guest allocate for an answer, wasmtime gives that call a whole stack of its own, above
+        // what the guest has already used.
+        .async_stack_size(2 * limits.stack_bytes + HOST_STACK_BYTES)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
@@ -111,14 +111,18 @@ fn config(limits: &Limits, slots: u32) -> Config {
 
 fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (instances, memories, tables) = (number(limits.instances), number(limits.memories()), number(limits.tables()));
     pool.total_component_instances(slots)
         .total_stacks(slots)
-        .total_memories(slots.saturating_mul(MEMORIES_PER_SLOT))
-        .total_tables(slots.saturating_mul(TABLES_PER_SLOT))
-        .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
-        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
-        .max_memories_per_component(MEMORIES_PER_SLOT * 4)
-        .max_tables_per_component(TABLES_PER_SLOT * 4)
+        .total_memories(slots.saturating_mul(MEMORIES_PER_SLOT).max(memories))
+        .total_tables(slots.saturating_mul(TABLES_PER_SLOT).max(tables))
+        .total_core_instances(slots.saturating_mul(instances))
+        .max_core_instances_per_component(instances)
+        .max_memories_per_component(memories)
+        .max_memories_per_module(memories)
+        .max_tables_per_component(tables)
+        .max_tables_per_module(tables)
         .max_memory_size(limits.memory_bytes)
         .table_elements(limits.table_elements)
         .max_component_instance_size(16 << 20)

@@ -16,11 +16,12 @@ mod state;
 mod stdio;
 mod time;
 mod trap;
+mod weight;
 
 pub use anatomy::{Anatomy, Extern, Producer};
 pub use attempt::{AttemptReport, Job, LogLine};
 pub use engine::Engine;
-pub use limits::Limits;
+pub use limits::{DEPTH_MAX, Limits};
 pub use manifest::{Manifest, ModelRole};
 pub use plugin::Plugin;
 
@@ -36,3 +37,6 @@ pub enum SandboxError {
     #[error("the plugin fails to describe itself: {0}")]
     Describe(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! From bytes to a plugin: what they are, whether they fit, compiled and linked once.
 
-use super::attempt::Job;
+use super::attempt::{Job, bounded, ended};
 use super::bindings::v0_1::{Processor, ProcessorPre};
 use super::bindings::{HANDLER, PACKAGE};
 use super::state::{GuestState, Seed};
-use super::time::{Charged, monotonic};
-use super::{Engine, Limits, Manifest, SandboxError, convert, trap};
+use super::time::monotonic;
+use super::{Engine, Limits, Manifest, SandboxError, convert};
 use crate::domain::{AttemptNumber, CallEnd, Completion, Llm, LlmError, LlmErrorKind, Request, TokenCount, Verdict};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -74,30 +74,23 @@ impl Plugin {
         let job = Job { name: String::new(), created_unix_ms: 0, config: "{}".into() };
         let seed = Seed { item_id: "", attempt: AttemptNumber::FIRST };
         let mut store = self.store(GuestState::new(self.limits(), &job, &seed, Arc::new(NoModels), Arc::default()));
-        let cpu = Arc::clone(&store.data().cpu);
-        let wall = Arc::clone(&store.data().wall);
-        let described = {
-            let call = async {
-                let instance: Processor = self.pre.instantiate_async(&mut store).await?;
-                instance.sandmill_plugin_handler().call_describe(&mut store).await
-            };
-            tokio::select! {
-                biased;
-                described = Charged::new(call, cpu) => described,
-                () = wall.expired(self.limits().wall_time) => {
-                    return Err(SandboxError::Describe("it takes longer than an item may".into()));
-                }
-            }
+        let (cpu, wall) = store.data().clocks();
+        let call = async {
+            let instance: Processor = self.pre.instantiate_async(&mut store).await?;
+            instance.sandmill_plugin_handler().call_describe(&mut store).await
         };
-        match described {
+        let called = bounded(self.limits(), cpu, wall, call).await;
+        match ended(called, &store) {
             Ok(manifest) => convert::manifest_from_wit(manifest).map_err(SandboxError::Describe),
-            Err(error) => Err(SandboxError::Describe(match trap::verdict(&error, &store) {
-                Verdict::Failed(failure) => {
-                    format!("{}: {}\n{}", failure.class, failure.message, failure.backtrace.unwrap_or_default())
-                }
-                Verdict::Suspended => "it asked for a model".into(),
-                Verdict::Finished(_) | Verdict::Retry(_) => format!("{error:#}"),
-            })),
+            Err(Verdict::Failed(failure)) => Err(SandboxError::Describe(format!(
+                "{}: {}\n{}",
+                failure.class,
+                failure.message,
+                failure.backtrace.unwrap_or_default()
+            ))),
+            Err(Verdict::Suspended | Verdict::Finished(_) | Verdict::Retry(_)) => {
+                Err(SandboxError::Describe("it asked for a model".into()))
+            }
         }
     }
 }
@@ -105,7 +98,10 @@ impl Plugin {
 fn compile(engine: &Engine, bytes: &[u8], is_text: bool) -> Result<Component, SandboxError> {
     check_kind(bytes, is_text)?;
     Component::new(&engine.wasmtime, bytes).map_err(|error| {
-        SandboxError::NotAPlugin(format!("the component does not load (truncated or damaged?): {error:#}"))
+        SandboxError::NotAPlugin(match limit_of(&format!("{error:#}")) {
+            Some(flag) => format!("the component needs more than it may have: {error:#}; raise {flag}"),
+            None => format!("the component does not load (truncated or damaged?): {error:#}"),
+        })
     })
 }
 
@@ -137,6 +133,21 @@ pub(super) fn check_kind(bytes: &[u8], is_text: bool) -> Result<(), SandboxError
         }
     }
     Ok(())
+}
+
+/// The flag that would let a component be loaded which the pool has no room for. wasmtime's errors have no types; tests hold their texts.
+fn limit_of(error: &str) -> Option<&'static str> {
+    let of = [
+        ("core module instances", "--limit-instances"),
+        ("memories, which", "--limit-instances"),
+        ("tables, which", "--limit-instances"),
+        ("defined memories count", "--limit-instances"),
+        ("defined tables count", "--limit-instances"),
+        ("minimum byte size", "--limit-memory"),
+        ("minimum element size", "--limit-table"),
+    ];
+    let (_, flag) = of.into_iter().find(|(text, _)| error.contains("exceeds") && error.contains(text))?;
+    Some(flag)
 }
 
 /// Says which world a component is of when it is not ours: the linker's own words name a missing function at best.
@@ -173,7 +184,7 @@ fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<GuestState>> {
         GuestState::monotonic,
     )?;
     linker.allow_shadowing(false);
-    Processor::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    Processor::add_to_linker::<_, HasSelf<_>>(&mut linker, GuestState::called)?;
     Ok(linker)
 }
 

@@ -1,7 +1,7 @@
 //! What a store holds for one attempt: WASI with nothing granted, the limits' counters, the way to the models.
 
 use super::attempt::{Job, LogLine};
-use super::limits::{Limits, Meter};
+use super::limits::{Exceeded, Limits, Meter, STDIO_BYTES};
 use super::stdio::Tail;
 use super::time::{CpuTime, VirtualClock, WallTime, monotonic};
 use crate::domain::{AttemptNumber, Blob, Llm};
@@ -13,8 +13,6 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 /// What a guest may ask of random bytes in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
-/// Handles that a guest may hold: streams, pollables, timers.
-const RESOURCES_MAX: usize = 10_000;
 
 pub(super) struct GuestState {
     wasi: WasiCtx,
@@ -29,6 +27,12 @@ pub(super) struct GuestState {
     pub(super) log: Log,
     pub(super) stdout: Tail,
     pub(super) stderr: Tail,
+    /// Calls of the host's functions so far.
+    host_calls: u64,
+    /// The limit that an epoch's callback found exceeded.
+    pub(super) stopped: Option<Exceeded>,
+    /// Codes of the refusals that the guest was told of since a limit was met.
+    pub(super) refused_codes: Vec<String>,
 }
 
 /// What the guest logged, within bounds.
@@ -42,8 +46,8 @@ pub(super) struct Log {
 impl GuestState {
     pub(super) fn new(limits: &Limits, job: &Job, seed: &Seed<'_>, llm: Arc<dyn Llm>, blobs: Arc<[Blob]>) -> Self {
         let clock = VirtualClock::new(job.created_unix_ms);
-        let stdout = Tail::new(limits.stdio_bytes);
-        let stderr = Tail::new(limits.stdio_bytes);
+        let stdout = Tail::new(STDIO_BYTES);
+        let stderr = Tail::new(STDIO_BYTES);
         let (secure, insecure, insecure_seed) = seed.generators();
         let wasi = WasiCtx::builder()
             .stdout(stdout.clone())
@@ -57,7 +61,7 @@ impl GuestState {
             .allow_udp(false)
             .build();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES_MAX);
+        table.set_max_capacity(limits.handles);
         Self {
             wasi,
             table,
@@ -71,19 +75,49 @@ impl GuestState {
             log: Log::default(),
             stdout,
             stderr,
+            host_calls: 0,
+            stopped: None,
+            refused_codes: Vec::new(),
         }
     }
-}
 
-impl GuestState {
+    /// For the linker: what every call of a function of the host begins with, WASI's and drops of resources among them.
+    pub(super) fn called(&mut self) -> &mut Self {
+        self.host_calls = self.host_calls.saturating_add(1);
+        self
+    }
+
+    /// What is charged.
+    pub(super) fn clocks(&self) -> (Arc<CpuTime>, Arc<WallTime>) {
+        (Arc::clone(&self.cpu), Arc::clone(&self.wall))
+    }
+
+    /// For our own functions. WASI's cannot refuse a call: they are looked at with each tick, and when the guest has ended.
+    pub(super) fn check_calls(&self) -> Result<(), Exceeded> {
+        if self.host_calls > self.limits.host_calls { Err(Exceeded::HostCalls) } else { Ok(()) }
+    }
+
+    /// Asked while the guest runs.
+    pub(super) fn exceeded(&self) -> Option<Exceeded> {
+        if self.cpu.guest() > self.limits.cpu_time {
+            Some(Exceeded::CpuTime)
+        } else if self.cpu.host() > self.limits.host_time {
+            Some(Exceeded::HostTime)
+        } else {
+            self.check_calls().err()
+        }
+    }
+
     /// For the linker: the virtual clock beside the table that its timers go into.
     pub(super) fn monotonic(&mut self) -> monotonic::View<'_> {
+        self.called();
         monotonic::View { clock: &self.clock, table: &mut self.table }
     }
 }
 
 impl WasiView for GuestState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.called();
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }

@@ -17,20 +17,45 @@ use tokio::time::Instant;
 /// How much a look at the clock moves it, so that a guest that waits for time to pass gets there.
 const LOOK_NS: u64 = 1_000;
 
-/// Processor time of one attempt.
+/// Processor time of one attempt: that of the guest, and that of the host's own functions, which the guest is not charged for.
 #[derive(Debug, Default)]
 pub(super) struct CpuTime {
-    spent_ns: AtomicU64,
+    /// Nanoseconds, as all here: in ended polls, the host's functions included.
+    polled: AtomicU64,
     /// Thread time when the poll that is under way began, plus one; 0 between polls.
-    poll_began_ns: AtomicU64,
+    poll_began: AtomicU64,
+    host: AtomicU64,
 }
 
 impl CpuTime {
-    /// Asked from inside a poll, on its thread, or when no poll is under way.
-    pub(super) fn spent(&self) -> Duration {
-        let began = self.poll_began_ns.load(Ordering::Relaxed);
+    /// The guest's. Asked from inside a poll, on its thread and outside the host's functions, or when no poll is under way.
+    pub(super) fn guest(&self) -> Duration {
+        let began = self.poll_began.load(Ordering::Relaxed);
         let running = if began == 0 { 0 } else { thread_ns().saturating_sub(began - 1) };
-        Duration::from_nanos(self.spent_ns.load(Ordering::Relaxed) + running)
+        let polled = self.polled.load(Ordering::Relaxed) + running;
+        Duration::from_nanos(polled.saturating_sub(self.host.load(Ordering::Relaxed)))
+    }
+
+    /// That of the host's functions.
+    pub(super) fn host(&self) -> Duration {
+        Duration::from_nanos(self.host.load(Ordering::Relaxed))
+    }
+
+    /// From now until it is dropped, on this thread, the host works.
+    pub(super) fn host_works(&self) -> HostWorks<'_> {
+        HostWorks { cpu: self, began_ns: thread_ns() }
+    }
+}
+
+/// See [`CpuTime::host_works`].
+pub(super) struct HostWorks<'a> {
+    cpu: &'a CpuTime,
+    began_ns: u64,
+}
+
+impl Drop for HostWorks<'_> {
+    fn drop(&mut self) {
+        self.cpu.host.fetch_add(thread_ns().saturating_sub(self.began_ns), Ordering::Relaxed);
     }
 }
 
@@ -40,7 +65,7 @@ fn thread_ns() -> u64 {
 }
 
 pin_project! {
-    /// Charges the polls of a future to a [`CpuTime`].
+    /// Charges the polls of a guest's future to a [`CpuTime`].
     pub(super) struct Charged<F> {
         #[pin]
         inner: F,
@@ -60,11 +85,36 @@ impl<F: Future> Future for Charged<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let began = thread_ns();
-        this.cpu.poll_began_ns.store(began + 1, Ordering::Relaxed);
+        this.cpu.poll_began.store(began + 1, Ordering::Relaxed);
         let polled = this.inner.poll(cx);
-        this.cpu.poll_began_ns.store(0, Ordering::Relaxed);
-        this.cpu.spent_ns.fetch_add(thread_ns().saturating_sub(began), Ordering::Relaxed);
+        this.cpu.poll_began.store(0, Ordering::Relaxed);
+        this.cpu.polled.fetch_add(thread_ns().saturating_sub(began), Ordering::Relaxed);
         polled
+    }
+}
+
+pin_project! {
+    /// The future of a function of the host, polled within that of a guest.
+    pub(super) struct HostWork<F> {
+        #[pin]
+        inner: F,
+        cpu: Arc<CpuTime>,
+    }
+}
+
+impl<F> HostWork<F> {
+    pub(super) fn new(inner: F, cpu: &Arc<CpuTime>) -> Self {
+        Self { inner, cpu: Arc::clone(cpu) }
+    }
+}
+
+impl<F: Future> Future for HostWork<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _works = this.cpu.host_works();
+        this.inner.poll(cx)
     }
 }
 
@@ -232,20 +282,39 @@ mod tests {
         assert_eq!(wall.spent(), Duration::from_secs(2));
     }
 
+    fn work_until(done: impl Fn() -> bool) {
+        let mut sum = 0_u64;
+        while !done() {
+            sum = std::hint::black_box(sum + 1);
+        }
+    }
+
     #[tokio::test]
     async fn processor_time_counts_work_and_not_waiting() {
         let cpu = Arc::new(CpuTime::default());
         let work = async {
             tokio::time::sleep(Duration::from_millis(30)).await;
-            let mut sum = 0_u64;
-            while cpu.spent() < Duration::from_millis(5) {
-                sum = std::hint::black_box(sum + 1);
-            }
+            work_until(|| cpu.guest() >= Duration::from_millis(5));
         };
         Charged::new(work, Arc::clone(&cpu)).await;
-        assert!(cpu.spent() >= Duration::from_millis(5));
-        let after = cpu.spent();
+        assert!(cpu.guest() >= Duration::from_millis(5));
+        let after = cpu.guest();
         std::thread::sleep(Duration::from_millis(2));
-        assert_eq!(cpu.spent(), after);
+        assert_eq!(cpu.guest(), after);
+    }
+
+    #[tokio::test]
+    async fn what_the_host_does_for_a_guest_is_counted_apart() {
+        let cpu = Arc::new(CpuTime::default());
+        let called = async {
+            let began = thread_ns();
+            work_until(|| thread_ns() - began > 20_000_000);
+            tokio::task::yield_now().await;
+            let began = thread_ns();
+            work_until(|| thread_ns() - began > 20_000_000);
+        };
+        Charged::new(HostWork::new(called, &cpu), Arc::clone(&cpu)).await;
+        assert!(cpu.host() >= Duration::from_millis(40), "{:?}", cpu.host());
+        assert!(cpu.guest() < Duration::from_millis(10), "{:?}", cpu.guest());
     }
 }

@@ -1,10 +1,10 @@
 //! From what wasmtime says to what failed the item.
 
-use super::attempt::StopCause;
-use super::limits::Limits;
+use super::limits::Exceeded;
 use super::state::GuestState;
 use crate::domain::{Failure, FailureClass, Verdict, sanitize_text};
 use std::fmt::Write;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
 /// Bytes of guest text in a message, and in a backtrace.
@@ -24,68 +24,49 @@ pub(super) fn verdict(error: &wasmtime::Error, store: &Store<GuestState>) -> Ver
     }
     let state = store.data();
     let trap = error.downcast_ref::<Trap>().copied();
-    let (class, message) = classify(error, trap, state);
-    let mut failure = Failure::new(class, message);
+    let mut failure = match exceeded(error, trap, state) {
+        Some(limit) => limit.failure(&state.limits),
+        None => unlimited(error, trap, state),
+    };
     failure.backtrace = Some(backtrace(error, state));
     Verdict::Failed(failure)
 }
 
-fn classify(error: &wasmtime::Error, trap: Option<Trap>, state: &GuestState) -> (FailureClass, String) {
-    let limits = &state.limits;
-    if trap == Some(Trap::Interrupt) {
-        return (FailureClass::CpuTime, cpu_message(limits));
+/// The limit that ended the guest, if one did.
+fn exceeded(error: &wasmtime::Error, trap: Option<Trap>, state: &GuestState) -> Option<Exceeded> {
+    match trap {
+        Some(Trap::Interrupt) => return state.stopped.or(Some(Exceeded::CpuTime)),
+        Some(Trap::StackOverflow) => return Some(Exceeded::Stack),
+        _ => {}
     }
-    if trap == Some(Trap::StackOverflow) {
-        return (FailureClass::Stack, "the plugin's stack overflowed: endless or very deep recursion".into());
+    let full = |error: &ResourceTableError| matches!(error, ResourceTableError::Full);
+    if error.downcast_ref::<ResourceTableError>().is_some_and(full) {
+        return Some(Exceeded::Handles);
     }
-    if let Some(cause) = state.meter.refused {
-        return refused(cause, limits);
+    // wasmtime gives these errors no types of their own; tests hold the texts.
+    let text = format!("{error:#}");
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        // With no frame of the guest's on the stack it is what it returned.
+        let in_call = error.downcast_ref::<WasmBacktrace>().is_some_and(|trace| !trace.frames().is_empty());
+        return Some(if in_call { Exceeded::Transfer } else { Exceeded::Output });
     }
-    // wasmtime gives this error no type of its own; a test holds the text.
-    if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
-        return crossing(error, limits);
+    if text.contains("store handle limit exceeded") {
+        return Some(Exceeded::Handles);
     }
+    if text.contains("count too high at") {
+        return Some(Exceeded::Instances);
+    }
+    error.downcast_ref::<Exceeded>().copied().or(state.meter.refused)
+}
+
+fn unlimited(error: &wasmtime::Error, trap: Option<Trap>, state: &GuestState) -> Failure {
     if let Some(wasmtime_wasi::I32Exit(code)) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-        return (FailureClass::Trap, format!("the plugin ended itself with exit code {code}"));
+        return Failure::new(FailureClass::Trap, format!("the plugin ended itself with exit code {code}"));
     }
     let stderr = last_lines(&state.stderr.text());
     let cause =
         trap.map_or_else(|| sanitize_text(&error.root_cause().to_string(), MESSAGE_BYTES_MAX), |t| t.to_string());
-    (FailureClass::Trap, if stderr.is_empty() { cause } else { format!("{cause}: {stderr}") })
-}
-
-pub(super) fn cpu_message(limits: &Limits) -> String {
-    format!(
-        "the plugin used more than {} of processor time: an endless loop, or raise --limit-cpu",
-        humantime::format_duration(limits.cpu_time)
-    )
-}
-
-fn refused(cause: StopCause, limits: &Limits) -> (FailureClass, String) {
-    match cause {
-        StopCause::Memory => (
-            FailureClass::Memory,
-            format!(
-                "the plugin asked for more than {} MiB of memory: it allocates without end, or raise --limit-memory",
-                limits.memory_bytes >> 20
-            ),
-        ),
-        StopCause::Table => (
-            FailureClass::ResourceLimit,
-            format!("the plugin asked for more than {} table elements", limits.table_elements),
-        ),
-    }
-}
-
-/// Too many bytes between guest and host. With no guest frame on the stack it is what `process` returned.
-fn crossing(error: &wasmtime::Error, limits: &Limits) -> (FailureClass, String) {
-    let in_call = error.downcast_ref::<WasmBacktrace>().is_some_and(|trace| !trace.frames().is_empty());
-    let mib = limits.crossing_bytes >> 20;
-    if in_call {
-        (FailureClass::ResourceLimit, format!("the plugin handed the host more than {mib} MiB in one call"))
-    } else {
-        (FailureClass::OutputTooLarge, format!("the plugin returned more than {mib} MiB: emit less per item"))
-    }
+    Failure::new(FailureClass::Trap, if stderr.is_empty() { cause } else { format!("{cause}: {stderr}") })
 }
 
 /// The end of stderr in one line: where most languages put what went wrong.

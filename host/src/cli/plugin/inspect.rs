@@ -65,7 +65,7 @@ pub(super) fn look_at(
 }
 
 fn describe(component: &Component, config: &Config, runtime: &Runtime) -> anyhow::Result<Described> {
-    let engine = Arc::new(Engine::new(settings::limits(&settings::no_flags()?, config)?, 1)?);
+    let engine = Arc::new(Engine::new(settings::no_flags()?.limits.of_attempt(&config.limits)?, 1)?);
     let loaded = runtime.block_on(Plugin::load(engine, &component.bytes, component.is_text));
     Ok(match loaded {
         Ok(plugin) => Described::As(plugin.manifest().clone()),

@@ -154,7 +154,7 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime, trust: &Trust) ->
     let attached = attach::read(&args.attach)?;
     let plugin_config = settings::plugin_config(args)?;
     let component = runtime.block_on(trust.admit(&args.plugin))?;
-    let engine = Arc::new(Engine::new(settings::limits(args, config)?, settings::slots(args, config))?);
+    let engine = Arc::new(Engine::new(args.limits.of_attempt(&config.limits)?, settings::slots(args, config))?);
     let plugin = runtime
         .block_on(Plugin::load(engine, &component.bytes, component.is_text))
         .with_context(|| format!("{} cannot be used", component.path.display()))?;

@@ -4,7 +4,7 @@ use super::super::input::{self as inputs, Source};
 use super::super::job_ref::JobRef;
 use super::super::run_args::{OnChange, OnDuplicate, OnUnknown};
 use super::super::steer::Steering;
-use super::super::{CliResult, Failure, settings};
+use super::super::{CliResult, Failure, THREAD_STACK_BYTES, settings};
 use super::Session;
 use crate::domain::EventSink;
 use crate::input;
@@ -325,6 +325,7 @@ impl Session<'_> {
                 runtime: self.runtime.handle().clone(),
             },
         );
+        let of_item = self.args.limits.of_item(&self.config.limits)?;
         let roles = plugin.manifest().model_roles.iter().map(|role| role.name.clone()).collect();
         let live = Semaphore::new(settings::instances(self.args, self.config).min(plugin.live_max()) as usize);
         Ok(Shared {
@@ -340,11 +341,8 @@ impl Session<'_> {
             generation,
             roles,
             attempts_max: settings::attempts_max(self.args, self.config),
-            item_calls_max: self.args.work.max_item_calls,
-            item_spending: Spending {
-                micro_dollars_max: self.args.work.max_item_cost,
-                tokens_max: self.args.work.max_item_tokens,
-            },
+            item_calls_max: of_item.calls,
+            item_spending: Spending { micro_dollars_max: of_item.micro_dollars, tokens_max: of_item.tokens },
             fails_unknown: self.args.on_unknown == OnUnknown::Fail,
             live,
             plugin,
@@ -357,6 +355,7 @@ fn guest_runtime() -> Result<Runtime, Failure> {
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
+        .thread_stack_size(THREAD_STACK_BYTES)
         .event_interval(1)
         .enable_time()
         .thread_name("guests")

@@ -2,14 +2,22 @@
 
 use crate::sandbox::bindings::v0_1::sandmill::plugin::blobs::Host;
 use crate::sandbox::convert::find_blob;
+use crate::sandbox::limits::Exceeded;
 use crate::sandbox::state::GuestState;
 
 impl Host for GuestState {
     async fn read(&mut self, name: String, offset: u64, length: u32) -> wasmtime::Result<Result<Vec<u8>, String>> {
-        Ok(find_blob(&self.blobs, &name).map(|blob| {
-            let start = usize::try_from(offset).unwrap_or(usize::MAX).min(blob.bytes.len());
-            let end = start.saturating_add(length as usize).min(blob.bytes.len());
-            blob.bytes[start..end].to_vec()
-        }))
+        self.check_calls()?;
+        let _works = self.cpu.host_works();
+        let blob = match find_blob(&self.blobs, &name) {
+            Ok(blob) => blob,
+            Err(unknown) => return Ok(Err(unknown)),
+        };
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(blob.bytes.len());
+        let end = start.saturating_add(length as usize).min(blob.bytes.len());
+        if end - start > self.limits.transfer_bytes {
+            return Err(Exceeded::Transfer.into());
+        }
+        Ok(Ok(blob.bytes[start..end].to_vec()))
     }
 }

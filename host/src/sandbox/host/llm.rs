@@ -1,56 +1,113 @@
 //! `llm`: hands requests to the host's side and answers back, with the item's wall clock stopped meanwhile.
 
-use crate::domain::{CallEnd, Llm, LlmError, LlmErrorKind};
+use crate::domain::{CallEnd, Completion, Llm, LlmError, LlmErrorKind, Request as Asked};
+use crate::heavy;
 use crate::sandbox::bindings::v0_1::sandmill::plugin::llm::{Error, Host, Request, Response, TokenCount};
 use crate::sandbox::convert::{completion_to_wit, error_to_wit, request_from_wit, token_count_to_wit};
+use crate::sandbox::limits::Exceeded;
 use crate::sandbox::state::GuestState;
-use crate::sandbox::time::WallTime;
+use crate::sandbox::time::{HostWork, WallTime};
 use crate::sandbox::trap::SuspendGuest;
+use crate::sandbox::weight;
 use std::sync::Arc;
+
+/// The code of a refusal of more requests than are allowed in one call.
+pub(in crate::sandbox) const TOO_MANY_AT_ONCE: &str = "too_many_requests_at_once";
 
 impl Host for GuestState {
     async fn complete(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
-        let request = match request_from_wit(request, &self.blobs) {
-            Ok(request) => request,
+        self.check_calls()?;
+        let request = match self.take(vec![request]).await {
+            Ok(mut requests) => requests.remove(0),
             Err(error) => return Ok(Err(error_to_wit(error))),
         };
         let (llm, _waiting) = self.begin_wait();
-        to_guest(llm.complete(request).await.map(completion_to_wit))
+        let answer = HostWork::new(llm.complete(request), &self.cpu).await;
+        if let Ok(completion) = &answer {
+            self.check_transfer(completion.bytes())?;
+        }
+        self.handed_over(answer.map(completion_to_wit))
     }
 
     async fn complete_many(
         &mut self,
         requests: Vec<Request>,
     ) -> wasmtime::Result<Result<Vec<Result<Response, Error>>, Error>> {
-        if requests.len() > self.limits.many_requests {
-            return Ok(Err(error_to_wit(too_many(requests.len(), self.limits.many_requests))));
+        self.check_calls()?;
+        if requests.len() > self.limits.requests {
+            let refused = too_many(requests.len(), self.limits.requests);
+            return self.handed_over(Err(refused.into()));
         }
-        let requests: Result<Vec<_>, _> =
-            requests.into_iter().map(|request| request_from_wit(request, &self.blobs)).collect();
-        let requests = match requests {
+        let requests = match self.take(requests).await {
             Ok(requests) => requests,
             Err(error) => return Ok(Err(error_to_wit(error))),
         };
         let (llm, _waiting) = self.begin_wait();
-        to_guest(llm.complete_many(requests).await.map(|answers| {
+        let answers = HostWork::new(llm.complete_many(requests), &self.cpu).await;
+        if let Ok(answers) = &answers {
+            let completions = answers.iter().filter_map(|answer| answer.as_ref().ok());
+            self.check_transfer(completions.map(Completion::bytes).sum())?;
+            for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+                self.remember(error);
+            }
+        }
+        self.handed_over(answers.map(|answers| {
             answers.into_iter().map(|answer| answer.map(completion_to_wit).map_err(error_to_wit)).collect()
         }))
     }
 
     async fn count_tokens(&mut self, request: Request) -> wasmtime::Result<Result<TokenCount, Error>> {
-        let request = match request_from_wit(request, &self.blobs) {
-            Ok(request) => request,
+        self.check_calls()?;
+        let request = match self.take(vec![request]).await {
+            Ok(mut requests) => requests.remove(0),
             Err(error) => return Ok(Err(error_to_wit(error))),
         };
-        let (llm, _waiting) = self.begin_wait();
-        to_guest(llm.count_tokens(request).await.map(token_count_to_wit))
+        // No wait for a model: the time counts, and bounds how often the guest can have long texts counted.
+        let llm = Arc::clone(&self.llm);
+        let count = HostWork::new(llm.count_tokens(request), &self.cpu).await;
+        self.handed_over(count.map(token_count_to_wit))
     }
 }
 
 impl GuestState {
+    /// Checks and converts what the guest asks.
+    async fn take(&mut self, requests: Vec<Request>) -> Result<Vec<Asked>, LlmError> {
+        let bytes = requests.iter().map(weight::of_request).sum();
+        let (blobs, cpu) = (Arc::clone(&self.blobs), Arc::clone(&self.cpu));
+        let convert = move || {
+            let _works = cpu.host_works();
+            requests.into_iter().map(|request| request_from_wit(request, &blobs)).collect()
+        };
+        heavy::by_size(bytes, convert).await
+    }
+
     fn begin_wait(&self) -> (Arc<dyn Llm>, Waiting) {
         self.wall.wait_begins();
         (Arc::clone(&self.llm), Waiting(Arc::clone(&self.wall)))
+    }
+
+    /// The answer is kept, and found again when the item is run with a higher limit.
+    fn check_transfer(&self, bytes: usize) -> Result<(), Exceeded> {
+        if bytes > self.limits.transfer_bytes { Err(Exceeded::Transfer) } else { Ok(()) }
+    }
+
+    /// A suspension is no error that a guest could catch: it ends the guest.
+    fn handed_over<T>(&mut self, result: Result<T, CallEnd>) -> wasmtime::Result<Result<T, Error>> {
+        match result {
+            Ok(value) => Ok(Ok(value)),
+            Err(CallEnd::Error(error)) => {
+                self.remember(&error);
+                Ok(Err(error_to_wit(error)))
+            }
+            Err(CallEnd::Suspended) => Err(wasmtime::Error::from(SuspendGuest)),
+        }
+    }
+
+    /// Should the guest give up since a limit was met, it is the limit that failed the item.
+    fn remember(&mut self, error: &LlmError) {
+        if error.kind == LlmErrorKind::Limit && !self.refused_codes.contains(&error.code) {
+            self.refused_codes.push(error.code.clone());
+        }
     }
 }
 
@@ -63,20 +120,13 @@ impl Drop for Waiting {
     }
 }
 
-/// A suspension is no error that a guest could catch: it ends the guest.
-fn to_guest<T>(result: Result<T, CallEnd>) -> wasmtime::Result<Result<T, Error>> {
-    match result {
-        Ok(value) => Ok(Ok(value)),
-        Err(CallEnd::Error(error)) => Ok(Err(error_to_wit(error))),
-        Err(CallEnd::Suspended) => Err(wasmtime::Error::from(SuspendGuest)),
-    }
-}
-
 fn too_many(asked: usize, allowed: usize) -> LlmError {
     LlmError {
         kind: LlmErrorKind::Limit,
-        code: "too_many_requests_at_once".into(),
-        message: format!("{asked} requests at once, and {allowed} are allowed: ask in groups"),
+        code: TOO_MANY_AT_ONCE.into(),
+        message: format!(
+            "{asked} requests at once, and {allowed} are allowed: ask in groups, or raise --limit-requests"
+        ),
         extra: Vec::new(),
     }
 }

@@ -12,6 +12,8 @@ const LINE_BYTES_MAX: usize = 4_000;
 
 impl Host for GuestState {
     async fn log(&mut self, level: Level, message: String, fields: Vec<Pair>) -> wasmtime::Result<()> {
+        self.check_calls()?;
+        let _works = self.cpu.host_works();
         let log = &mut self.log;
         if log.lines.len() >= self.limits.log_lines || log.bytes >= self.limits.log_bytes {
             log.dropped += 1;

@@ -4,6 +4,8 @@ mod blobs;
 mod llm;
 mod log;
 
+pub(super) use llm::TOO_MANY_AT_ONCE;
+
 use super::bindings::v0_1::sandmill::plugin::types;
 use super::state::GuestState;
 

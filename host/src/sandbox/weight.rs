@@ -1,0 +1,50 @@
+//! How many bytes a guest hands over with a request: near enough to tell what takes long to check.
+
+use super::bindings::v0_1::sandmill::plugin::llm as wl;
+use super::bindings::v0_1::sandmill::plugin::types::Pair;
+
+pub(super) fn of_request(request: &wl::Request) -> usize {
+    let tools = request
+        .tools
+        .iter()
+        .map(|tool| tool.name.len() + tool.description.len() + tool.parameters.len() + of_pairs(&tool.extra));
+    let schema = match &request.format {
+        wl::ResponseFormat::JsonSchema(schema) => schema.schema.len(),
+        wl::ResponseFormat::Text | wl::ResponseFormat::Json => 0,
+    };
+    request.messages.iter().map(of_message).sum::<usize>()
+        + tools.sum::<usize>()
+        + schema
+        + request.stop.iter().map(String::len).sum::<usize>()
+        + of_pairs(&request.extra)
+}
+
+fn of_message(message: &wl::Message) -> usize {
+    message.parts.iter().map(of_part).sum::<usize>() + of_pairs(&message.extra)
+}
+
+fn of_part(part: &wl::Part) -> usize {
+    match part {
+        wl::Part::Text(text) => text.len(),
+        wl::Part::Media(media) => of_media(media),
+        wl::Part::ToolCall(call) => call.name.len() + call.arguments.len() + of_pairs(&call.extra),
+        wl::Part::ToolResult(result) => {
+            result.name.len() + result.content.len() + result.media.iter().map(of_media).sum::<usize>()
+        }
+        wl::Part::Other(other) => other.value.len(),
+    }
+}
+
+fn of_media(media: &wl::Media) -> usize {
+    let source = match &media.source {
+        wl::MediaSource::Url(url) => url.len(),
+        wl::MediaSource::Bytes(bytes) => bytes.len(),
+        // Stays where it is.
+        wl::MediaSource::Blob(_) => 0,
+    };
+    source + of_pairs(&media.extra)
+}
+
+fn of_pairs(pairs: &[Pair]) -> usize {
+    pairs.iter().map(|pair| pair.name.len() + pair.value.len()).sum()
+}
