@@ -25,3 +25,7 @@ throughput items="200000":
 # Hundreds of kills at random moments over every workload, and as many power losses; half an hour on two cores
 soak kills="300":
     SANDMILL_TEST_KILLS={{kills}} cargo test --workspace --test e2e crash:: -- --nocapture --test-threads 2
+
+# Every fuzz target for so many seconds, with a nightly toolchain and cargo-fuzz; `just fuzz 600 input_csv` runs one
+fuzz seconds="60" *targets="":
+    bash tests/fuzz/run {{seconds}} {{targets}}

@@ -2,6 +2,7 @@
 
 use super::job_ref::JobRef;
 use super::{CliResult, Exit, print_json};
+use crate::domain::sanitize_line;
 use crate::resilience::dollars;
 use crate::store::{CostBy, CostRow};
 use clap::{Args, ValueEnum};
@@ -77,7 +78,8 @@ pub(super) fn cost(args: &CostArgs) -> CliResult {
 }
 
 fn shortened(key: &str) -> String {
-    if key.chars().count() <= 24 { key.to_owned() } else { key.chars().take(23).chain(['…']).collect() }
+    let key = sanitize_line(key, 4 * 24 + 4);
+    if key.chars().count() <= 24 { key } else { key.chars().take(23).chain(['…']).collect() }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for reading")]

@@ -2,12 +2,15 @@
 
 use super::job_ref::JobRef;
 use super::{CliResult, Exit};
-use crate::domain::sanitize_text;
+use crate::domain::{escape_json, sanitize_line, sanitize_text};
 use crate::store::{LogRow, StoreError};
 use clap::Args;
 use jiff::Timestamp;
 use std::io::Write;
 use std::path::PathBuf;
+
+/// Of an item's id, which has at most as many as the input allows; a file that others made may have longer ones.
+const ITEM_BYTES_MAX: usize = 1_024;
 
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
@@ -44,12 +47,14 @@ fn write(out: &mut impl Write, row: &LogRow, json: bool) -> std::io::Result<()> 
     let at = i64::try_from(row.at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
     if json {
         let line = serde_json::json!({"at": at.to_string(), "kind": row.kind, "item": row.item, "text": row.text});
-        return writeln!(out, "{line}");
+        return writeln!(out, "{}", escape_json(&line.to_string()));
     }
     let text = sanitize_text(&row.text, 20_000);
     let text = text.trim_end().replace('\n', "\n    ");
     match row.item.as_str() {
         "" => writeln!(out, "{at:.3} {text}"),
-        item => writeln!(out, "{at:.3} {item} {}: {text}", row.kind),
+        item => {
+            writeln!(out, "{at:.3} {} {}: {text}", sanitize_line(item, ITEM_BYTES_MAX), sanitize_line(&row.kind, 20))
+        }
     }
 }

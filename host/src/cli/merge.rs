@@ -4,6 +4,7 @@ use super::export::{is_written, target};
 use super::job_ref::JobRef;
 use super::{CliResult, Exit, Failure, print_json, settings};
 use crate::config;
+use crate::domain::sanitize_line;
 use crate::output::{AtomicFile, Format};
 use crate::results::{self, Target};
 use crate::store::{Conflicts, JobName, MergeReport, Merged, Order};
@@ -150,7 +151,11 @@ fn say(report: &MergeReport) {
 fn say_conflicts(what: &str, conflicts: &Conflicts) {
     if conflicts.count > 0 {
         let more = if conflicts.examples.len() as u64 == conflicts.count { "" } else { ", …" };
-        eprintln!("  warning: {} items {what}: {}{more}", conflicts.count, conflicts.examples.join(", "));
+        eprintln!(
+            "  warning: {} items {what}: {}{more}",
+            conflicts.count,
+            sanitize_line(&conflicts.examples.join(", "), 4_000)
+        );
     }
 }
 

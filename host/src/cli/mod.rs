@@ -35,10 +35,14 @@ mod steer;
 mod trust;
 mod watch;
 
+use crate::domain::{escape_json, sanitize_text};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 pub use exit::Exit;
 use std::process::ExitCode;
+
+/// What is shown of an error, in bytes; a backtrace has room in it.
+const ERROR_BYTES_MAX: usize = 32_000;
 
 /// Runs a batch of items through a plugin, and finishes it or fails cleanly.
 #[derive(Debug, Parser)]
@@ -114,7 +118,8 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.code(),
         Err(failure) => {
-            eprintln!("error: {:#}", failure.error);
+            // What a plugin, a provider or a file said may stand in it.
+            eprintln!("error: {}", sanitize_text(&format!("{:#}", failure.error), ERROR_BYTES_MAX));
             failure.exit.code()
         }
     }
@@ -161,7 +166,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     use std::io::Write;
     let text = serde_json::to_string(value).map_err(Failure::internal)?;
-    match writeln!(std::io::stdout(), "{text}") {
+    match writeln!(std::io::stdout(), "{}", escape_json(&text)) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::internal(error)),
         Ok(()) | Err(_) => Ok(()),
     }

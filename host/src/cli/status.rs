@@ -5,6 +5,7 @@ use super::watch::{Form, Pace, watch};
 use super::{CliResult, Exit, Failure, job, print_json, runtime, settings};
 use crate::clock::SystemClock;
 use crate::config;
+use crate::domain::sanitize_line;
 use crate::resilience::dollars;
 use crate::store::{
     Counts, FailureRow, Reader, RunRow, StoreError, UsageTotals, control, list_jobs, runner_of, size_of,
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 /// Failed items that are listed.
 const FAILURES: u64 = 10;
+/// What is shown of a text, in bytes.
+const TEXT_BYTES_MAX: usize = 1_024;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -55,7 +58,7 @@ fn all(dir: &Path, json: bool) -> Result<(), Failure> {
         match job.open().and_then(|reader| View::look(&job, &reader)) {
             Ok(view) if json => print_json(&view.json(None))?,
             Ok(view) => println!("{}: {}, {}", job.name, line(view.counts), view.state),
-            Err(error) => eprintln!("{}: {error}", job.name),
+            Err(error) => eprintln!("{}: {}", job.name, shown(&error.to_string())),
         }
     }
     Ok(())
@@ -148,11 +151,11 @@ impl View {
             let _ = writeln!(
                 text,
                 "  failed  {} (line {}): {}/{}: {}",
-                failure.id,
+                shown(&failure.id),
                 failure.line,
-                failure.class,
-                failure.code,
-                first_line(&failure.message)
+                shown(&failure.class),
+                shown(&failure.code),
+                shown(first_line(&failure.message))
             );
         }
         if self.counts.failed > FAILURES {
@@ -211,6 +214,11 @@ impl View {
     }
 }
 
+/// A text of the input, a guest or a provider.
+fn shown(text: &str) -> String {
+    sanitize_line(text, TEXT_BYTES_MAX)
+}
+
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
@@ -231,7 +239,7 @@ pub(super) fn last_state(last: Option<&RunRow>) -> String {
     match last {
         None => "never run".into(),
         Some(run) => match (&run.state, &run.reason) {
-            (Some(state), Some(reason)) => format!("{state}: {reason}"),
+            (Some(state), Some(reason)) => shown(&format!("{state}: {reason}")),
             _ if is_alive(run.pid) => format!("running in process {}", run.pid),
             _ => format!("its process {} died: run it again", run.pid),
         },

@@ -3,6 +3,8 @@
 //! Read from the working directory or `--config`, never from a plugin's folder; paths in it are relative to its own. An unknown key is an error that
 //! lists the known ones.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod grants;
 mod limits;
 mod routes;

@@ -12,6 +12,7 @@ mod item;
 mod llm;
 mod outcome;
 mod price;
+mod text;
 
 pub use digest::{Digest, NoDigest};
 pub use error_class::{Action, ErrorClass};
@@ -22,5 +23,6 @@ pub use llm::{
     CallEnd, Completion, Cut, JsonSchema, Llm, LlmError, LlmErrorKind, Media, MediaSource, Message, OtherPart, Pair,
     Part, Request, ResponseFormat, Speaker, Suspended, TokenCount, Tool, ToolCall, ToolChoice, ToolResult, Usage,
 };
-pub use outcome::{AttemptNumber, Budget, Emission, Failure, FailureClass, Outcome, Retryable, Verdict, sanitize_text};
+pub use outcome::{AttemptNumber, Budget, Emission, Failure, FailureClass, Outcome, Retryable, Verdict};
 pub use price::{Prices, Rates, Tier, TierRates};
+pub use text::{escape_json, sanitize_line, sanitize_text};

@@ -8,6 +8,8 @@ mod csv;
 mod csv_records;
 mod files;
 mod files_walk;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod json_lines;
 mod json_object;
 mod lines;
@@ -18,7 +20,7 @@ mod parquet;
 mod parquet_json;
 mod source;
 
-use crate::domain::{BlobFile, ItemId, sanitize_text};
+use crate::domain::{BlobFile, ItemId, sanitize_line};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
@@ -264,7 +266,7 @@ fn bad(raw: &[u8], message: String) -> BadRecord {
 
 /// A name from the input, fit for a message.
 fn shown(name: &str) -> String {
-    sanitize_text(name, NAME_BYTES_MAX).replace(['\n', '\t'], " ")
+    sanitize_line(name, NAME_BYTES_MAX)
 }
 
 fn listing<'a>(names: impl Iterator<Item = &'a str>) -> String {

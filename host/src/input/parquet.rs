@@ -60,7 +60,7 @@ fn caught<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String
 }
 
 fn damaged(name: &str, reason: &str) -> InputError {
-    let reason = crate::domain::sanitize_text(reason, 300);
+    let reason = crate::domain::sanitize_line(reason, 300);
     let reason = format!("it is no Parquet file, cut off or damaged ({reason}): fetch it again, or write it anew");
     InputError::Unreadable { name: name.into(), reason }
 }

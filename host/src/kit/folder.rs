@@ -174,13 +174,16 @@ pub(super) fn read_manifest(folder: &Path) -> Result<FolderManifest, FolderError
         }
         Err(error) => return Err(unreadable(&path, &error)),
     };
-    let bad = |reason: String| FolderError::BadManifest { path: path.clone(), reason };
-    let manifest: FolderManifest = toml::from_str(&text).map_err(|error| bad(with_suggestion(error.to_string())))?;
+    parse_manifest(&text).map_err(|reason| FolderError::BadManifest { path, reason })
+}
+
+pub(super) fn parse_manifest(text: &str) -> Result<FolderManifest, String> {
+    let manifest: FolderManifest = toml::from_str(text).map_err(|error| with_suggestion(error.to_string()))?;
     if manifest.build.command.is_empty() {
-        return Err(bad("build.command is empty: name a program and its arguments".into()));
+        return Err("build.command is empty: name a program and its arguments".into());
     }
     if manifest.build.needs.iter().any(|need| need.run.is_empty()) {
-        return Err(bad("build.needs has an empty `run`: name a program that succeeds if the tool is there".into()));
+        return Err("build.needs has an empty `run`: name a program that succeeds if the tool is there".into());
     }
     Ok(manifest)
 }

@@ -4,6 +4,8 @@
 mod build;
 mod diff;
 mod folder;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inspect;
 mod lock;
 mod signature;

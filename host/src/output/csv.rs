@@ -3,7 +3,8 @@
 //! - A string stands as it is, null and what is missing are empty, anything else is its JSON text to the digit.
 //! - A value that is no object goes into the column `output`. A key that has the name of one of our columns becomes
 //!   `output.KEY`.
-//! - A string, an id, a name that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, tab or CR)
+//! - A string, an id, a name that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, the wide forms of these, tab, CR,
+//!   LF or NUL)
 //!   gets a `'` in front (OWASP, "CSV Injection"): what is in it came from a model. Numbers are left alone.
 //! - Lines end in LF: RFC 4180 has CR LF, but every CSV reader takes LF, and Unix tools would see the CR as text.
 //! - UTF-8 without a byte order mark: Excel wants one on double click, but for most programs it becomes part of the
@@ -23,6 +24,8 @@ const COLUMNS_MAX: usize = 1_000;
 /// Where values go that are no objects.
 const WHOLE: &str = "output";
 const BUFFER: usize = 256 << 10;
+/// What a formula begins with, or what a spreadsheet skips before one; the wide forms count where they are typed.
+const FORMULAS: [char; 12] = ['=', '+', '-', '@', '\t', '\r', '\n', '\0', '＝', '＋', '－', '＠'];
 
 /// The columns of an output, collected from all its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -160,7 +163,7 @@ fn defuse(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 fn defused(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}").into() } else { text.into() }
+    if text.starts_with(FORMULAS) { format!("'{text}").into() } else { text.into() }
 }
 
 /// Columns that somebody chose.
@@ -316,6 +319,13 @@ mod tests {
         assert_eq!(table[1], ["'=a", "'=1+1", "'\t=1", "'\r=1", "-5", "'+1"]);
     }
 
+    #[test]
+    fn what_a_spreadsheet_skips_before_a_formula_and_its_wide_forms_defuse_it_too() {
+        let table = written(&[row("＝1", r#"{"l":"\n=1","z":"\u0000=1","＋k":"＠x","s":" =1"}"#)]);
+        assert_eq!(table[0], ["id", "l", "z", "'＋k", "s"]);
+        assert_eq!(table[1], ["'＝1", "'\n=1", "'\0=1", "'＠x", " =1"]);
+    }
+
     proptest! {
         #[test]
         fn a_csv_reader_gets_every_text_back_but_for_the_defusing(
@@ -338,7 +348,7 @@ mod tests {
                 prop_assert_eq!(&cells[0], &defused(&id));
                 for (cell, key) in cells[1..].iter().zip(&keys) {
                     let text = row.get(key).map_or("", String::as_str);
-                    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+                    let formula = text.starts_with(FORMULAS);
                     prop_assert_eq!(cell, &format!("{}{text}", if formula { "'" } else { "" }));
                 }
             }

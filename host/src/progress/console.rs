@@ -1,6 +1,6 @@
 //! Lines and a bar on stderr. Messages never break the bar: they go through it.
 
-use crate::domain::{Event, EventSink, sanitize_text};
+use crate::domain::{Event, EventSink, sanitize_line, sanitize_text};
 use crate::resilience::{BreakerState, GateStatus, Stack};
 use crate::run::{Control, Tally, TallySnapshot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,6 +15,8 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 const DRAW_EVERY: Duration = Duration::from_millis(200);
 /// A wait shorter than this is not worth a line.
 const LONG_WAIT: Duration = Duration::from_secs(1);
+/// The longest thing that is said at once.
+const LINE_BYTES_MAX: usize = 32_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
@@ -55,7 +57,7 @@ impl Console {
     fn line(&self, text: &str) {
         let write = || {
             // A terminal that has gone away is no reason to stop the batch.
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+            let _ = writeln!(std::io::stderr().lock(), "{}", sanitize_text(text, LINE_BYTES_MAX));
         };
         match &self.bar {
             Some(bar) => bar.suspend(write),
@@ -125,7 +127,7 @@ impl EventSink for Console {
     fn emit(&self, event: Event) {
         if let Event::BreakerChanged { route, to, reason, pause, .. } = &event {
             let pause = pause.map_or(String::new(), |pause| format!(", for {:.1} s", pause.as_secs_f64()));
-            self.say(&format!("route {route}: circuit breaker {to}: {}{pause}", sanitize_text(reason, 300)));
+            self.say(&format!("route {route}: circuit breaker {to}: {}{pause}", sanitize_line(reason, 300)));
         }
         if let Event::NoProgress { patience, waiting_for } = &event {
             let patience = humantime::format_duration(*patience);
@@ -134,7 +136,14 @@ impl EventSink for Console {
         if self.verbosity < Verbosity::Verbose {
             return;
         }
-        let short = |text: &str| sanitize_text(text, 300).replace('\n', " ");
+        self.tell(event);
+    }
+}
+
+impl Console {
+    /// What only those want to see who ask for more; in one line, whatever a guest or a provider says.
+    fn tell(&self, event: Event) {
+        let short = |text: &str| sanitize_line(text, 300);
         match event {
             Event::CallRetry { item, class, message, attempt, attempts_max, wait, .. } if wait >= LONG_WAIT => self
                 .line(&format!(

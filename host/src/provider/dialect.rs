@@ -6,10 +6,15 @@ use super::classify::Profile;
 use super::json::NotJson;
 use super::reserved::find_reserved;
 use super::{Call, Measure, ModelFacts, ProviderError};
-use crate::domain::{Completion, ErrorClass, Pair};
+use crate::domain::{Completion, ErrorClass, Pair, sanitize_line};
 use reqwest::Url;
 use reqwest::header::HeaderName;
 use serde_json::Value;
+
+/// What is told of a request that cannot be said, in bytes.
+const MESSAGE_BYTES_MAX: usize = 500;
+/// No exchange has so many tokens: larger numbers are mistakes, and their sums would be more than the books can hold.
+const TOKENS_MAX: u64 = 1_000_000_000;
 
 pub(super) trait Dialect: Send + Sync {
     fn profile(&self) -> &'static Profile;
@@ -89,7 +94,8 @@ impl From<NotJson> for BadRequest {
 
 impl From<BadRequest> for ProviderError {
     fn from(BadRequest(message): BadRequest) -> Self {
-        Self::new(ErrorClass::BadRequest, message)
+        // Names of fields, tools and parts are a plugin's.
+        Self::new(ErrorClass::BadRequest, sanitize_line(&message, MESSAGE_BYTES_MAX))
     }
 }
 
@@ -115,6 +121,11 @@ pub(super) fn tokens(value: Option<&Value>) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(|number| *number > 0.0).map(|number| number.ceil() as u64))
 }
 
+/// A count of tokens that a provider tells; what is no number is none.
+pub(super) fn counted(value: Option<&Value>) -> u64 {
+    value.and_then(Value::as_u64).unwrap_or_default().min(TOKENS_MAX)
+}
+
 /// The bytes of a body.
 pub(super) fn to_bytes(body: &impl serde::Serialize) -> Result<Vec<u8>, ProviderError> {
     serde_json::to_vec(body)
@@ -138,4 +149,31 @@ pub(super) fn extended(base: &Url, segments: &[&str]) -> Url {
         path.pop_if_empty().extend(segments);
     }
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn counts_that_no_books_could_add_up_are_bounded() {
+        for (value, expected) in [
+            (json!(3), 3),
+            (json!(u64::MAX), TOKENS_MAX),
+            (json!(-1), 0),
+            (json!(1.5), 0),
+            (json!("3"), 0),
+            (json!(null), 0),
+        ] {
+            assert_eq!(counted(Some(&value)), expected, "{value}");
+        }
+        assert_eq!(counted(None), 0);
+    }
+
+    #[test]
+    fn the_names_that_a_plugin_gives_its_fields_are_text_in_a_message() {
+        let error = ProviderError::from(BadRequest("the field `\u{1b}[2J\u{202e}\n` is not JSON".to_owned()));
+        assert_eq!(error.message, "the field ` [2J ` is not JSON");
+    }
 }

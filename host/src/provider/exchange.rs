@@ -6,7 +6,7 @@
 use super::classify::{Facts, Profile, classify};
 use super::dialect::{Defect, Dialect};
 use super::{Answer, Overflow, ProviderError, rate_headers, retry_after};
-use crate::domain::{ErrorClass, sanitize_text};
+use crate::domain::{ErrorClass, sanitize_line};
 use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ pub(super) fn read(exchange: &Exchange<'_>, dialect: &dyn Dialect) -> Result<Ans
         Ok(completion) => Ok(Answer {
             completion,
             request_id: request_id(exchange.headers)
-                .or_else(|| Some(sanitize_text(dialect.exchange_id(&value)?, REQUEST_ID_MAX))),
+                .or_else(|| Some(sanitize_line(dialect.exchange_id(&value)?, REQUEST_ID_MAX))),
             body: body.to_owned(),
             limits: rate_headers::parse(exchange.headers, exchange.now_unix_ms),
         }),
@@ -96,7 +96,7 @@ fn way_out(class: ErrorClass, exchange: &Exchange<'_>) -> Option<String> {
         ErrorClass::QuotaExhausted => Some("add credit, or raise the limit at the provider".to_owned()),
         ErrorClass::ModelUnknown => Some(match exchange.headers.get(LOCATION) {
             Some(to) => {
-                let to = sanitize_text(&String::from_utf8_lossy(to.as_bytes()), LOCATION_MAX);
+                let to = sanitize_line(&String::from_utf8_lossy(to.as_bytes()), LOCATION_MAX);
                 format!("redirects are not followed, this one leads to {to}: check --base-url")
             }
             None => "check --model and --base-url".to_owned(),
@@ -154,5 +154,5 @@ fn bare(exchange: &Exchange<'_>, class: ErrorClass, message: String) -> Provider
 
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let value = ["x-request-id", "request-id", "apim-request-id"].iter().find_map(|name| headers.get(*name))?;
-    Some(sanitize_text(value.to_str().ok()?, REQUEST_ID_MAX))
+    Some(sanitize_line(value.to_str().ok()?, REQUEST_ID_MAX))
 }

@@ -9,7 +9,7 @@ use super::exchange::{Exchange, failure_of, read};
 use super::key::{ApiKey, Current, Keys};
 use super::{Answer, Call, HttpSettings, Measure, ModelFacts, Provider, ProviderError, ProviderSettingsError, address};
 use crate::clock::Clock;
-use crate::domain::{ErrorClass, sanitize_text};
+use crate::domain::{ErrorClass, sanitize_line};
 use crate::heavy;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -270,14 +270,14 @@ fn client(settings: &HttpSettings, base: &Url) -> Result<Client, ProviderSetting
 /// The error names the header, and does not show its value.
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ProviderSettingsError> {
     let parsed = header_name(name)?;
-    let bad = |_| ProviderSettingsError::BadHeader(sanitize_text(name, 100));
+    let bad = |_| ProviderSettingsError::BadHeader(sanitize_line(name, 100));
     let mut value = HeaderValue::from_str(value).map_err(bad)?;
     value.set_sensitive(true);
     Ok((parsed, value))
 }
 
 fn header_name(name: &str) -> Result<HeaderName, ProviderSettingsError> {
-    name.parse().map_err(|_| ProviderSettingsError::BadHeader(sanitize_text(name, 100)))
+    name.parse().map_err(|_| ProviderSettingsError::BadHeader(sanitize_line(name, 100)))
 }
 
 /// The body as far as it came, and how it ended.
@@ -332,7 +332,7 @@ fn chain(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    sanitize_text(&text, 500)
+    sanitize_line(&text, 500)
 }
 
 #[cfg(test)]

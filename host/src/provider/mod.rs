@@ -13,6 +13,8 @@ mod corpus;
 mod dialect;
 mod error;
 mod exchange;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gemini;
 mod http;
 mod json;

@@ -1,5 +1,6 @@
 //! The summary of a run: `docs/summary.md` defines every key.
 
+use crate::domain::sanitize_line;
 use crate::run::TallySnapshot;
 use crate::store::Counts;
 use serde::Serialize;
@@ -181,10 +182,11 @@ impl Summary {
         }
         for (class, code, count, message) in examples.iter().take(8) {
             let kind = if class == code { class.clone() } else { format!("{class}/{code}") };
-            let message: String = message.replace('\n', " ").chars().take(160).collect();
+            let (kind, message) = (sanitize_line(&kind, 300), sanitize_line(message, 4 * 160));
+            let message: String = message.chars().take(160).collect();
             let _ = writeln!(text, "  failed     {count} × {kind}: {message}");
         }
-        let _ = writeln!(text, "  ended      {}", self.ended.reason);
+        let _ = writeln!(text, "  ended      {}", sanitize_line(&self.ended.reason, 2_000));
         if job.pending + job.failed > 0 {
             let _ = writeln!(text, "  go on      {}", self.ended.command);
         }

@@ -8,6 +8,8 @@ mod backoff;
 mod context;
 mod exchange;
 mod extras;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod halt;
 mod hash;

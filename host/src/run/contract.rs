@@ -1,6 +1,6 @@
 //! What the manifest promises and the host holds both sides to: the configuration's schema, required fields, the output's schema.
 
-use crate::domain::{Emission, Failure, FailureClass, Item};
+use crate::domain::{Emission, Failure, FailureClass, Item, sanitize_line};
 use crate::heavy;
 use crate::sandbox::Manifest;
 use crate::schema::{Schema, TooCostly, Violation};
@@ -8,6 +8,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Names in a failure, and bytes of each.
+const NAMES_MAX: usize = 20;
+const NAME_BYTES_MAX: usize = 100;
 
 /// A manifest, made ready for checking. Cheap to clone.
 #[derive(Clone)]
@@ -57,9 +61,9 @@ impl Contract {
             FailureClass::BadInput,
             format!(
                 "the item has no field `{}`, which the plugin needs; it has: {}. Name the column that holds it: --map {}=COLUMN",
-                missing.join("`, `"),
-                fields.into_keys().take(20).collect::<Vec<_>>().join(", "),
-                missing[0],
+                listed(missing.iter().copied(), "`, `"),
+                listed(fields.keys().map(String::as_str), ", "),
+                listed(missing.iter().copied().take(1), ""),
             ),
         );
         failure.code = "missing_field".into();
@@ -74,6 +78,11 @@ impl Contract {
         })
         .await
     }
+}
+
+/// Names that a plugin or the input brought, fit for a message.
+fn listed<'a>(names: impl Iterator<Item = &'a str>, between: &str) -> String {
+    names.take(NAMES_MAX).map(|name| sanitize_line(name, NAME_BYTES_MAX)).collect::<Vec<_>>().join(between)
 }
 
 fn check_emission(schema: &Schema, emission: &Emission) -> Result<(), Failure> {
@@ -142,6 +151,15 @@ mod tests {
         assert!(contract.check_item(&item(r#"{"text":1}"#)).is_ok());
         let failure = contract.check_item(&item(r#"{"body":1}"#)).unwrap_err();
         assert!(failure.message.contains("`text`") && failure.message.contains("body"), "{}", failure.message);
+    }
+
+    #[test]
+    fn names_in_a_failure_are_few_and_fit_to_be_shown() {
+        let names: Vec<String> = (0..1_000).map(|nth| format!("\u{1b}[2J\n{nth}")).collect();
+        let contract = Contract { required_fields: names, output: None };
+        let failure = contract.check_item(&item(r#"{"\u009b\u202e":1}"#)).unwrap_err();
+        assert!(failure.message.len() < 1_000, "{}", failure.message.len());
+        assert!(!failure.message.contains(|c: char| c.is_control() || c == '\u{202e}'), "{:?}", failure.message);
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use super::manifest::{Manifest, ModelRole};
 use crate::domain::{
     AttemptNumber, Blob, Budget, Completion, Cut, Emission, Failure, FailureClass, Item, JsonSchema, LlmError,
     LlmErrorKind, Media, MediaSource, Message, OtherPart, Outcome, Pair, Part, Request, ResponseFormat, Retryable,
-    Speaker, TokenCount, Tool, ToolCall, ToolChoice, ToolResult, Usage, Verdict, sanitize_text,
+    Speaker, TokenCount, Tool, ToolCall, ToolChoice, ToolResult, Usage, Verdict, sanitize_line, sanitize_text,
 };
 use crate::schema;
 use serde::de::IgnoredAny;
@@ -125,7 +125,7 @@ fn emissions_from_wit(emissions: Vec<wt::Emission>, limits: &Limits) -> Result<V
         .map(|emission| {
             Ok(Emission {
                 value: one_line_json(emission.value, "an emitted value", limits)?,
-                name: emission.name.map(|name| sanitize_text(&name, NAME_BYTES_MAX)),
+                name: emission.name.map(|name| sanitize_line(&name, NAME_BYTES_MAX)),
                 extra: pairs_from_wit(emission.extra).map_err(OutputProblem::Bad)?,
             })
         })
@@ -133,7 +133,7 @@ fn emissions_from_wit(emissions: Vec<wt::Emission>, limits: &Limits) -> Result<V
 }
 
 fn failure_from_wit(failure: out::Failure, limits: &Limits) -> Result<Verdict, OutputProblem> {
-    let code = sanitize_text(&failure.code, NAME_BYTES_MAX).replace(char::is_whitespace, "_");
+    let code = sanitize_line(&failure.code, NAME_BYTES_MAX).replace(char::is_whitespace, "_");
     let code = if code.is_empty() { FailureClass::Plugin.name().to_owned() } else { code };
     let message = sanitize_text(&failure.message, MESSAGE_BYTES_MAX);
     let detail = match failure.detail {
@@ -168,11 +168,16 @@ fn one_line_json(text: String, what: &str, limits: &Limits) -> Result<String, Ou
     if let Err(error) = serde_json::from_str::<IgnoredAny>(&text) {
         return Err(OutputProblem::Bad(format!(
             "{what} is not JSON: {error}; it starts with `{}`",
-            sanitize_text(&text, 60).replace('\n', " ")
+            sanitize_line(&text, 60)
         )));
     }
-    // In valid JSON a raw line break can only stand between tokens.
-    Ok(if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text })
+    // In valid JSON a raw line break can only stand between tokens. What stands around it would not come back from the store.
+    let trimmed = text.trim_ascii();
+    Ok(match (trimmed.contains(['\n', '\r']), trimmed.len() == text.len()) {
+        (true, _) => trimmed.replace(['\n', '\r'], " "),
+        (false, true) => text,
+        (false, false) => trimmed.to_owned(),
+    })
 }
 
 /// How deep arrays and objects nest. Counted before parsing, since parsers recurse.
@@ -208,7 +213,7 @@ fn pairs_from_wit(pairs: Vec<wt::Pair>) -> Result<Vec<Pair>, String> {
     pairs
         .into_iter()
         .map(|pair| {
-            check_json(&pair.value, &format!("the property `{}`", sanitize_text(&pair.name, 60)))?;
+            check_json(&pair.value, &format!("the property `{}`", sanitize_line(&pair.name, 60)))?;
             Ok(Pair { name: pair.name, value: pair.value })
         })
         .collect()
@@ -231,13 +236,13 @@ pub(super) fn manifest_from_wit(manifest: out::Manifest) -> Result<Manifest, Str
     if manifest.required_fields.iter().any(|field| field.len() > NAME_BYTES_MAX) {
         return Err(format!("a required field's name is longer than {NAME_BYTES_MAX} bytes"));
     }
-    let name = sanitize_text(&manifest.name, NAME_BYTES_MAX);
+    let name = sanitize_line(&manifest.name, NAME_BYTES_MAX);
     if name.trim().is_empty() {
         return Err("the manifest has no name".into());
     }
     Ok(Manifest {
         name,
-        version: sanitize_text(&manifest.version, NAME_BYTES_MAX),
+        version: sanitize_line(&manifest.version, NAME_BYTES_MAX),
         description: sanitize_text(&manifest.description, MESSAGE_BYTES_MAX),
         config_schema: manifest.config_schema,
         output_schema: manifest.output_schema,
@@ -246,7 +251,7 @@ pub(super) fn manifest_from_wit(manifest: out::Manifest) -> Result<Manifest, Str
             .model_roles
             .into_iter()
             .map(|role| ModelRole {
-                name: sanitize_text(&role.name, NAME_BYTES_MAX),
+                name: sanitize_line(&role.name, NAME_BYTES_MAX),
                 description: sanitize_text(&role.description, MESSAGE_BYTES_MAX),
                 optional: role.optional,
             })
@@ -275,7 +280,7 @@ fn convert_request(request: wl::Request, blobs: &[Blob]) -> Result<Request, Stri
     {
         return Err(format!(
             "on-overflow `{}` is not known: truncate, truncate-middle or error",
-            sanitize_text(policy, NAME_BYTES_MAX)
+            sanitize_line(policy, NAME_BYTES_MAX)
         ));
     }
     if request.messages.is_empty() {
@@ -371,12 +376,16 @@ fn media_from_wit(media: wl::Media, blobs: &[Blob]) -> Result<Media, String> {
 pub(super) fn find_blob<'a>(blobs: &'a [Blob], name: &str) -> Result<&'a Blob, String> {
     blobs.iter().find(|blob| blob.name == name).ok_or_else(|| {
         let known: Vec<&str> = blobs.iter().map(|blob| blob.name.as_str()).collect();
-        format!("the item has no blob `{}`; it has: [{}]", sanitize_text(name, NAME_BYTES_MAX), known.join(", "))
+        format!(
+            "the item has no blob `{}`; it has: [{}]",
+            sanitize_line(name, NAME_BYTES_MAX),
+            sanitize_line(&known.join(", "), MESSAGE_BYTES_MAX)
+        )
     })
 }
 
 fn tool_from_wit(tool: wl::Tool) -> Result<Tool, String> {
-    check_json(&tool.parameters, &format!("the parameters of tool `{}`", sanitize_text(&tool.name, 60)))?;
+    check_json(&tool.parameters, &format!("the parameters of tool `{}`", sanitize_line(&tool.name, 60)))?;
     Ok(Tool {
         name: tool.name,
         description: tool.description,
@@ -471,6 +480,7 @@ mod tests {
     fn an_emission_becomes_one_line_of_json_or_a_clear_refusal() {
         check("{\"a\":\n [1,\r\n2]}", Ok("{\"a\":  [1,  2]}"));
         check(r#""\n[[[""#, Ok(r#""\n[[[""#));
+        check("\t1 \r\n", Ok("1"));
         check("{nope", Err("not JSON"));
         check("", Err("not JSON"));
         check("1 2", Err("not JSON"));

@@ -8,6 +8,8 @@ mod attempt;
 mod bindings;
 mod convert;
 mod engine;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod host;
 mod limits;
 mod manifest;

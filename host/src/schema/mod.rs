@@ -8,7 +8,7 @@ mod bounds;
 mod cost;
 mod keywords;
 
-use crate::domain::sanitize_text;
+use crate::domain::sanitize_line;
 use cost::{Counted, Mode};
 use jsonschema::PatternOptions;
 use serde_json::Value;
@@ -58,7 +58,7 @@ impl Schema {
         let validator = jsonschema::options()
             .with_pattern_options(patterns)
             .build(&value)
-            .map_err(|error| sanitize_text(&error.to_string(), 1_000))?;
+            .map_err(|error| sanitize_line(&error.to_string(), 1_000))?;
         Ok(Self { value, validator })
     }
 
@@ -75,8 +75,8 @@ impl Schema {
             return Ok(vec![Violation { place: String::new(), text }]);
         }
         let told = self.validator.iter_errors(value).take(VIOLATIONS_MAX).map(|error| Violation {
-            place: sanitize_text(&error.instance_path().to_string(), 300),
-            text: sanitize_text(&error.to_string(), 300),
+            place: sanitize_line(error.instance_path().as_str(), 300),
+            text: sanitize_line(&error.to_string(), 300),
         });
         Ok(told.collect())
     }

@@ -27,7 +27,7 @@ impl JobName {
         if fits {
             Ok(Self(name.to_owned()))
         } else {
-            Err(StoreError::BadJobName { name: crate::domain::sanitize_text(name, 100) })
+            Err(StoreError::BadJobName { name: crate::domain::sanitize_line(name, 100) })
         }
     }
 

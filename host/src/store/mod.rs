@@ -14,6 +14,8 @@ mod documented;
 mod error;
 mod files;
 mod fold;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod item_rows;
 mod known;
 mod manage;

@@ -9,7 +9,7 @@ use super::run_args::{OnChange, RunArgs};
 use super::{CliResult, Exit, Failure, print_json, run};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::domain::{FailureClass, sanitize_text};
+use crate::domain::{FailureClass, sanitize_line};
 use crate::output::Format;
 use crate::results::{self, Target};
 use crate::store::{FailedFilter, ItemRow, Reader, Selection, States, StoreError};
@@ -210,7 +210,7 @@ fn line(item: &ItemRow) -> String {
 
 /// So many characters, and `…` for those that are cut off.
 fn cell(text: &str, width: usize) -> String {
-    let clean = sanitize_text(text, 4 * width + 4).replace(['\n', '\t'], " ");
+    let clean = sanitize_line(text, 4 * width + 4);
     if clean.chars().count() <= width {
         return format!("{clean:<width$}");
     }

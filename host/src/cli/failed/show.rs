@@ -1,7 +1,7 @@
 //! One failed item, with all that the store knows of it.
 
 use super::at;
-use crate::domain::sanitize_text;
+use crate::domain::{sanitize_line, sanitize_text};
 use crate::store::{CallRow, ItemBooks, ItemDetail};
 use std::fmt::Write;
 
@@ -77,7 +77,7 @@ fn state(call: &CallRow) -> &str {
 pub(super) fn as_text(detail: &ItemDetail) -> String {
     let ItemDetail { row, rejections, last_call } = detail;
     let mut text = Text(String::new());
-    text.line("item", &format!("{} (line {})", row.id, row.line));
+    text.line("item", &format!("{} (line {})", sanitize_line(&row.id, TEXT_BYTES_MAX), row.line));
     text.line("class", row.class.as_deref().unwrap_or_default());
     text.line("code", row.code.as_deref().unwrap_or_default());
     text.line("message", row.message.as_deref().unwrap_or_default());

@@ -4,11 +4,14 @@ use super::super::status::{is_alive, last_state};
 use super::super::{CliResult, Exit, Failure, print_json, settings};
 use super::size;
 use crate::config;
+use crate::domain::sanitize_line;
 use crate::resilience::dollars;
 use crate::store::{Counts, JobName, Reader, RunRow, StoreError, UsageTotals, list_jobs, size_of};
 use clap::Args;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
+
+const ERROR_BYTES_MAX: usize = 2_000;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ListArgs {
@@ -43,7 +46,7 @@ pub(super) fn list(args: &ListArgs) -> CliResult {
         match look(&dir, &job) {
             Ok(line) => line.print(&job, args.json)?,
             Err(error) => {
-                eprintln!("{job}: {error}");
+                eprintln!("{job}: {}", sanitize_line(&error.to_string(), ERROR_BYTES_MAX));
                 exit = Exit::Usage;
             }
         }
@@ -62,7 +65,9 @@ impl Line {
         match &self.last {
             None => "never run",
             Some(run) => match &run.state {
-                Some(state) => state,
+                // Of ours it is a word.
+                Some(state) if state.chars().all(|c| c.is_ascii_graphic()) => state,
+                Some(_) => "unknown",
                 None if is_alive(run.pid) => "running",
                 None => "died",
             },

@@ -2,6 +2,9 @@
 
 use super::super::{CliResult, Exit, print_json};
 use super::JobArgs;
+use crate::domain::sanitize_line;
+
+const PROBLEM_BYTES_MAX: usize = 4_000;
 
 pub(super) fn verify(args: &JobArgs) -> CliResult {
     let job = args.resolve()?;
@@ -23,7 +26,8 @@ pub(super) fn verify(args: &JobArgs) -> CliResult {
     }
     if !args.json {
         for problem in &verdict.problems {
-            println!("{problem}");
+            // A damaged file says anything.
+            println!("{}", sanitize_line(problem, PROBLEM_BYTES_MAX));
         }
     }
     Err(anyhow::anyhow!(

@@ -2,8 +2,8 @@
 //!
 //! Strict where content is concerned, lenient where only counts are: a paid answer is not thrown away for its usage.
 
-use crate::domain::{Completion, OtherPart, ToolCall, Usage, sanitize_text};
-use crate::provider::dialect::{Defect, pair, pairs};
+use crate::domain::{Completion, OtherPart, ToolCall, Usage, sanitize_line};
+use crate::provider::dialect::{Defect, counted, pair, pairs};
 use serde_json::Value;
 
 const NAME_MAX: usize = 64;
@@ -32,7 +32,7 @@ pub(super) fn completion(value: &Value, model_asked: &str) -> Result<Completion,
         text: content.text,
         tool_calls: content.tool_calls,
         finish,
-        model: sanitize_text(model.unwrap_or(model_asked), MODEL_MAX),
+        model: sanitize_line(model.unwrap_or(model_asked), MODEL_MAX),
         usage: usage(value.get("usage")),
         opaque: content.opaque,
         cut: None,
@@ -54,7 +54,7 @@ impl Content {
             "text" => self.text.push_str(block.get("text").and_then(Value::as_str).ok_or_else(Defect::wrong_shape)?),
             "tool_use" => self.tool_calls.push(tool_call(self.tool_calls.len(), block)?),
             // Thinking is signed: it goes back as it came, or not at all.
-            other => self.opaque.push(OtherPart { kind: sanitize_text(other, NAME_MAX), value: block.to_string() }),
+            other => self.opaque.push(OtherPart { kind: sanitize_line(other, NAME_MAX), value: block.to_string() }),
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ fn finish(reason: Option<&Value>, has_calls: bool) -> String {
         "" | "end_turn" | "stop_sequence" if has_calls => "tool-calls".to_owned(),
         "" | "end_turn" | "stop_sequence" => "stop".to_owned(),
         // `refusal`, `pause_turn` and `model_context_window_exceeded` among them.
-        other => sanitize_text(other, NAME_MAX),
+        other => sanitize_line(other, NAME_MAX),
     }
 }
 
@@ -91,10 +91,10 @@ fn usage(value: Option<&Value>) -> Usage {
     let Some(usage) = value.filter(|usage| usage.is_object()) else {
         return Usage::default();
     };
-    let count = |path: &str| usage.pointer(path).and_then(Value::as_u64).unwrap_or_default();
+    let count = |path: &str| counted(usage.pointer(path));
     let (read, written) = (count("/cache_read_input_tokens"), count("/cache_creation_input_tokens"));
     Usage {
-        input_tokens: count("/input_tokens").saturating_add(read).saturating_add(written),
+        input_tokens: count("/input_tokens") + read + written,
         output_tokens: count("/output_tokens"),
         cache_read_tokens: read,
         cache_write_tokens: written,

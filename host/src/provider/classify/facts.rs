@@ -2,7 +2,7 @@
 //!
 //! Knows shapes, not meanings.
 
-use crate::domain::sanitize_text;
+use crate::domain::sanitize_line;
 use crate::provider::{Overflow, overflow, retry_after};
 use serde_json::Value;
 use std::time::Duration;
@@ -85,7 +85,7 @@ impl Facts {
 
     fn of_words(words: &str) -> Self {
         let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
-        let words = sanitize_text(&line, WORDS_MAX);
+        let words = sanitize_line(&line, WORDS_MAX);
         let lower = words.to_lowercase();
         Self { overflow: overflow::parse(&lower), wait: retry_after::of_prose(&lower), lower, words, ..Self::default() }
     }
@@ -124,7 +124,7 @@ fn retry_delay(error: &Value) -> Option<Duration> {
 /// Codes in the shape of a number repeat the status: they are none.
 fn code(value: &Value) -> Option<String> {
     let text = value.as_str().filter(|text| !text.is_empty() && text.parse::<f64>().is_err())?;
-    Some(sanitize_text(text, CODE_MAX).to_lowercase())
+    Some(sanitize_line(text, CODE_MAX).to_lowercase()).filter(|code| !code.trim().is_empty())
 }
 
 fn status(value: &Value) -> Option<u16> {

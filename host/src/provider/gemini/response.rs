@@ -3,8 +3,8 @@
 //! Strict where content is concerned, lenient where only counts are: a paid answer is not thrown away for its usage.
 
 use super::OWN_IDS;
-use crate::domain::{Completion, ErrorClass, OtherPart, Pair, ToolCall, Usage, sanitize_text};
-use crate::provider::dialect::{Defect, pair, pairs};
+use crate::domain::{Completion, ErrorClass, OtherPart, Pair, ToolCall, Usage, sanitize_line};
+use crate::provider::dialect::{Defect, counted, pair, pairs};
 use serde_json::{Value, json};
 
 const NAME_MAX: usize = 64;
@@ -41,7 +41,7 @@ pub(super) fn completion(value: &Value, model_asked: &str) -> Result<Completion,
         text: content.text,
         tool_calls: content.tool_calls,
         finish,
-        model: sanitize_text(model.unwrap_or(model_asked), MODEL_MAX),
+        model: sanitize_line(model.unwrap_or(model_asked), MODEL_MAX),
         usage: usage(value.get("usageMetadata")),
         opaque: content.opaque,
         cut: None,
@@ -56,7 +56,8 @@ fn no_candidates() -> Defect {
 /// The prompt was refused, and nothing was written.
 fn blocked(value: &Value) -> Option<Defect> {
     let reason = value.pointer("/promptFeedback/blockReason").and_then(Value::as_str)?;
-    let code = sanitize_text(reason, NAME_MAX).to_lowercase();
+    let code = sanitize_line(reason, NAME_MAX).to_lowercase();
+    let code = if code.trim().is_empty() { "blocked".to_owned() } else { code };
     Some(Defect { class: ErrorClass::Refused, message: format!("the prompt was blocked: {code}"), code })
 }
 
@@ -92,7 +93,7 @@ impl Content {
     }
 
     fn keep(&mut self, kind: &str, part: &Value) {
-        self.opaque.push(OtherPart { kind: sanitize_text(kind, NAME_MAX), value: part.to_string() });
+        self.opaque.push(OtherPart { kind: sanitize_line(kind, NAME_MAX), value: part.to_string() });
     }
 }
 
@@ -127,7 +128,7 @@ fn finish(reason: Option<&Value>, has_calls: bool) -> Result<String, Defect> {
         }
         "" | "STOP" | "FINISH_REASON_UNSPECIFIED" if has_calls => "tool-calls".to_owned(),
         "" | "STOP" | "FINISH_REASON_UNSPECIFIED" => "stop".to_owned(),
-        other => sanitize_text(other, NAME_MAX),
+        other => sanitize_line(other, NAME_MAX),
     })
 }
 
@@ -136,11 +137,11 @@ fn usage(value: Option<&Value>) -> Usage {
     let Some(usage) = value.filter(|usage| usage.is_object()) else {
         return Usage::default();
     };
-    let count = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let count = |name: &str| counted(usage.get(name));
     let thoughts = count("thoughtsTokenCount");
     Usage {
-        input_tokens: count("promptTokenCount").saturating_add(count("toolUsePromptTokenCount")),
-        output_tokens: count("candidatesTokenCount").saturating_add(thoughts),
+        input_tokens: count("promptTokenCount") + count("toolUsePromptTokenCount"),
+        output_tokens: count("candidatesTokenCount") + thoughts,
         cache_read_tokens: count("cachedContentTokenCount"),
         cache_write_tokens: 0,
         reasoning_tokens: thoughts,

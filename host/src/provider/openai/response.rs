@@ -2,8 +2,8 @@
 //!
 //! Strict where content is concerned, lenient where only counts are: a paid answer is not thrown away for its usage.
 
-use crate::domain::{Completion, OtherPart, ToolCall, Usage, sanitize_text};
-use crate::provider::dialect::{Defect, pair, pairs};
+use crate::domain::{Completion, OtherPart, ToolCall, Usage, sanitize_line};
+use crate::provider::dialect::{Defect, counted, pair, pairs};
 use serde_json::Value;
 
 const FINISH_MAX: usize = 64;
@@ -33,7 +33,7 @@ pub(super) fn completion(value: &Value, model_asked: &str) -> Result<Completion,
         text: content.text,
         tool_calls,
         finish,
-        model: sanitize_text(model.unwrap_or(model_asked), MODEL_MAX),
+        model: sanitize_line(model.unwrap_or(model_asked), MODEL_MAX),
         usage: usage(value.get("usage")),
         opaque: content.opaque,
         cut: None,
@@ -72,7 +72,7 @@ impl Content {
             }
             "refusal" => self.refused = true,
             // Mistral's `thinking` is one of these: sent back as it came.
-            other => self.opaque.push(OtherPart { kind: sanitize_text(other, FINISH_MAX), value: part.to_string() }),
+            other => self.opaque.push(OtherPart { kind: sanitize_line(other, FINISH_MAX), value: part.to_string() }),
         }
         Ok(())
     }
@@ -121,7 +121,7 @@ fn finish(reason: Option<&Value>, refused: bool, has_calls: bool) -> Result<Stri
         // Several servers say `stop`, or nothing, when they stop for a call.
         "" | "stop" if has_calls => "tool-calls".to_owned(),
         "" | "stop" => "stop".to_owned(),
-        other => sanitize_text(other, FINISH_MAX),
+        other => sanitize_line(other, FINISH_MAX),
     })
 }
 
@@ -129,9 +129,8 @@ fn usage(value: Option<&Value>) -> Usage {
     let Some(usage) = value.filter(|usage| usage.is_object()) else {
         return Usage::default();
     };
-    let count = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or_default();
-    let top = |name: &str| count(usage.get(name));
-    let detail = |group: &str, name: &str| count(usage.get(group).and_then(|group| group.get(name)));
+    let top = |name: &str| counted(usage.get(name));
+    let detail = |group: &str, name: &str| counted(usage.get(group).and_then(|group| group.get(name)));
     let input_tokens = top("prompt_tokens");
     // xAI and Gemini leave reasoning out of `completion_tokens`, and count it in the total.
     let output_tokens = top("completion_tokens").max(top("total_tokens").saturating_sub(input_tokens));

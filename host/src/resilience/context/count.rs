@@ -146,7 +146,7 @@ impl Counter {
     }
 
     /// No fewer than the text has. Without the model's own encoding that is its bytes: there is no token without one.
-    pub(super) fn most(&self, text: &str) -> u64 {
+    pub(crate) fn most(&self, text: &str) -> u64 {
         let bytes = text.len() as u64;
         if !self.is_own {
             return bytes;
@@ -159,13 +159,13 @@ impl Counter {
     }
 
     /// The start of a text, of about so many tokens and not more, and a mark.
-    pub(super) fn without_end(&self, text: &str, tokens: u64) -> String {
+    pub(crate) fn without_end(&self, text: &str, tokens: u64) -> String {
         let kept = self.start(text, tokens);
         format!("{}{}", &text[..kept], mark(text.len() - kept))
     }
 
     /// Start and end of a text, of about so many tokens together and not more, and a mark between.
-    pub(super) fn without_middle(&self, text: &str, tokens: u64) -> String {
+    pub(crate) fn without_middle(&self, text: &str, tokens: u64) -> String {
         let head = self.start(text, tokens / 2);
         let tail = self.end(&text[head..], tokens - tokens / 2) + head;
         format!("{}{}{}", &text[..head], mark(tail - head), &text[tail..])
