@@ -29,3 +29,8 @@ soak kills="300":
 # Every fuzz target for so many seconds, with a nightly toolchain and cargo-fuzz; `just fuzz 600 input_csv` runs one
 fuzz seconds="60" *targets="":
     bash tests/fuzz/run {{seconds}} {{targets}}
+
+# Everything that attacks the host, at full length: the table of attacks, 10,000 rounds of looking for secrets, 3,000 damaged
+# components, 10,000 mixed items; an hour on two cores
+hostile:
+    SANDMILL_TEST_HOSTILE=full cargo test --release -p sandmill --test e2e hostile:: -- --nocapture --test-threads 1

@@ -6,6 +6,7 @@ mod bad_input;
 mod batch;
 mod crash;
 mod failures;
+mod hostile;
 mod input;
 mod jobs;
 mod kits;

@@ -20,11 +20,15 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn plugin(name: &str) -> String {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let folders = ["redact", "misbehave", "prompt", "summarize"].map(|name| root().join("plugins").join(name));
+        let folders = ["redact", "misbehave", "prompt", "summarize", "hostile"].map(folder);
         let output = Command::new(SANDMILL).args(["plugin", "build"]).args(folders).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     });
-    root().join("plugins").join(name).display().to_string()
+    folder(name).display().to_string()
+}
+
+fn folder(name: &str) -> PathBuf {
+    root().join(if name == "hostile" { "tests/hostile/guest".to_owned() } else { format!("plugins/{name}") })
 }
 
 /// How the program ended.

@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 
 /// Items that are read from the store at once.
 const PAGE: usize = 1_000;
-/// Items whose outcome is on its way to the disk, beyond those in flight: a commit takes as long as some hundred short
-/// items, and nobody should wait for it. What they bring is bounded in bytes by the store.
+/// Items whose outcome is on its way to the disk, or that wait to be begun anew, beyond those in flight: a commit takes as long as
+/// some hundred short items, a plugin may ask for a wait of an hour, and nobody should wait for either. What they bring is bounded in bytes by the
+/// store.
 const SETTLING_MAX: usize = 4_096;
 /// How long calls under way may take to reach the journal once guests were interrupted.
 const INTERRUPTED_CALLS_GRACE: Duration = Duration::from_secs(2);

@@ -246,8 +246,9 @@ impl Worker<'_> {
             .collect()
     }
 
-    /// Before the item is begun anew. False: the run stopped meanwhile.
-    async fn wait(&self, retryable: &Retryable, number: AttemptNumber) -> bool {
+    /// Before the item is begun anew, with its place given to others: how long it waits is the plugin's to say. False: the run
+    /// stopped meanwhile.
+    async fn wait(&mut self, retryable: &Retryable, number: AttemptNumber) -> bool {
         let wait = retryable.after.unwrap_or(Duration::ZERO);
         self.shared.events.emit(Event::ItemRetry {
             item: self.item.id.clone(),
@@ -259,8 +260,20 @@ impl Worker<'_> {
         if wait.is_zero() {
             return !self.shared.halt.is_thrown();
         }
+        let places = self.place.take().map(|place| Arc::clone(place.semaphore()));
+        let waited = async {
+            self.shared.clock.sleep(wait).await;
+            match places {
+                // Never closed while there are workers.
+                Some(places) => places.acquire_owned().await.ok(),
+                None => None,
+            }
+        };
         tokio::select! {
-            () = self.shared.clock.sleep(wait) => true,
+            place = waited => {
+                self.place = place;
+                true
+            }
             () = self.shared.halt.thrown() => false,
         }
     }

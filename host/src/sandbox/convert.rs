@@ -5,13 +5,13 @@ use super::bindings::v0_1::exports::sandmill::plugin::handler as out;
 use super::bindings::v0_1::sandmill::plugin::{llm as wl, types as wt};
 use super::limits::Limits;
 use super::manifest::{Manifest, ModelRole};
+use super::sound;
 use crate::domain::{
     AttemptNumber, Blob, Budget, Completion, Cut, Emission, Failure, FailureClass, Item, JsonSchema, LlmError,
     LlmErrorKind, Media, MediaSource, Message, OtherPart, Outcome, Pair, Part, Request, ResponseFormat, Retryable,
     Speaker, TokenCount, Tool, ToolCall, ToolChoice, ToolResult, Usage, Verdict, sanitize_line, sanitize_text,
 };
 use crate::schema;
-use serde::de::IgnoredAny;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,7 +165,7 @@ fn one_line_json(text: String, what: &str, limits: &Limits) -> Result<String, Ou
             limits.output_depth
         )));
     }
-    if let Err(error) = serde_json::from_str::<IgnoredAny>(&text) {
+    if let Err(error) = sound::check(&text) {
         return Err(OutputProblem::Bad(format!(
             "{what} is not JSON: {error}; it starts with `{}`",
             sanitize_line(&text, 60)
@@ -206,17 +206,28 @@ fn check_json(text: &str, what: &str) -> Result<(), String> {
     if json_depth(text) > JSON_DEPTH_MAX {
         return Err(format!("{what} is nested more than {JSON_DEPTH_MAX} levels deep"));
     }
-    serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| format!("{what} is not JSON: {error}"))
+    sound::check(text).map_err(|error| format!("{what} is not JSON: {error}"))
 }
 
 fn pairs_from_wit(pairs: Vec<wt::Pair>) -> Result<Vec<Pair>, String> {
     pairs
         .into_iter()
         .map(|pair| {
-            check_json(&pair.value, &format!("the property `{}`", sanitize_line(&pair.name, 60)))?;
+            let shown = sanitize_line(&pair.name, 60);
+            if !is_name(&pair.name) {
+                return Err(format!(
+                    "the property `{shown}` is no name: it has more than {NAME_BYTES_MAX} bytes, or control characters"
+                ));
+            }
+            check_json(&pair.value, &format!("the property `{shown}`"))?;
             Ok(Pair { name: pair.name, value: pair.value })
         })
         .collect()
+}
+
+/// Can be shown as it is.
+fn is_name(text: &str) -> bool {
+    sanitize_line(text, NAME_BYTES_MAX) == text
 }
 
 pub(super) fn pairs_to_wit(pairs: Vec<Pair>) -> Vec<wt::Pair> {
@@ -233,8 +244,11 @@ pub(super) fn manifest_from_wit(manifest: out::Manifest) -> Result<Manifest, Str
     if let Some((count, what)) = many.into_iter().find(|(count, _)| *count > NAMES_MAX) {
         return Err(format!("the manifest has {count} {what}, and {NAMES_MAX} are allowed"));
     }
-    if manifest.required_fields.iter().any(|field| field.len() > NAME_BYTES_MAX) {
-        return Err(format!("a required field's name is longer than {NAME_BYTES_MAX} bytes"));
+    if let Some(field) = manifest.required_fields.iter().find(|field| !is_name(field)) {
+        let shown = sanitize_line(field, 60);
+        return Err(format!(
+            "the required field `{shown}` is no name: it has more than {NAME_BYTES_MAX} bytes, or control characters"
+        ));
     }
     let name = sanitize_line(&manifest.name, NAME_BYTES_MAX);
     if name.trim().is_empty() {
@@ -484,6 +498,8 @@ mod tests {
         check("{nope", Err("not JSON"));
         check("", Err("not JSON"));
         check("1 2", Err("not JSON"));
+        check("1e999", Err("not JSON"));
+        check(r#""\ud800""#, Err("not JSON"));
         check(&"[".repeat(1_000_000), Err("levels deep"));
         check(
             &format!("{}1{}", "[".repeat(100), "]".repeat(100)),

@@ -14,6 +14,9 @@ mod host;
 mod limits;
 mod manifest;
 mod plugin;
+#[cfg(test)]
+mod shared_instance;
+mod sound;
 mod state;
 mod stdio;
 mod time;

@@ -195,7 +195,7 @@ fn live_max(engine: &Engine, component: &Component) -> u32 {
 }
 
 /// While a plugin describes itself there is nobody to ask.
-struct NoModels;
+pub(super) struct NoModels;
 
 impl NoModels {
     fn denied() -> LlmError {

@@ -1,0 +1,57 @@
+//! What would happen if an instance served two items. It shows that the search of `tests/hostile/isolation.rs` finds what is there to
+//! be found, so that finding nothing means something.
+
+use super::attempt::Job;
+use super::bindings::v0_1::Processor;
+use super::convert;
+use super::plugin::NoModels;
+use super::state::{GuestState, Seed};
+use super::{Engine, Limits, Plugin};
+use crate::domain::{AttemptNumber, Budget, Item, ItemId, ItemSeq, Outcome, Verdict};
+use std::sync::Arc;
+
+#[path = "../../../tests/hostile/wat.rs"]
+#[expect(dead_code, reason = "most of it is for the suite itself")]
+mod wat;
+
+fn item() -> Item {
+    Item { seq: ItemSeq(1), id: ItemId::new("a").unwrap(), index: 0, json: "{}".into(), blobs: Arc::new([]) }
+}
+
+async fn plugin() -> Plugin {
+    let engine = Arc::new(Engine::new(Limits::default(), 1).unwrap());
+    Plugin::load(engine, &wat::component("isolation"), false).await.unwrap()
+}
+
+fn job() -> Job {
+    Job { name: "j".into(), created_unix_ms: 0, config: "{}".into() }
+}
+
+#[tokio::test]
+async fn an_instance_that_served_two_items_would_give_the_firsts_secret_away() {
+    let (plugin, job, item, first) = (plugin().await, job(), item(), AttemptNumber::FIRST);
+    let state = GuestState::new(
+        plugin.limits(),
+        &job,
+        &Seed { item_id: "a", attempt: first },
+        Arc::new(NoModels),
+        Arc::default(),
+    );
+    let mut store = plugin.store(state);
+    let instance: Processor = plugin.instance_pre().instantiate_async(&mut store).await.unwrap();
+    let handler = instance.sandmill_plugin_handler();
+    let (item, context) = (convert::item_to_wit(&item), convert::context_to_wit(&job, first, Budget::default()));
+    assert!(handler.call_process(&mut store, &item, &context).await.unwrap().is_ok());
+    let second = handler.call_process(&mut store, &item, &context).await.unwrap();
+    assert_eq!(second.unwrap_err().code, "leak");
+}
+
+#[tokio::test]
+async fn in_one_slot_one_after_the_other_they_find_nothing() {
+    let (plugin, job) = (plugin().await, job());
+    for _ in 0..20 {
+        let report =
+            plugin.run_attempt(&job, &item(), AttemptNumber::FIRST, Budget::default(), Arc::new(NoModels)).await;
+        assert!(matches!(report.verdict, Verdict::Finished(Outcome::Done(_))), "{:?}", report.verdict);
+    }
+}

@@ -1,0 +1,3 @@
+#include "plugin.h"
+static volatile uint32_t count;
+static void *attack(const item *it) { for (;;) count += it->id.length; }
