@@ -17,6 +17,8 @@ pub(crate) fn rows(bytes: &[u8]) {
     let mut kept = Vec::new();
     while let Some(id) = fields.next() {
         let (id, part, value) = (String::from_utf8_lossy(id).into_owned(), fields.text(), fields.text());
+        // As the sandbox takes them: no white space around them.
+        let value = value.trim_ascii().to_owned();
         if !id.is_empty() && !value.contains(['\n', '\r']) && serde_json::from_str::<Value>(&value).is_ok() {
             kept.push((id, part, value));
         }
