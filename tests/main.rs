@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod batch;
+mod compile;
 mod crash;
 mod failures;
 mod hostile;

@@ -31,6 +31,11 @@ fn folder(name: &str) -> PathBuf {
     root().join(if name == "hostile" { "tests/hostile/guest".to_owned() } else { format!("plugins/{name}") })
 }
 
+/// Where all tests keep compiled plugins, so that each is compiled once.
+pub(crate) fn compiled() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
+}
+
 /// How the program ended.
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -95,6 +100,7 @@ impl Place {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(SANDMILL);
         command.args(args).current_dir(self.dir.path()).env_remove("OPENAI_API_KEY").stdin(Stdio::null());
+        command.env("SANDMILL_CACHE", compiled());
         command
     }
 
@@ -116,7 +122,10 @@ impl Place {
     pub(crate) fn run_with_mounts(&self, script: &str) -> Option<Ran> {
         let unshare = |script: &str| {
             let mut command = Command::new("unshare");
-            command.args(["--user", "--map-root-user", "--mount", "sh", "-ec", script]).env("S", SANDMILL);
+            command
+                .args(["--user", "--map-root-user", "--mount", "sh", "-ec", script])
+                .env("S", SANDMILL)
+                .env("SANDMILL_CACHE", compiled());
             command.current_dir(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             command.spawn().ok()
         };

@@ -31,9 +31,11 @@ const RANKS: [(&str, u32); 21] = [
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 20] = [
+const OWNED: [(&str, &[&str]); 22] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
+    ("wasmparser", &["sandbox"]),
+    ("wat", &["sandbox"]),
     ("wasmtime_wasi", &["sandbox"]),
     ("reqwest", &["provider", "registry"]),
     ("oci_spec", &["registry"]),

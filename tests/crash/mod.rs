@@ -22,7 +22,7 @@ fn say(text: &str) {
 }
 
 /// For everything that is drawn; said, so that it can be drawn again.
-fn seeded() -> rand_chacha::ChaCha8Rng {
+pub(crate) fn seeded() -> rand_chacha::ChaCha8Rng {
     let seed = setting("SANDMILL_TEST_SEED", 1);
     say(&format!("SANDMILL_TEST_SEED={seed}"));
     <rand_chacha::ChaCha8Rng as rand::SeedableRng>::seed_from_u64(seed as u64)

@@ -113,7 +113,7 @@ const ASKS_FEW_CALLS: [&str; 4] = ["--provider", "mock", "--limit-host-calls", "
 pub(super) const ATTACKS: &[Attack] = &[
     // Time.
     wat("endless-loop", CPU),
-    wat("endless-tail-call", CPU),
+    wat("endless-tail-call", Refused("tail calls")),
     wat("endless-call-indirect", CPU),
     wat("two-to-the-fortieth", CPU),
     wat("endless-loop-in-realloc", CPU),

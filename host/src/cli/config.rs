@@ -4,7 +4,7 @@ use super::limits::LimitArgs;
 use super::routes::plan_all;
 use super::run_args::{ProviderArgs, RunArgs, WorkArgs};
 use super::trust::{Trust, TrustArgs};
-use super::{CliResult, Exit, policy, settings, show};
+use super::{CliResult, Exit, compiling, policy, settings, show};
 use crate::config::{self, Config};
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -69,6 +69,7 @@ fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     args.limits.of_attempt(&config.limits)?;
     args.limits.of_item(&config.limits)?;
     settings::run(&args, config)?;
+    compiling::limits(config)?;
     let mut planned = plan_all(&args, config)?;
     policy.bound_routes(&mut planned)?;
     Trust::new(&TrustArgs::default(), config, file, &policy)?;

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const CONFIGURATION: &str = "docs/configuration.md";
-const WITH_FLAGS: [&str; 9] = [
+const WITH_FLAGS: [&str; 10] = [
     "README.md",
     CONFIGURATION,
     "docs/providers.md",
@@ -20,6 +20,7 @@ const WITH_FLAGS: [&str; 9] = [
     "docs/input.md",
     "docs/results.md",
     "docs/sandbox.md",
+    "docs/security.md",
 ];
 /// Of cargo, and those that clap adds when it runs.
 const OTHER_FLAGS: [&str; 5] = ["help", "lib", "release", "version", "workspace"];
@@ -54,6 +55,7 @@ fn every_key_of_the_files_is_in_the_document_and_no_other() {
         ("`[breaker]`", keys::<config::Breaker>()),
         ("`[context]`", keys::<config::Context>()),
         ("`[limits]`", keys::<config::Limits>()),
+        ("`[sandbox]`", keys::<config::Sandbox>()),
         ("`[provider.NAME]`", keys::<config::Provider>()),
         ("`[route.NAME]`", keys::<config::Route>()),
         ("`[route.NAME.limits]`, `[provider.NAME.limits]`", keys::<config::RouteLimits>()),

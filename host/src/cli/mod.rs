@@ -3,6 +3,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
 
 mod attach;
+mod compile_worker;
+mod compiling;
 mod config;
 mod cost;
 #[cfg(test)]
@@ -86,6 +88,9 @@ enum Command {
     Plugin(plugin::PluginCommand),
     /// Serve the mock provider over HTTP, in the forms of OpenAI, Anthropic and Gemini
     MockServer(mock_server::MockServerArgs),
+    /// Compile one component, for another process of this program
+    #[command(hide = true)]
+    CompileWorker(compile_worker::WorkerArgs),
 }
 
 /// The whole program.
@@ -114,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::config(&command),
         Command::Plugin(command) => plugin::plugin(&command),
         Command::MockServer(args) => mock_server::mock_server(&args),
+        Command::CompileWorker(args) => return compile_worker::compile_worker(&args),
     };
     match result {
         Ok(exit) => exit.code(),

@@ -126,6 +126,10 @@ pub(super) struct RunArgs {
     /// Settings from FILE [default: sandmill.toml, if there is one]
     #[arg(long, value_name = "FILE", help_heading = "Job")]
     pub(super) config: Option<PathBuf>,
+    /// Where compiled plugins are kept for the next start, or `off` [default: sandmill/compiled in the user's cache folder]
+    #[arg(long, value_name = "DIR", help_heading = "Plugin")]
+    #[serde(default)]
+    pub(super) cache: Option<PathBuf>,
 
     /// Only these failed items are run, and the input is not read: `failed retry`.
     #[arg(skip)]

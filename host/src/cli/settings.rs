@@ -103,6 +103,13 @@ pub(super) fn watchdog(args: &RunArgs, config: &Config) -> anyhow::Result<Option
     Ok((!patience.is_zero()).then_some(patience))
 }
 
+/// Sandmill's part of the user's caches, as the XDG base directory specification has it. `None`: the user has no home.
+pub(super) fn caches() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(caches.join("sandmill"))
+}
+
 pub(super) fn store_dir(flag: Option<&Path>, config: &Config) -> PathBuf {
     flag.map(Path::to_path_buf).or_else(|| config.run.store.clone()).unwrap_or_else(|| PathBuf::from(STORE))
 }

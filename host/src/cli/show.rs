@@ -1,5 +1,6 @@
 //! `config show`: every setting in force, each with where it comes from; secrets are masked.
 
+use super::compiling::{self, COMPILE_CPU, COMPILE_MEMORY};
 use super::endpoint::{self, CONNECT_TIMEOUT};
 use super::limits;
 use super::policy::InForce;
@@ -48,6 +49,7 @@ pub(super) fn show(
     sheet.run(given, args, config);
     sheet.budget(given, args);
     sheet.limits(given, args, config)?;
+    sheet.sandbox(config);
     sheet.retry(args, config);
     sheet.breaker(args, config);
     sheet.context(args, config);
@@ -204,6 +206,19 @@ impl Sheet<'_> {
             self.line(&format!("limits.{key}"), value, if lowered { From::Policy } else { from });
         }
         Ok(())
+    }
+
+    fn sandbox(&mut self, config: &Config) {
+        let sandbox = &config.sandbox;
+        let file = sandbox.cache.as_ref().map(|cache| cache.display().to_string());
+        match (file, compiling::cache_variable()) {
+            (_, Some(cache)) => {
+                self.line("sandbox.cache", cache.display(), From::Env(compiling::CACHE_VARIABLE.into()));
+            }
+            (file, None) => self.pick("sandbox.cache", None, file, compiling::default_cache().display().to_string()),
+        }
+        self.pick("sandbox.compile_cpu", None, sandbox.compile_cpu.map(time), time(COMPILE_CPU));
+        self.pick("sandbox.compile_memory", None, sandbox.compile_memory.map(size), size(COMPILE_MEMORY));
     }
 
     fn retry(&mut self, args: &RunArgs, config: &Config) {

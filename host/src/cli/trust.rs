@@ -1,6 +1,7 @@
 //! Which plugins may run: those that are what was pinned, and signed, where somebody asks for it.
 
 use super::policy::InForce;
+use super::settings;
 use crate::config::{self, Config};
 use crate::kit::{self, Component, Keys, LOCK_FILE, Lock, SignatureState, Source};
 use crate::registry::{Registry, RegistrySettings};
@@ -233,7 +234,6 @@ fn lock_path(named: Option<&Path>, config: Option<&Path>) -> PathBuf {
 
 /// `$XDG_CACHE_HOME/sandmill/plugins`.
 fn cache() -> anyhow::Result<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let root = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-    Ok(root.context("neither XDG_CACHE_HOME nor HOME names a folder: set one of them")?.join("sandmill/plugins"))
+    let caches = settings::caches().context("neither XDG_CACHE_HOME nor HOME names a folder: set one of them")?;
+    Ok(caches.join("plugins"))
 }

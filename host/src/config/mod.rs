@@ -23,6 +23,9 @@ pub use suggest::{did_you_mean, with_suggestion};
 /// The file in the working directory.
 pub const DEFAULT_FILE: &str = "sandmill.toml";
 
+/// In place of the cache's folder.
+pub const NO_CACHE: &str = "off";
+
 /// As it is written; nothing is required.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,6 +40,7 @@ pub struct Config {
     pub context: Context,
     pub limits: Limits,
     pub trust: Trust,
+    pub sandbox: Sandbox,
 }
 
 /// `[trust]`: which plugins may run.
@@ -94,6 +98,20 @@ pub struct Context {
     pub keep_last: Option<usize>,
     /// The context of a model of which nothing is known.
     pub assumed: Option<u64>,
+}
+
+/// `[sandbox]`: how plugins are made ready.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sandbox {
+    /// The folder in which compiled plugins are kept, or `off`.
+    pub cache: Option<PathBuf>,
+    /// Processor time that compiling a component may take.
+    #[serde(deserialize_with = "duration")]
+    pub compile_cpu: Option<Duration>,
+    /// Address space that it may take: bytes, or with a unit.
+    #[serde(deserialize_with = "bytes")]
+    pub compile_memory: Option<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +178,9 @@ impl Config {
         for path in of_providers.chain([&mut self.run.store]).flatten() {
             *path = folder.join(&*path);
         }
+        if let Some(cache) = self.sandbox.cache.as_mut().filter(|cache| cache.as_os_str() != NO_CACHE) {
+            *cache = folder.join(&*cache);
+        }
     }
 }
 
@@ -206,10 +227,14 @@ mod tests {
 
     #[test]
     fn paths_are_relative_to_the_files_folder() {
-        let text = "[run]\nstore = \"jobs\"\n[provider.p]\nkey_file = \"key\"\nca_file = \"/etc/ca.pem\"";
+        let text = "[run]\nstore = \"jobs\"\n[sandbox]\ncache = \"c\"\n[provider.p]\nkey_file = \"key\"\nca_file = \"/etc/ca.pem\"";
         let mut config = parsed(text).unwrap();
         config.resolve(Path::new("/srv"));
         assert_eq!(config.run.store.as_deref(), Some(Path::new("/srv/jobs")));
+        assert_eq!(config.sandbox.cache.as_deref(), Some(Path::new("/srv/c")));
+        let mut off = parsed("[sandbox]\ncache = \"off\"").unwrap();
+        off.resolve(Path::new("/srv"));
+        assert_eq!(off.sandbox.cache.as_deref(), Some(Path::new(NO_CACHE)));
         let provider = &config.provider["p"];
         assert_eq!(provider.key_file.as_deref(), Some(Path::new("/srv/key")));
         assert_eq!(provider.ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));

@@ -75,7 +75,7 @@ pub struct Producer {
 impl Anatomy {
     /// `is_text`: the bytes come from a `.wat` file.
     pub fn read(bytes: &[u8], is_text: bool) -> Result<Self, SandboxError> {
-        super::plugin::check_kind(bytes, is_text)?;
+        super::compile::check_kind(bytes, is_text)?;
         let damaged = |reason: String| {
             SandboxError::NotAPlugin(format!(
                 "the component cannot be read (truncated or damaged?): {}",

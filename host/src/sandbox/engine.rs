@@ -1,14 +1,13 @@
-//! The only place that configures wasmtime.
-//!
-//! One engine serves the whole run: a pool of slots for instances, an epoch that a thread of its own advances, and
-//! nothing switched on that components do not need.
+//! One engine serves the whole run: a pool of slots for instances, an epoch that a thread of its own advances. What native code depends
+//! on stands in `compile/settings.rs`.
 
+use super::compile::settings;
 use super::{Limits, SandboxError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often a running guest is looked at. A guest that spins holds its thread for no longer than this.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -92,19 +91,12 @@ fn start_ticker(engine: wasmtime::Engine, stop: Arc<AtomicBool>) -> Result<JoinH
 }
 
 fn config(limits: &Limits, slots: u32) -> Config {
-    let mut config = Config::new();
+    let mut config = settings::config();
     config
-        .epoch_interruption(true)
         .max_wasm_stack(limits.stack_bytes)
         // Twice: when a host function has the guest allocate for an answer, wasmtime gives that call a whole stack of its own, above
         // what the guest has already used.
         .async_stack_size(2 * limits.stack_bytes + HOST_STACK_BYTES)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
-        .cranelift_nan_canonicalization(true)
-        .relaxed_simd_deterministic(true)
-        .wasm_memory64(false)
-        .wasm_custom_page_sizes(false)
-        .wasm_wide_arithmetic(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, slots)));
     config
 }
@@ -132,4 +124,27 @@ fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
         .decommit_batch_size(DECOMMIT_BATCH)
         .pagemap_scan(Enabled::Auto);
     pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
+    fn compatibility(engine: &wasmtime::Engine) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    #[test]
+    fn how_instances_are_kept_changes_no_code() {
+        let worker = compatibility(&wasmtime::Engine::new(&settings::config()).unwrap());
+        for (memory_bytes, slots) in [(64 << 10, 1), (128 << 20, 16), (1 << 30, 8)] {
+            let limits = Limits { memory_bytes, ..Limits::default() };
+            assert_eq!(compatibility(&Engine::new(limits, slots).unwrap().wasmtime), worker, "{memory_bytes} {slots}");
+        }
+        let other = wasmtime::Engine::new(settings::config().epoch_interruption(false)).unwrap();
+        assert_ne!(compatibility(&other), worker);
+    }
 }

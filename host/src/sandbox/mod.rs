@@ -6,6 +6,7 @@
 mod anatomy;
 mod attempt;
 mod bindings;
+mod compile;
 mod convert;
 mod engine;
 #[cfg(feature = "fuzzing")]
@@ -25,6 +26,9 @@ mod weight;
 
 pub use anatomy::{Anatomy, Extern, Producer};
 pub use attempt::{AttemptReport, Job, LogLine};
+pub use compile::{
+    CACHE_BYTES_MAX, Cache, CacheError, CompilePlace, Compiling, WorkerEnd, WorkerLimits, Workshop, work,
+};
 pub use engine::Engine;
 pub use limits::{DEPTH_MAX, Limits};
 pub use manifest::{Manifest, ModelRole};
@@ -38,6 +42,9 @@ pub enum SandboxError {
     /// The bytes are no component that could be a plugin. The text says what they are, and the way out.
     #[error("{0}")]
     NotAPlugin(String),
+    /// A component that is too much for the compiler, within the bounds that it has.
+    #[error("the component cannot be compiled: {0}")]
+    Compile(String),
     /// A component of the right world that does not do what it should.
     #[error("the plugin fails to describe itself: {0}")]
     Describe(String),

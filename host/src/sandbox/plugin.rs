@@ -1,18 +1,15 @@
-//! From bytes to a plugin: what they are, whether they fit, compiled and linked once.
+//! From bytes to a plugin: compiled and linked once, and asked what it is.
 
 use super::attempt::{Job, bounded, ended};
 use super::bindings::v0_1::{Processor, ProcessorPre};
 use super::bindings::{HANDLER, PACKAGE};
 use super::state::{GuestState, Seed};
 use super::time::monotonic;
-use super::{Engine, Limits, Manifest, SandboxError, convert};
+use super::{Compiling, Engine, Limits, Manifest, SandboxError, convert};
 use crate::domain::{AttemptNumber, CallEnd, Completion, Llm, LlmError, LlmErrorKind, Request, TokenCount, Verdict};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use wasmtime::component::{Component, HasSelf, Linker};
-
-/// The largest component, in bytes. Python's and JavaScript's are about 20 MB.
-const COMPONENT_BYTES_MAX: usize = 256 << 20;
 
 /// A compiled plugin, ready to be instantiated many times.
 pub struct Plugin {
@@ -27,8 +24,14 @@ impl Plugin {
     /// Compiles and links, then asks the component what it is. Takes a fraction of a second for Rust, many for Python.
     ///
     /// `is_text`: the bytes come from a `.wat` file.
-    pub async fn load(engine: Arc<Engine>, bytes: &[u8], is_text: bool) -> Result<Self, SandboxError> {
-        let component = compile(&engine, bytes, is_text)?;
+    pub async fn load(
+        engine: Arc<Engine>,
+        compiling: &Compiling,
+        bytes: &[u8],
+        is_text: bool,
+    ) -> Result<Self, SandboxError> {
+        let digest = hex::encode(Sha256::digest(bytes));
+        let component = compiling.component(&engine, bytes, &digest, is_text)?;
         check_world(&engine, &component)?;
         let linker = link(&engine.wasmtime).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
         let pre = linker.instantiate_pre(&component).and_then(ProcessorPre::new).map_err(|error| {
@@ -37,8 +40,7 @@ impl Plugin {
             ))
         })?;
         let live_max = live_max(&engine, &component);
-        let mut plugin =
-            Self { engine, pre, manifest: Manifest::unknown(), digest: hex::encode(Sha256::digest(bytes)), live_max };
+        let mut plugin = Self { engine, pre, manifest: Manifest::unknown(), digest, live_max };
         plugin.manifest = plugin.describe().await?;
         Ok(plugin)
     }
@@ -93,61 +95,6 @@ impl Plugin {
             }
         }
     }
-}
-
-fn compile(engine: &Engine, bytes: &[u8], is_text: bool) -> Result<Component, SandboxError> {
-    check_kind(bytes, is_text)?;
-    Component::new(&engine.wasmtime, bytes).map_err(|error| {
-        SandboxError::NotAPlugin(match limit_of(&format!("{error:#}")) {
-            Some(flag) => format!("the component needs more than it may have: {error:#}; raise {flag}"),
-            None => format!("the component does not load (truncated or damaged?): {error:#}"),
-        })
-    })
-}
-
-/// Refuses what cannot be a component, by its first bytes. `is_text`: they come from a `.wat` file.
-pub(super) fn check_kind(bytes: &[u8], is_text: bool) -> Result<(), SandboxError> {
-    let not = |text: String| Err(SandboxError::NotAPlugin(text));
-    if bytes.len() > COMPONENT_BYTES_MAX {
-        return not(format!("the component is larger than {} MiB", COMPONENT_BYTES_MAX >> 20));
-    }
-    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
-        return not(
-            "this is precompiled native code (.cwasm), which cannot be checked: give the component it was made from"
-                .into(),
-        );
-    }
-    if !is_text {
-        match bytes {
-            [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => {}
-            [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
-                return not("this is a core WebAssembly module, not a component: build it for wasm32-wasip2, or wrap it with `wasm-tools component new`".into());
-            }
-            [0, b'a', b's', b'm', ..] => {
-                return not("this is WebAssembly of a kind that is not known here: it wants a component".into());
-            }
-            [] => return not("the file is empty: it wants a WebAssembly component".into()),
-            _ => {
-                return not("this is not WebAssembly: it wants a component (.wasm), a component in text form (.wat), or a plugin's folder".into());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The flag that would let a component be loaded which the pool has no room for. wasmtime's errors have no types; tests hold their texts.
-fn limit_of(error: &str) -> Option<&'static str> {
-    let of = [
-        ("core module instances", "--limit-instances"),
-        ("memories, which", "--limit-instances"),
-        ("tables, which", "--limit-instances"),
-        ("defined memories count", "--limit-instances"),
-        ("defined tables count", "--limit-instances"),
-        ("minimum byte size", "--limit-memory"),
-        ("minimum element size", "--limit-table"),
-    ];
-    let (_, flag) = of.into_iter().find(|(text, _)| error.contains("exceeds") && error.contains(text))?;
-    Some(flag)
 }
 
 /// Says which world a component is of when it is not ours: the linker's own words name a missing function at best.

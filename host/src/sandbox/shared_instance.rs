@@ -6,7 +6,7 @@ use super::bindings::v0_1::Processor;
 use super::convert;
 use super::plugin::NoModels;
 use super::state::{GuestState, Seed};
-use super::{Engine, Limits, Plugin};
+use super::{Compiling, Engine, Limits, Plugin};
 use crate::domain::{AttemptNumber, Budget, Item, ItemId, ItemSeq, Outcome, Verdict};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn item() -> Item {
 
 async fn plugin() -> Plugin {
     let engine = Arc::new(Engine::new(Limits::default(), 1).unwrap());
-    Plugin::load(engine, &wat::component("isolation"), false).await.unwrap()
+    Plugin::load(engine, &Compiling::here(), &wat::component("isolation"), false).await.unwrap()
 }
 
 fn job() -> Job {

@@ -1,10 +1,11 @@
 //! `plugin inspect`: everything that can be known of a plugin before it is trusted.
 
 use super::super::trust::Trust;
-use super::super::{CliResult, Exit, print_json, runtime, settings};
+use super::super::{CliResult, Exit, compiling, print_json, runtime, settings};
 use super::LookingArgs;
 use crate::config::Config;
 use crate::kit::{Component, Described, Inspection, Source};
+use crate::progress::{Console, Verbosity};
 use crate::sandbox::{Anatomy, Engine, Plugin};
 use anyhow::Context;
 use clap::Args;
@@ -66,7 +67,8 @@ pub(super) fn look_at(
 
 fn describe(component: &Component, config: &Config, runtime: &Runtime) -> anyhow::Result<Described> {
     let engine = Arc::new(Engine::new(settings::no_flags()?.limits.of_attempt(&config.limits)?, 1)?);
-    let loaded = runtime.block_on(Plugin::load(engine, &component.bytes, component.is_text));
+    let compiling = compiling::compiling(None, config, &Console::new(Verbosity::Normal))?;
+    let loaded = runtime.block_on(Plugin::load(engine, &compiling, &component.bytes, component.is_text));
     Ok(match loaded {
         Ok(plugin) => Described::As(plugin.manifest().clone()),
         Err(error) => Described::Fails(error.to_string()),

@@ -9,7 +9,7 @@ use super::job_ref::JobRef;
 use super::routes::{self, Planned};
 use super::run_args::RunArgs;
 use super::trust::Trust;
-use super::{CliResult, Exit, Failure, dry_run, policy, runtime, settings};
+use super::{CliResult, Exit, Failure, compiling, dry_run, policy, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::Blob;
@@ -62,6 +62,9 @@ fn make_absolute(args: &mut RunArgs, config: &Config, store_dir: &Path, job: &Jo
             *path = std::path::absolute(&*path)?;
         }
     }
+    if let Some(cache) = args.cache.as_mut().filter(|cache| cache.as_os_str() != config::NO_CACHE) {
+        *cache = std::path::absolute(&*cache)?;
+    }
     args.input = inputs::absolute(&args.input, store_dir)?;
     args.attach = args.attach.iter().map(|text| attach::absolute(text)).collect::<anyhow::Result<_>>()?;
     Ok(())
@@ -101,7 +104,7 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     // Before minutes are spent on compiling.
     Store::check_free(store_dir, job)?;
     let trust = Trust::new(&args.trust, config, args.config.as_deref(), &policy)?;
-    let mut prepared = prepare(args, config, &runtime, &trust)?;
+    let mut prepared = prepare(args, config, &runtime, &trust, &console)?;
     policy.bound_routes(&mut prepared.routes)?;
     let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
     let session = Session {
@@ -141,7 +144,13 @@ fn exit_at_once(signal: i32) {
     std::process::exit(128 + signal);
 }
 
-fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime, trust: &Trust) -> anyhow::Result<Prepared> {
+fn prepare(
+    args: &RunArgs,
+    config: &Config,
+    runtime: &Runtime,
+    trust: &Trust,
+    console: &Console,
+) -> anyhow::Result<Prepared> {
     if args.json && args.output.as_deref() == Some(Path::new("-")) {
         bail!(
             "--json and --output - both want stdout: write the output into a file, or the summary with --summary FILE"
@@ -154,9 +163,10 @@ fn prepare(args: &RunArgs, config: &Config, runtime: &Runtime, trust: &Trust) ->
     let attached = attach::read(&args.attach)?;
     let plugin_config = settings::plugin_config(args)?;
     let component = runtime.block_on(trust.admit(&args.plugin))?;
+    let compiling = compiling::compiling(args.cache.as_deref(), config, console)?;
     let engine = Arc::new(Engine::new(args.limits.of_attempt(&config.limits)?, settings::slots(args, config))?);
     let plugin = runtime
-        .block_on(Plugin::load(engine, &component.bytes, component.is_text))
+        .block_on(Plugin::load(engine, &compiling, &component.bytes, component.is_text))
         .with_context(|| format!("{} cannot be used", component.path.display()))?;
     let contract = Contract::new(plugin.manifest(), &plugin_config)?;
     let mut routes = routes::plan(args, config, plugin.manifest())?;

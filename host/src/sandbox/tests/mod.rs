@@ -4,7 +4,7 @@ mod calls;
 mod load;
 mod met;
 
-use super::{Engine, Job, Limits, Plugin, SandboxError};
+use super::{Compiling, Engine, Job, Limits, Plugin, SandboxError};
 use crate::domain::{
     AttemptNumber, Blob, Budget, CallEnd, Completion, Emission, Failure, FailureClass, Item, ItemId, ItemSeq, Llm,
     LlmError, Outcome, Request, TokenCount, Verdict,
@@ -67,7 +67,7 @@ fn calling(process: &str, others: &[(&str, &str)]) -> String {
 }
 
 async fn load(limits: Limits, text: &str) -> Result<Plugin, SandboxError> {
-    Plugin::load(Arc::new(Engine::new(limits, 4).unwrap()), text.as_bytes(), true).await
+    Plugin::load(Arc::new(Engine::new(limits, 4).unwrap()), &Compiling::here(), text.as_bytes(), true).await
 }
 
 /// What a plugin is refused with before any item runs.
