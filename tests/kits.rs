@@ -56,7 +56,7 @@ fn check_conform(folder: &str, place_of_crash: &str) {
     let failed = place.run(&["failed", "list", "j", "--json"]).expect(0).stdout;
     let failed: Vec<Value> = failed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let codes: Vec<(&Value, &Value)> = failed.iter().map(|one| (&one["id"], &one["code"])).collect();
-    let expected = [("denied", json!("unknown_role")), ("fail", json!("no_text")), ("crash", Value::Null)];
+    let expected = [("denied", json!("unknown_role")), ("fail", json!("no_text")), ("crash", json!("trap"))];
     let expected = expected.map(|(id, code)| (json!(id), code));
     assert_eq!(codes, expected.iter().map(|(id, code)| (id, code)).collect::<Vec<_>>(), "{folder}: {failed:?}");
 

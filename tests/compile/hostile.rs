@@ -46,7 +46,7 @@ fn what_is_beyond_a_bound_is_told_with_the_bound() {
     check(component(&wide), &["yields 65 values"]);
     let name = [&number(9_000)[..], &[b'n'; 9_000], &[0, 0]].concat();
     let named = [&module(&[nothing])[..], &[]].concat();
-    let (head, code) = named.split_at(named.len() - section(10, &vector(&[vec![2, 0, 0x0b]])).len());
+    let (head, code) = named.split_at(named.len() - section(10, &vector(&[vec![4, 1, 0, 0x7f, 0x0b]])).len());
     let long = [head, &section(7, &vector(&[name])), code].concat();
     check(component(&long), &["a name of 9000 bytes"]);
 }

@@ -19,6 +19,27 @@ pub(super) fn of_request(request: &wl::Request) -> usize {
         + of_pairs(&request.extra)
 }
 
+/// Of how many pieces it is made: each costs the host some hundred bytes, however empty it is.
+pub(super) fn pieces_of_request(request: &wl::Request) -> usize {
+    let message =
+        |message: &wl::Message| 1 + message.extra.len() + message.parts.iter().map(pieces_of_part).sum::<usize>();
+    let tools = request.tools.iter().map(|tool| 1 + tool.extra.len());
+    request.messages.iter().map(message).sum::<usize>()
+        + tools.sum::<usize>()
+        + request.stop.len()
+        + request.extra.len()
+}
+
+fn pieces_of_part(part: &wl::Part) -> usize {
+    let media = |media: &wl::Media| 1 + media.extra.len();
+    1 + match part {
+        wl::Part::Text(_) | wl::Part::Other(_) => 0,
+        wl::Part::Media(one) => media(one),
+        wl::Part::ToolCall(call) => call.extra.len(),
+        wl::Part::ToolResult(result) => result.media.iter().map(media).sum(),
+    }
+}
+
 fn of_message(message: &wl::Message) -> usize {
     message.parts.iter().map(of_part).sum::<usize>() + of_pairs(&message.extra)
 }

@@ -11,7 +11,8 @@ typedef struct { text value; uint32_t has_name; text name; const void *extra; ui
 // What an attack defines; it may give up and say `yes()`.
 static void *attack(const item *it);
 
-static char heap[1 << 16];
+// Aligned as the host wants it: a compiler is free to put what is made of bytes and words anywhere.
+static _Alignas(16) char heap[1 << 16];
 static size_t used;
 
 EXPORT("realloc") void *reallocate(void *old, size_t old_size, size_t align, size_t size) {
@@ -22,7 +23,7 @@ EXPORT("realloc") void *reallocate(void *old, size_t old_size, size_t align, siz
   return used <= sizeof heap ? at : 0;
 }
 
-static struct { uint32_t is_error, pad; uint32_t outcome; const emission *list; uint32_t length; char room[44]; } result;
+static _Alignas(8) struct { uint32_t is_error, pad; uint32_t outcome; const emission *list; uint32_t length; char room[44]; } result;
 static emission one;
 
 static void *yes(void) {

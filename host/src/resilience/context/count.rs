@@ -115,7 +115,7 @@ impl Counter {
         PER_MESSAGE + message.parts.iter().map(part).sum::<u64>()
     }
 
-    fn text(&self, text: &str, enough: u64) -> u64 {
+    pub(super) fn text(&self, text: &str, enough: u64) -> u64 {
         let (mut tokens, mut bytes) = (0_u64, 0);
         for piece in pieces(text) {
             tokens += self.piece(piece);

@@ -226,9 +226,12 @@ impl Draft {
             }
             let Some((message, part)) = self.longest(false).or_else(|| self.longest(true)) else { return false };
             let over = total - self.limit;
+            let is_alone = self.messages[message].parts.len() == 1;
             let Part::Text(text) = &mut self.messages[message].parts[part] else { return false };
+            // Beside others it is counted by itself: what they take is not in it to be cut.
+            let own =
+                if is_alone { self.counts[message].saturating_sub(PER_MESSAGE) } else { counter.text(text, u64::MAX) };
             // With room for the marker, and for what the cut itself may add where two tokens meet.
-            let own = self.counts[message].saturating_sub(PER_MESSAGE);
             let target = own.saturating_sub(over).saturating_sub(TEXT_MIN + 8).max(TEXT_MIN);
             if target + TEXT_MIN >= own && own <= 4 * TEXT_MIN {
                 return false;
@@ -335,6 +338,16 @@ mod tests {
         assert_eq!((cut.messages_dropped, cut.how.as_str()), (2, "truncate"));
         assert!(cut.tokens_before > 3_000 && cut.tokens_after <= 2_096);
         assert_eq!(text(fitted.messages.last().unwrap()), "and now?");
+    }
+
+    #[test]
+    fn texts_beside_each_other_in_one_message_are_cut_until_all_fit() {
+        let mut asked = conversation(&["?"]);
+        asked.messages[1].parts = vec![Part::Text("word ".repeat(30_000)); 4];
+        let (fitted, cut) = changed(fit(&asked, &gpt(), window(8_000), &ContextSettings::default()));
+        assert_eq!(fitted.messages[1].parts.len(), 4);
+        let after = cut.unwrap().tokens_after;
+        assert!((5_000..=6_000).contains(&after), "{after}");
     }
 
     #[test]

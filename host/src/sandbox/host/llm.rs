@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// The code of a refusal of more requests than are allowed in one call.
 pub(in crate::sandbox) const TOO_MANY_AT_ONCE: &str = "too_many_requests_at_once";
 
+/// Messages, parts, tools and properties that a guest hands over in one call.
+const PIECES_MAX: usize = 50_000;
+
 impl Host for GuestState {
     async fn complete(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
         self.check_calls()?;
@@ -72,6 +75,10 @@ impl Host for GuestState {
 impl GuestState {
     /// Checks and converts what the guest asks.
     async fn take(&mut self, requests: Vec<Request>) -> Result<Vec<Asked>, LlmError> {
+        let pieces: usize = requests.iter().map(weight::pieces_of_request).sum();
+        if pieces > PIECES_MAX {
+            return Err(too_many_pieces(pieces));
+        }
         let bytes = requests.iter().map(weight::of_request).sum();
         let (blobs, cpu) = (Arc::clone(&self.blobs), Arc::clone(&self.cpu));
         let convert = move || {
@@ -117,6 +124,17 @@ struct Waiting(Arc<WallTime>);
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.wait_ends();
+    }
+}
+
+fn too_many_pieces(pieces: usize) -> LlmError {
+    LlmError {
+        kind: LlmErrorKind::Rejected,
+        code: "bad_request".into(),
+        message: format!(
+            "{pieces} messages, parts, tools and properties in one call, and {PIECES_MAX} are allowed: join texts, or ask in groups"
+        ),
+        extra: Vec::new(),
     }
 }
 

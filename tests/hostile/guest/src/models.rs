@@ -37,8 +37,8 @@ pub(super) fn run(attack: &str, data: &Value) -> Run {
         "ask-none-at-once" => many(&[]),
         "prompt-of-a-gigabyte" => ask(&repeated(1_000)),
         "prompt-of-megabytes" => ask(&repeated(4)),
-        "prompt-of-a-million-parts" => {
-            let parts = vec![Part::Text(String::new()); 1_000_000];
+        "prompt-of-endless-parts" => {
+            let parts = vec![Part::Text(String::new()); 600_000];
             ask(&with_message(Message { speaker: Speaker::User, parts, cache: true, extra: Vec::new() }))
         }
         "no-messages" => ask(&Request { messages: Vec::new(), ..request("") }),
