@@ -324,7 +324,7 @@ fn a_store_of_the_first_format_is_read_and_goes_on() {
         for part in parts {
             assert!(said.contains(part), "{command:?}: `{part}` is not said in:\n{said}");
         }
-        assert_eq!(format(), 2);
+        assert_eq!(format(), 3);
     }
     fresh();
     place.write(

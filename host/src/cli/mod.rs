@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
 
 mod attach;
+mod card;
 mod compile_worker;
 mod compiling;
 mod config;

@@ -4,6 +4,7 @@
 //! without a byte changing on disk.
 
 pub mod base64;
+mod crash;
 mod digest;
 mod error_class;
 mod event;
@@ -14,6 +15,9 @@ mod outcome;
 mod price;
 mod text;
 
+#[cfg(test)]
+pub(crate) use crash::tests::card as test_card;
+pub use crash::{CrashCard, CrashKind, Frame, LastCall};
 pub use digest::{Digest, NoDigest};
 pub use error_class::{Action, ErrorClass};
 pub use event::{Event, EventSink, NoEvents};
@@ -25,4 +29,4 @@ pub use llm::{
 };
 pub use outcome::{AttemptNumber, Budget, Emission, Failure, FailureClass, Outcome, Retryable, Verdict};
 pub use price::{Prices, Rates, Tier, TierRates};
-pub use text::{escape_json, sanitize_line, sanitize_text};
+pub use text::{escape_json, sanitize_line, sanitize_text, without_escapes};

@@ -1,5 +1,6 @@
 //! How an attempt at an item ends.
 
+use super::CrashCard;
 use std::fmt;
 use std::time::Duration;
 
@@ -167,11 +168,20 @@ pub struct Failure {
     pub detail: Option<String>,
     /// The frames of a trap, innermost first, and the last lines of the guest's stderr.
     pub backtrace: Option<String>,
+    /// Of a plugin that did not end by itself.
+    pub card: Option<Box<CrashCard>>,
 }
 
 impl Failure {
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, code: class.name().to_owned(), message: message.into(), detail: None, backtrace: None }
+        Self {
+            class,
+            code: class.name().to_owned(),
+            message: message.into(),
+            detail: None,
+            backtrace: None,
+            card: None,
+        }
     }
 }
 

@@ -12,6 +12,14 @@ pub fn sanitize_line(text: &str, bytes_max: usize) -> String {
     sanitized(text, bytes_max, |_| false)
 }
 
+/// Without the escape sequences of terminals (colours, cursor, titles), of which [`sanitize_text`] would leave what stands behind the
+/// escape character.
+pub fn without_escapes(text: &str) -> String {
+    // The one-character forms that UTF-8 has of `ESC [` and its like.
+    let text = text.replace('\u{9b}', "\u{1b}[").replace('\u{9d}', "\u{1b}]");
+    anstream::adapter::strip_str(&text).to_string()
+}
+
 fn sanitized(text: &str, bytes_max: usize, stays: impl Fn(char) -> bool) -> String {
     let mut clean = String::with_capacity(text.len().min(bytes_max));
     let mut last = None;
@@ -79,6 +87,13 @@ mod tests {
         assert_eq!(sanitize_text("a\x1b[2Jb\u{202e}c\r\nd", 100), "a [2Jbc \nd");
         assert_eq!(sanitize_text("a\u{9b}2Jb\u{7f}\u{85}c\0", 100), "a 2Jb  c ");
         assert_eq!(sanitize_text("äöü", 4), "äö…");
+    }
+
+    #[test]
+    fn escape_sequences_go_whole() {
+        let coloured = "\x1b[1;31mred\x1b[0m \x1b]0;title\x07plain \u{9b}2Jclear\nnext\tone";
+        assert_eq!(without_escapes(coloured), "red plain clear\nnext\tone");
+        assert_eq!(without_escapes("äöü 語"), "äöü 語");
     }
 
     #[test]

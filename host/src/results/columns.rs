@@ -26,6 +26,7 @@ pub enum Known {
     Reason,
     Detail,
     Backtrace,
+    Card,
     Attempts,
     EndedAt,
     Line,
@@ -46,7 +47,7 @@ pub enum Known {
 }
 
 /// `docs/export.md` explains each.
-const KNOWN: [(&str, Known, Kind); 28] = [
+const KNOWN: [(&str, Known, Kind); 29] = [
     ("id", Known::Id, Kind::Text),
     ("part", Known::Part, Kind::Text),
     ("output", Known::Output, Kind::Json),
@@ -58,6 +59,7 @@ const KNOWN: [(&str, Known, Kind); 28] = [
     ("reason", Known::Reason, Kind::Text),
     ("detail", Known::Detail, Kind::Json),
     ("backtrace", Known::Backtrace, Kind::Text),
+    ("card", Known::Card, Kind::Json),
     ("attempts", Known::Attempts, Kind::Integer),
     ("ended_at", Known::EndedAt, Kind::Time),
     ("line", Known::Line, Kind::Integer),
@@ -180,6 +182,7 @@ impl Known {
             Self::Reason => text(row.reason.as_ref()),
             Self::Detail => row.detail.as_deref().map_or(Cell::Empty, |detail| Cell::Json(in_one_line(detail))),
             Self::Backtrace => text(row.backtrace.as_ref()),
+            Self::Card => row.card.as_deref().map_or(Cell::Empty, |card| Cell::Json(card.into())),
             Self::Attempts => Cell::Integer(row.attempts),
             Self::EndedAt => row.ended_ms.map_or(Cell::Empty, Cell::Time),
             Self::Line => Cell::Integer(row.line),

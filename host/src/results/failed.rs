@@ -192,6 +192,7 @@ mod tests {
             cpu_us: None,
             memory_bytes: None,
             last_request: None,
+            card: None,
             books: None,
         }
     }

@@ -372,5 +372,6 @@ fn exhausted(retryable: Retryable, attempts: u64) -> Failure {
         ),
         detail: retryable.detail,
         backtrace: None,
+        card: None,
     }
 }

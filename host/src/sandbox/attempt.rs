@@ -2,6 +2,7 @@
 
 use super::bindings::v0_1::Processor;
 use super::convert;
+use super::crash;
 use super::host::TOO_MANY_AT_ONCE;
 use super::limits::{Exceeded, Limits};
 use super::state::{GuestState, Seed};
@@ -9,9 +10,10 @@ use super::time::{Charged, CpuTime, WallTime};
 use super::{Plugin, trap};
 use crate::domain::{AttemptNumber, Budget, Failure, FailureClass, Item, Llm, Verdict};
 use crate::heavy;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline, WasmCoreDump};
 
 /// What all attempts of a job have in common.
 #[derive(Debug, Clone)]
@@ -30,6 +32,21 @@ pub struct LogLine {
     pub message: String,
 }
 
+/// Who looks on while an attempt runs.
+#[derive(Clone, Default)]
+pub struct Watch {
+    /// Told each line that is kept of the log, at once.
+    pub log: Option<Arc<dyn Fn(&LogLine) + Send + Sync>>,
+    /// Wants a core dump of a guest that traps, by this name. The engine must have been made for it.
+    pub coredump: Option<String>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("coredump", &self.coredump).finish_non_exhaustive()
+    }
+}
+
 /// How an attempt ended, and what it took.
 #[derive(Debug)]
 pub struct AttemptReport {
@@ -37,6 +54,8 @@ pub struct AttemptReport {
     pub log: Vec<LogLine>,
     pub cpu_time: Duration,
     pub memory_bytes: usize,
+    /// If it was wanted, and the guest trapped.
+    pub coredump: Option<Vec<u8>>,
 }
 
 impl Plugin {
@@ -49,12 +68,32 @@ impl Plugin {
         budget: Budget,
         llm: Arc<dyn Llm>,
     ) -> AttemptReport {
+        self.watch_attempt(job, item, attempt, budget, llm, Watch::default()).await
+    }
+
+    /// The same, with somebody who looks on.
+    pub async fn watch_attempt(
+        &self,
+        job: &Job,
+        item: &Item,
+        attempt: AttemptNumber,
+        budget: Budget,
+        llm: Arc<dyn Llm>,
+        watch: Watch,
+    ) -> AttemptReport {
         let seed = Seed { item_id: item.id.as_str(), attempt };
         let mut store = self.store(GuestState::new(self.limits(), job, &seed, llm, Arc::clone(&item.blobs)));
-        let verdict = self.process(&mut store, job, item, attempt, budget).await;
+        store.data_mut().watch = watch;
+        let mut coredump = None;
+        let mut verdict = self.process(&mut store, job, item, attempt, budget, &mut coredump).await;
+        if let Verdict::Failed(Failure { card: Some(card), .. }) = &mut verdict {
+            card.attempt = attempt;
+            self.digest().clone_into(&mut card.plugin_digest);
+        }
         let state = store.into_data();
         AttemptReport {
             verdict,
+            coredump,
             cpu_time: state.cpu.guest(),
             memory_bytes: state.meter.memory_bytes,
             log: finish_log(state),
@@ -68,6 +107,7 @@ impl Plugin {
         item: &Item,
         attempt: AttemptNumber,
         budget: Budget,
+        coredump: &mut Option<Vec<u8>>,
     ) -> Verdict {
         let limits = self.limits();
         if item.json.len() + job.config.len() > limits.transfer_bytes {
@@ -81,6 +121,9 @@ impl Plugin {
             instance.sandmill_plugin_handler().call_process(&mut *store, &input, &context).await
         };
         let called = bounded(limits, cpu, wall, call).await;
+        if let (Some(Err(error)), Some(name)) = (&called, store.data().watch.coredump.clone()) {
+            *coredump = error.downcast_ref::<WasmCoreDump>().map(|dump| dump.serialize(&mut *store, &name));
+        }
         match ended(called, store) {
             Err(verdict) => verdict,
             Ok(result) => {
@@ -128,7 +171,7 @@ pub(super) async fn bounded<T>(
 /// What a guest returned; the error is how it ended instead.
 pub(super) fn ended<T>(called: Option<wasmtime::Result<T>>, store: &Store<GuestState>) -> Result<T, Verdict> {
     let state = store.data();
-    let exceeded = |limit: Exceeded| Verdict::Failed(limit.failure(&state.limits));
+    let exceeded = |limit: Exceeded| Verdict::Failed(crash::by_limit(limit, None, state));
     match called {
         None => Err(exceeded(Exceeded::WallTime)),
         Some(Err(error)) => Err(trap::verdict(&error, store)),

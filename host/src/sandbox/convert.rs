@@ -145,7 +145,7 @@ fn failure_from_wit(failure: out::Failure, limits: &Limits) -> Result<Verdict, O
     };
     Ok(match failure.kind {
         wt::FailureKind::Permanent => {
-            Verdict::Failed(Failure { class: FailureClass::Plugin, code, message, detail, backtrace: None })
+            Verdict::Failed(Failure { class: FailureClass::Plugin, code, message, detail, backtrace: None, card: None })
         }
         wt::FailureKind::Retryable(after_ms) => Verdict::Retry(Retryable {
             after: after_ms.map(|ms| Duration::from_millis(ms).min(RETRY_AFTER_MAX)),

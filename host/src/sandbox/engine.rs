@@ -42,9 +42,18 @@ impl Engine {
     /// `live_max`: how many instances shall be able to live at once. Where the machine has too little address space for
     /// that, the pool is made smaller; [`Engine::slots`] tells.
     pub fn new(limits: Limits, live_max: u32) -> Result<Self, SandboxError> {
+        Self::with(limits, live_max, false)
+    }
+
+    /// For one attempt at a time, of which a core dump can be had when it traps.
+    pub fn with_coredumps(limits: Limits) -> Result<Self, SandboxError> {
+        Self::with(limits, 1, true)
+    }
+
+    fn with(limits: Limits, live_max: u32, has_coredumps: bool) -> Result<Self, SandboxError> {
         let mut slots = live_max.max(1) + 1;
         let wasmtime = loop {
-            match wasmtime::Engine::new(&config(&limits, slots)) {
+            match wasmtime::Engine::new(config(&limits, slots).coredump_on_trap(has_coredumps)) {
                 Ok(engine) => break engine,
                 // A machine with 42 bits of address space cannot reserve 4 GiB a slot for many slots.
                 Err(_) if slots > 16 => slots /= 2,
@@ -142,7 +151,12 @@ mod tests {
         let worker = compatibility(&wasmtime::Engine::new(&settings::config()).unwrap());
         for (memory_bytes, slots) in [(64 << 10, 1), (128 << 20, 16), (1 << 30, 8)] {
             let limits = Limits { memory_bytes, ..Limits::default() };
-            assert_eq!(compatibility(&Engine::new(limits, slots).unwrap().wasmtime), worker, "{memory_bytes} {slots}");
+            assert_eq!(
+                compatibility(&Engine::new(limits.clone(), slots).unwrap().wasmtime),
+                worker,
+                "{memory_bytes} {slots}"
+            );
+            assert_eq!(compatibility(&Engine::with_coredumps(limits).unwrap().wasmtime), worker);
         }
         let other = wasmtime::Engine::new(settings::config().epoch_interruption(false)).unwrap();
         assert_ne!(compatibility(&other), worker);

@@ -8,6 +8,7 @@ mod attempt;
 mod bindings;
 mod compile;
 mod convert;
+mod crash;
 mod engine;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -25,7 +26,7 @@ mod trap;
 mod weight;
 
 pub use anatomy::{Anatomy, Extern, Producer};
-pub use attempt::{AttemptReport, Job, LogLine};
+pub use attempt::{AttemptReport, Job, LogLine, Watch};
 pub use compile::{
     CACHE_BYTES_MAX, Cache, CacheError, CompilePlace, Compiling, WorkerEnd, WorkerLimits, Workshop, work,
 };

@@ -1,6 +1,7 @@
 //! What a store holds for one attempt: WASI with nothing granted, the limits' counters, the way to the models.
 
-use super::attempt::{Job, LogLine};
+use super::attempt::{Job, LogLine, Watch};
+use super::crash::Calls;
 use super::limits::{Exceeded, Limits, Meter, STDIO_BYTES};
 use super::stdio::Tail;
 use super::time::{CpuTime, VirtualClock, WallTime, monotonic};
@@ -31,6 +32,10 @@ pub(super) struct GuestState {
     host_calls: u64,
     /// The limit that an epoch's callback found exceeded.
     pub(super) stopped: Option<Exceeded>,
+    /// What it calls that may take long.
+    pub(super) calls: Calls,
+    /// Who looks on.
+    pub(super) watch: Watch,
     /// Codes of the refusals that the guest was told of since a limit was met.
     pub(super) refused_codes: Vec<String>,
 }
@@ -77,6 +82,8 @@ impl GuestState {
             stderr,
             host_calls: 0,
             stopped: None,
+            calls: Calls::default(),
+            watch: Watch::default(),
             refused_codes: Vec::new(),
         }
     }
@@ -85,6 +92,10 @@ impl GuestState {
     pub(super) fn called(&mut self) -> &mut Self {
         self.host_calls = self.host_calls.saturating_add(1);
         self
+    }
+
+    pub(super) fn host_calls(&self) -> u64 {
+        self.host_calls
     }
 
     /// What is charged.
@@ -103,6 +114,9 @@ impl GuestState {
             Some(Exceeded::CpuTime)
         } else if self.cpu.host() > self.limits.host_time {
             Some(Exceeded::HostTime)
+        } else if self.wall.spent() > self.limits.wall_time {
+            // Here it has a backtrace, which a guest that is dropped while it waits has not.
+            Some(Exceeded::WallTime)
         } else {
             self.check_calls().err()
         }

@@ -1,5 +1,6 @@
 //! A guest's stdout and stderr: kept from the end, within bounds, never a reason to fail.
 
+use crate::domain::without_escapes;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -32,11 +33,11 @@ impl Tail {
         kept.extend(bytes);
     }
 
-    /// The end of what was written, as text.
+    /// The end of what was written, as text without a terminal's escape sequences.
     pub(super) fn text(&self) -> String {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let (front, back) = kept.as_slices();
-        String::from_utf8_lossy(&[front, back].concat()).into_owned()
+        without_escapes(&String::from_utf8_lossy(&[front, back].concat()))
     }
 }
 
@@ -104,5 +105,12 @@ mod tests {
         assert_eq!(tail.text(), "defgh");
         tail.push(b"0123456789");
         assert_eq!(tail.text(), "56789");
+    }
+
+    #[test]
+    fn colours_are_left_out() {
+        let tail = Tail::new(100);
+        tail.push(b"\x1b[31mred\x1b[0m\n");
+        assert_eq!(tail.text(), "red\n");
     }
 }

@@ -139,6 +139,11 @@ impl WallTime {
         }
     }
 
+    /// All of it, waits among them.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     fn elapsed_us(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }

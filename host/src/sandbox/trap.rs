@@ -1,8 +1,9 @@
 //! From what wasmtime says to what failed the item.
 
+use super::crash;
 use super::limits::Exceeded;
 use super::state::GuestState;
-use crate::domain::{Failure, FailureClass, Verdict, sanitize_text};
+use crate::domain::{CrashCard, Failure, FailureClass, Verdict, sanitize_text};
 use std::fmt::Write;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -10,7 +11,6 @@ use wasmtime::{Store, Trap, WasmBacktrace};
 /// Bytes of guest text in a message, and in a backtrace.
 const MESSAGE_BYTES_MAX: usize = 2_000;
 const BACKTRACE_BYTES_MAX: usize = 8_000;
-const FRAMES_MAX: usize = 32;
 
 /// Raised by a host function that stops the guest without failing the item.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -25,10 +25,10 @@ pub(super) fn verdict(error: &wasmtime::Error, store: &Store<GuestState>) -> Ver
     let state = store.data();
     let trap = error.downcast_ref::<Trap>().copied();
     let mut failure = match exceeded(error, trap, state) {
-        Some(limit) => limit.failure(&state.limits),
+        Some(limit) => crash::by_limit(limit, Some(error), state),
         None => unlimited(error, trap, state),
     };
-    failure.backtrace = Some(backtrace(error, state));
+    failure.backtrace = Some(backtrace(failure.card.as_deref(), state));
     Verdict::Failed(failure)
 }
 
@@ -61,12 +61,16 @@ fn exceeded(error: &wasmtime::Error, trap: Option<Trap>, state: &GuestState) -> 
 
 fn unlimited(error: &wasmtime::Error, trap: Option<Trap>, state: &GuestState) -> Failure {
     if let Some(wasmtime_wasi::I32Exit(code)) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-        return Failure::new(FailureClass::Trap, format!("the plugin ended itself with exit code {code}"));
+        let message = format!("the plugin ended itself with exit code {code}");
+        let card = crash::card(FailureClass::Trap, &message, Some(error), state);
+        return Failure { card: Some(card), ..Failure::new(FailureClass::Trap, message) };
     }
     let stderr = last_lines(&state.stderr.text());
     let cause =
         trap.map_or_else(|| sanitize_text(&error.root_cause().to_string(), MESSAGE_BYTES_MAX), |t| t.to_string());
-    Failure::new(FailureClass::Trap, if stderr.is_empty() { cause } else { format!("{cause}: {stderr}") })
+    let card = crash::card(FailureClass::Trap, &cause, Some(error), state);
+    let message = if stderr.is_empty() { cause } else { format!("{cause}: {stderr}") };
+    Failure { card: Some(card), ..Failure::new(FailureClass::Trap, message) }
 }
 
 /// The end of stderr in one line: where most languages put what went wrong.
@@ -78,19 +82,15 @@ fn last_lines(text: &str) -> String {
     sanitize_text(&tail.join(" | "), MESSAGE_BYTES_MAX)
 }
 
-fn backtrace(error: &wasmtime::Error, state: &GuestState) -> String {
+/// As `sandmill log --item` shows it.
+fn backtrace(card: Option<&CrashCard>, state: &GuestState) -> String {
     let mut text = String::new();
-    if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
-        for (depth, frame) in trace.frames().iter().take(FRAMES_MAX).enumerate() {
-            let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), rustc_demangle);
-            let _ = write!(text, "{depth:>3}: {name}");
-            if let Some(symbol) = frame.symbols().first()
-                && let Some(file) = symbol.file()
-            {
-                let _ = write!(text, "\n       at {file}:{}", symbol.line().unwrap_or(0));
-            }
-            text.push('\n');
+    for (depth, frame) in card.iter().flat_map(|card| &card.frames).enumerate() {
+        let _ = write!(text, "{depth:>3}: {}", frame.function);
+        if let Some(place) = frame.place() {
+            let _ = write!(text, "\n       at {place}");
         }
+        text.push('\n');
     }
     for (name, tail) in [("stdout", &state.stdout), ("stderr", &state.stderr)] {
         let said = tail.text();
@@ -99,8 +99,4 @@ fn backtrace(error: &wasmtime::Error, state: &GuestState) -> String {
         }
     }
     sanitize_text(&text, BACKTRACE_BYTES_MAX)
-}
-
-fn rustc_demangle(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
 }

@@ -72,6 +72,8 @@ pub struct ItemRow {
     pub memory_bytes: Option<u64>,
     /// What the plugin of a failed item asked last: JSON, or the start of it.
     pub last_request: Option<String>,
+    /// Of a plugin that did not end by itself: JSON, for [`super::decode_card`].
+    pub card: Option<String>,
     /// If they were asked for.
     pub books: Option<ItemBooks>,
 }
@@ -142,7 +144,7 @@ const COLUMNS: &str =
     "i.seq, i.id, i.position, i.line, o.state, CASE WHEN :input THEN i.input ELSE '' END, i.problem, o.emissions,
     o.reason, o.class, o.code, o.message, o.detail, o.backtrace, coalesce(o.attempts, 0), o.ended_ms, g.digest,
     g.plugin_name || ' ' || g.plugin_version, o.replayed, o.truncated, o.cpu_us, o.memory_bytes,
-    o.last_request
+    o.last_request, o.card
     FROM item i LEFT JOIN outcome o ON o.item = i.seq LEFT JOIN generation g ON g.id = o.generation";
 
 const BOOKS: &str =
@@ -282,6 +284,7 @@ fn item_row(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
         cpu_us: number(20)?,
         memory_bytes: number(21)?,
         last_request: row.get(22)?,
+        card: row.get(23)?,
         books: None,
     })
 }

@@ -5,6 +5,7 @@
 
 mod backup;
 mod blobs;
+mod card;
 mod codec;
 #[cfg(test)]
 mod contract;
@@ -34,6 +35,7 @@ mod write;
 mod writer;
 
 pub use blobs::DoneRow;
+pub use card::{decode_card, encode_card};
 pub use codec::{budget_from_context, context_of_budget};
 pub use error::StoreError;
 pub use files::{JobName, list_jobs};

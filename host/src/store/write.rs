@@ -1,5 +1,6 @@
 //! The handle of the process that owns a job.
 
+use super::card::encode_card;
 use super::codec;
 use super::files::{self, JobName, Lock};
 use super::registration::{Registration, next_pass};
@@ -340,12 +341,20 @@ impl Store {
             ItemOutcome::Done(emissions) => Some(codec::encode_emissions(emissions)?),
             ItemOutcome::Skipped { .. } | ItemOutcome::Failed(_) => None,
         };
+        let card = match &end.end {
+            ItemOutcome::Failed(failure) => failure.card.as_deref().map(encode_card).transpose()?,
+            ItemOutcome::Done(_) | ItemOutcome::Skipped { .. } => None,
+        };
         let bytes = end.last_request.as_ref().map_or(0, String::len)
             + emissions.as_ref().map_or(0, String::len)
+            + card.as_ref().map_or(0, String::len)
             + end.logs.iter().map(|line| line.message.len()).sum::<usize>();
         self.inner
             .writer
-            .hand_over(Box::new(move |connection| write_item_end(connection, &end, emissions.as_deref())), bytes)
+            .hand_over(
+                Box::new(move |connection| write_item_end(connection, &end, emissions.as_deref(), card.as_deref())),
+                bytes,
+            )
             .await
     }
 }
@@ -392,7 +401,12 @@ fn generation_id(connection: &Connection, digest: &str, new: &Generation, now: i
         .ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
-fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str>) -> rusqlite::Result<()> {
+fn write_item_end(
+    connection: &Connection,
+    end: &ItemEnd,
+    emissions: Option<&str>,
+    card: Option<&str>,
+) -> rusqlite::Result<()> {
     let (state, reason, failure) = match &end.end {
         ItemOutcome::Done(_) => ("done", None, None),
         ItemOutcome::Skipped { reason } => ("skipped", Some(reason), None),
@@ -401,8 +415,8 @@ fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO outcome (item, state, attempt, generation, run, ended_ms, attempts, emissions, reason,
-             class, code, message, detail, backtrace, replayed, truncated, cpu_us, memory_bytes, last_request)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+             class, code, message, detail, backtrace, replayed, truncated, cpu_us, memory_bytes, last_request, card)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
         )?
         .execute(params![
             end.item.0,
@@ -424,6 +438,7 @@ fn write_item_end(connection: &Connection, end: &ItemEnd, emissions: Option<&str
             i64::try_from(end.took.cpu.as_micros()).unwrap_or(i64::MAX),
             end.took.memory_bytes.cast_signed(),
             end.last_request,
+            card,
         ])?;
     for line in &end.logs {
         connection

@@ -2,6 +2,7 @@
 
 mod show;
 
+use super::card::debug_command;
 use super::export::{check_input_stays, is_written, target};
 use super::job_ref::JobRef;
 use super::resume::stored_arguments;
@@ -9,10 +10,10 @@ use super::run_args::{OnChange, RunArgs};
 use super::{CliResult, Exit, Failure, print_json, run};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::domain::{FailureClass, sanitize_line};
+use crate::domain::{FailureClass, Frame, sanitize_line};
 use crate::output::Format;
 use crate::results::{self, Target};
-use crate::store::{FailedFilter, ItemRow, Reader, Selection, States, StoreError};
+use crate::store::{FailedFilter, ItemRow, Reader, Selection, States, StoreError, decode_card};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -170,7 +171,7 @@ fn list(args: &ListArgs) -> CliResult {
     reader
         .for_each_item(&selection, |item| {
             let written = match (args.json, count) {
-                (true, _) => writeln!(out, "{}", as_json(&item)),
+                (true, _) => writeln!(out, "{}", as_json(&item)?),
                 (false, 0) => writeln!(out, "{HEADER}").and_then(|()| writeln!(out, "{}", line(&item))),
                 (false, _) => writeln!(out, "{}", line(&item)),
             };
@@ -222,8 +223,11 @@ fn at(unix_ms: Option<u64>) -> Option<String> {
     at.map(|at| format!("{at:.3}"))
 }
 
-fn as_json(item: &ItemRow) -> serde_json::Value {
-    serde_json::json!({
+fn as_json(item: &ItemRow) -> Result<serde_json::Value, StoreError> {
+    let card = item.card.as_deref().map(decode_card).transpose()?;
+    let crash =
+        card.map(|card| serde_json::json!({ "kind": card.kind.name(), "at": card.place().and_then(Frame::place) }));
+    Ok(serde_json::json!({
         "id": item.id,
         "line": item.line,
         "class": item.class,
@@ -231,7 +235,8 @@ fn as_json(item: &ItemRow) -> serde_json::Value {
         "message": item.message,
         "attempts": item.attempts,
         "last_error_at": at(item.ended_ms),
-    })
+        "crash": crash,
+    }))
 }
 
 fn show(args: &ShowArgs) -> CliResult {
@@ -249,11 +254,12 @@ fn show(args: &ShowArgs) -> CliResult {
         )
         .into());
     }
+    let again = debug_command(job, args.job.store.as_deref(), &args.item);
     if args.json {
-        print_json(&show::as_json(&detail))?;
+        print_json(&show::as_json(&detail, &again)?)?;
     } else {
         // A reader that has gone is no error.
-        let _ = std::io::stdout().write_all(show::as_text(&detail).as_bytes());
+        let _ = std::io::stdout().write_all(show::as_text(&detail, &again)?.as_bytes());
     }
     Ok(Exit::Done)
 }

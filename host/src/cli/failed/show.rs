@@ -1,14 +1,15 @@
 //! One failed item, with all that the store knows of it.
 
+use super::super::card;
 use super::at;
 use crate::domain::{sanitize_line, sanitize_text};
-use crate::store::{CallRow, ItemBooks, ItemDetail};
+use crate::store::{CallRow, ItemBooks, ItemDetail, StoreError, decode_card};
 use std::fmt::Write;
 
 /// What is shown of a text of the input, a model or a guest; the JSON has all of it.
 const TEXT_BYTES_MAX: usize = 8_000;
 
-pub(super) fn as_json(detail: &ItemDetail) -> serde_json::Value {
+pub(super) fn as_json(detail: &ItemDetail, again: &str) -> Result<serde_json::Value, StoreError> {
     let ItemDetail { row, rejections, last_call } = detail;
     let json = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text));
     let rejections: Vec<_> = rejections
@@ -22,7 +23,7 @@ pub(super) fn as_json(detail: &ItemDetail) -> serde_json::Value {
             })
         })
         .collect();
-    serde_json::json!({
+    Ok(serde_json::json!({
         "id": row.id,
         "line": row.line,
         "input": if row.problem.is_some() { serde_json::Value::from(row.input.as_str()) } else { json(&row.input) },
@@ -40,7 +41,9 @@ pub(super) fn as_json(detail: &ItemDetail) -> serde_json::Value {
         "last_request": row.last_request.as_deref().map(json),
         "last_call": last_call.as_ref().map(request),
         "last_answer": last_call.as_ref().map(answer),
-    })
+        "card": row.card.as_deref().map(json),
+        "debug": again,
+    }))
 }
 
 fn request(call: &CallRow) -> serde_json::Value {
@@ -74,7 +77,7 @@ fn state(call: &CallRow) -> &str {
     call.state.as_deref().unwrap_or("under way, or its process died")
 }
 
-pub(super) fn as_text(detail: &ItemDetail) -> String {
+pub(super) fn as_text(detail: &ItemDetail, again: &str) -> Result<String, StoreError> {
     let ItemDetail { row, rejections, last_call } = detail;
     let mut text = Text(String::new());
     text.line("item", &format!("{} (line {})", sanitize_line(&row.id, TEXT_BYTES_MAX), row.line));
@@ -100,11 +103,13 @@ pub(super) fn as_text(detail: &ItemDetail) -> String {
     if let Some(request) = &row.last_request {
         text.block("last request", request);
     }
-    if let Some(backtrace) = &row.backtrace {
+    if let Some(card) = &row.card {
+        text.0.push_str(&card::as_text(&decode_card(card)?, Some(again)));
+    } else if let Some(backtrace) = &row.backtrace {
         text.block("backtrace", backtrace);
     }
     text.block("input", &row.input);
-    text.0
+    Ok(text.0)
 }
 
 fn calls(books: Option<&ItemBooks>) -> String {

@@ -304,8 +304,7 @@ async fn a_replay_is_told_the_same_sizes_until_the_item_ends() {
     assert_ne!(error_of(session.complete(long()).await), error);
     assert_eq!(next.session(2).await.0.count_tokens(long()).await.unwrap().window, Some(6_000));
 
-    let failure =
-        Failure { class: FailureClass::Plugin, code: "c".into(), message: "m".into(), detail: None, backtrace: None };
+    let failure = Failure { code: "c".into(), ..Failure::new(FailureClass::Plugin, "m") };
     let end = store::ItemEnd {
         item: ItemSeq(1),
         attempt: AttemptId(attempt.0 + 1),

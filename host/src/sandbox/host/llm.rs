@@ -20,6 +20,43 @@ const PIECES_MAX: usize = 50_000;
 impl Host for GuestState {
     async fn complete(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
         self.check_calls()?;
+        self.call_begins("llm.complete", std::slice::from_ref(&request));
+        let answer = self.ask(request).await?;
+        self.call_ends();
+        Ok(answer)
+    }
+
+    async fn complete_many(
+        &mut self,
+        requests: Vec<Request>,
+    ) -> wasmtime::Result<Result<Vec<Result<Response, Error>>, Error>> {
+        self.check_calls()?;
+        self.call_begins("llm.complete-many", &requests);
+        let answers = self.ask_many(requests).await?;
+        self.call_ends();
+        Ok(answers)
+    }
+
+    async fn count_tokens(&mut self, request: Request) -> wasmtime::Result<Result<TokenCount, Error>> {
+        self.check_calls()?;
+        self.call_begins("llm.count-tokens", &[]);
+        let count = self.count(request).await?;
+        self.call_ends();
+        Ok(count)
+    }
+}
+
+impl GuestState {
+    fn call_begins(&mut self, function: &'static str, requests: &[Request]) {
+        let roles = requests.iter().map(|request| request.role.as_str());
+        self.calls.begin(function, roles, self.wall.elapsed());
+    }
+
+    fn call_ends(&mut self) {
+        self.calls.end(self.wall.elapsed());
+    }
+
+    async fn ask(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
         let request = match self.take(vec![request]).await {
             Ok(mut requests) => requests.remove(0),
             Err(error) => return Ok(Err(error_to_wit(error))),
@@ -32,11 +69,10 @@ impl Host for GuestState {
         self.handed_over(answer.map(completion_to_wit))
     }
 
-    async fn complete_many(
+    async fn ask_many(
         &mut self,
         requests: Vec<Request>,
     ) -> wasmtime::Result<Result<Vec<Result<Response, Error>>, Error>> {
-        self.check_calls()?;
         if requests.len() > self.limits.requests {
             let refused = too_many(requests.len(), self.limits.requests);
             return self.handed_over(Err(refused.into()));
@@ -59,8 +95,7 @@ impl Host for GuestState {
         }))
     }
 
-    async fn count_tokens(&mut self, request: Request) -> wasmtime::Result<Result<TokenCount, Error>> {
-        self.check_calls()?;
+    async fn count(&mut self, request: Request) -> wasmtime::Result<Result<TokenCount, Error>> {
         let request = match self.take(vec![request]).await {
             Ok(mut requests) => requests.remove(0),
             Err(error) => return Ok(Err(error_to_wit(error))),
@@ -70,9 +105,7 @@ impl Host for GuestState {
         let count = HostWork::new(llm.count_tokens(request), &self.cpu).await;
         self.handed_over(count.map(token_count_to_wit))
     }
-}
 
-impl GuestState {
     /// Checks and converts what the guest asks.
     async fn take(&mut self, requests: Vec<Request>) -> Result<Vec<Asked>, LlmError> {
         let pieces: usize = requests.iter().map(weight::pieces_of_request).sum();

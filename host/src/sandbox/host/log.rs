@@ -1,6 +1,6 @@
 //! `log`: kept with the item, within bounds.
 
-use crate::domain::sanitize_text;
+use crate::domain::{sanitize_text, without_escapes};
 use crate::sandbox::attempt::LogLine;
 use crate::sandbox::bindings::v0_1::sandmill::plugin::log::{Host, Level};
 use crate::sandbox::bindings::v0_1::sandmill::plugin::types::Pair;
@@ -19,13 +19,17 @@ impl Host for GuestState {
             log.dropped += 1;
             return Ok(());
         }
-        let mut line = sanitize_text(&message, LINE_BYTES_MAX);
+        let mut line = sanitize_text(&without_escapes(&message), LINE_BYTES_MAX);
         for field in fields.iter().take(50) {
             let _ = write!(line, " {}={}", sanitize_text(&field.name, 100), sanitize_text(&field.value, 500));
         }
         let line = sanitize_text(&line, LINE_BYTES_MAX);
         log.bytes += line.len();
-        log.lines.push(LogLine { level: level_name(level), message: line });
+        let line = LogLine { level: level_name(level), message: line };
+        if let Some(listens) = &self.watch.log {
+            listens(&line);
+        }
+        log.lines.push(line);
         Ok(())
     }
 }
