@@ -302,10 +302,16 @@ fn the_policy_bounds_what_is_set_too() {
 }
 
 #[test]
-fn a_store_of_the_first_format_is_read_and_goes_on() {
+fn a_store_of_an_older_format_is_read_and_goes_on() {
+    check_older(1);
+    check_older(2);
+}
+
+#[track_caller]
+fn check_older(number: i64) {
     let place = Place::new();
     std::fs::create_dir(place.path(".sandmill")).unwrap();
-    let fixture = crate::support::root().join("tests/fixtures/store-1.db");
+    let fixture = crate::support::root().join(format!("tests/fixtures/store-{number}.db"));
     let fresh = || std::fs::copy(&fixture, place.path(".sandmill/old.db")).unwrap();
     let format = || {
         let connection = Connection::open(place.path(".sandmill/old.db")).unwrap();
@@ -319,7 +325,7 @@ fn a_store_of_the_first_format_is_read_and_goes_on() {
         (&["job", "verify", "old"], &["6 items, 2 calls, 2 answers"]),
     ] {
         fresh();
-        assert_eq!(format(), 1);
+        assert_eq!(format(), number);
         let said = place.run(command).expect(0).stdout;
         for part in parts {
             assert!(said.contains(part), "{command:?}: `{part}` is not said in:\n{said}");

@@ -6,6 +6,7 @@ mod bad_input;
 mod batch;
 mod compile;
 mod crash;
+mod debug;
 mod failures;
 mod hostile;
 mod input;

@@ -66,7 +66,7 @@ fn a_plugin_that_traps_after_five_answers_for_half_of_the_items_pays_nothing_onc
         0 => json!({"id": index, "do": "ask-then-trap", "prompts": prompts(index)}),
         _ => json!({"id": index, "do": "ask-then-retry", "prompts": prompts(index), "until": 1}),
     };
-    let broken = job.run(item, &["--max-consecutive-errors", "0"]).expect(3).summary();
+    let broken = job.run(item, &["--max-consecutive-errors", "0", "--max-traps", "0"]).expect(3).summary();
     assert_eq!(broken["job"]["failures"]["trap"], ITEMS / 2, "{broken}");
     assert_eq!(job.server.requests(), 5 * ITEMS);
     let repaired = job.run(item, &["--set", "repaired=true", "--on-change", "keep"]).expect(0).summary();

@@ -22,6 +22,8 @@ fn fifty_of_a_hundred_items_misbehave_and_the_other_fifty_are_done() {
         "out.jsonl",
         "--max-consecutive-errors",
         "0",
+        "--max-traps",
+        "0",
         "--limit-cpu",
         "2s",
         "--json",

@@ -20,9 +20,10 @@ const NEIGHBOURS_EACH: usize = 4;
 const PATIENCE: Duration = Duration::from_mins(20);
 
 /// What all runs have; the stops that a job full of failures would meet are off.
-const FLAGS: [[&str; 2]; 5] = [
+const FLAGS: [[&str; 2]; 6] = [
     ["--limit-memory", "64MiB"],
     ["--max-consecutive-errors", "0"],
+    ["--max-traps", "0"],
     ["--concurrency", "8"],
     ["--max-attempts", "2"],
     ["--job", "j"],

@@ -8,8 +8,19 @@ use serde_json::{Value, json};
 const WAYS: [&str; 8] = ["trap", "loop", "allocate", "panic", "huge", "recurse", "garbage", "exit"];
 
 /// No failure stops the run, and a guest that spins is stopped after 100 ms of processor time.
-const FLAGS: [&str; 9] =
-    ["--limit-cpu", "100ms", "--max-consecutive-errors", "0", "--concurrency", "64", "--job", "j", "--json"];
+const FLAGS: [&str; 11] = [
+    "--limit-cpu",
+    "100ms",
+    "--max-consecutive-errors",
+    "0",
+    "--max-traps",
+    "0",
+    "--concurrency",
+    "64",
+    "--job",
+    "j",
+    "--json",
+];
 
 struct Ran {
     place: Place,

@@ -1,6 +1,7 @@
 //! The crash card as a person reads it, in 80 columns, and the command that runs its item again.
 
 use crate::domain::{CrashCard, sanitize_line, sanitize_text};
+use crate::store::{StoreError, encode_card};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -9,6 +10,8 @@ const COLUMNS: usize = 80;
 const MARGIN: usize = 12;
 /// A card holds less; a file that others made may not.
 const TEXT_BYTES_MAX: usize = 8_000;
+/// Generics make them long; the JSON has more of them.
+const FUNCTION_BYTES_MAX: usize = 70;
 
 /// `again`: the command.
 pub(super) fn as_text(card: &CrashCard, again: Option<&str>) -> String {
@@ -17,7 +20,7 @@ pub(super) fn as_text(card: &CrashCard, again: Option<&str>) -> String {
     sheet.line("  cause", &card.cause);
     if let Some(frame) = card.place() {
         let place = frame.place().unwrap_or_default();
-        sheet.line("  at", &format!("{place}, in {}", frame.function));
+        sheet.line("  at", &format!("{place}, in {}", sanitize_line(&frame.function, FUNCTION_BYTES_MAX)));
     }
     if let Some(said) = &card.said {
         sheet.line("  said", said);
@@ -40,6 +43,12 @@ pub(super) fn as_text(card: &CrashCard, again: Option<&str>) -> String {
         sheet.line("  again", again);
     }
     sheet.0
+}
+
+/// The keys are those that are stored.
+pub(super) fn as_json(card: &CrashCard) -> Result<serde_json::Value, StoreError> {
+    let text = encode_card(card)?;
+    serde_json::from_str(&text).map_err(|error| StoreError::Format(format!("a crash card: {error}")))
 }
 
 /// The command that runs one item again, offline, to be pasted into a shell.
@@ -70,7 +79,7 @@ impl Sheet {
         let mut name = name;
         for line in text.trim_end().lines().flat_map(|line| wrapped(line, COLUMNS - MARGIN)) {
             // Writing into a string cannot fail.
-            let _ = writeln!(self.0, "{}", format!("{name:<width$}{line}", width = MARGIN).trim_end());
+            let _ = writeln!(self.0, "{}", format!("{name:<MARGIN$}{line}").trim_end());
             name = "";
         }
     }
@@ -85,7 +94,7 @@ impl Sheet {
             .flat_map(|line| sanitize_text(line, TEXT_BYTES_MAX).lines().map(str::to_owned).collect::<Vec<_>>())
         {
             for part in wrapped(&line, COLUMNS - 4) {
-                let _ = writeln!(self.0, "    {part}");
+                let _ = writeln!(self.0, "    {}", part.trim_end());
             }
         }
     }
@@ -96,7 +105,7 @@ impl Sheet {
         }
         let _ = writeln!(self.0, "  backtrace");
         for (depth, frame) in card.frames.iter().enumerate() {
-            let _ = writeln!(self.0, "  {depth:>4}  {}", sanitize_line(&frame.function, TEXT_BYTES_MAX));
+            let _ = writeln!(self.0, "  {depth:>4}  {}", sanitize_line(&frame.function, FUNCTION_BYTES_MAX));
             if let Some(place) = frame.place() {
                 let _ = writeln!(self.0, "        at {}", sanitize_line(&place, TEXT_BYTES_MAX));
             }

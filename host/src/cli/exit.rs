@@ -63,7 +63,7 @@ impl Exit {
         match ending {
             Ending::Finished if failed == 0 || failed_is_fine => Self::Done,
             Ending::Finished => Self::ItemsFailed,
-            Ending::ConsecutiveErrors { .. } | Ending::ErrorRate { .. } => Self::Stopped,
+            Ending::ConsecutiveErrors { .. } | Ending::Traps { .. } | Ending::ErrorRate { .. } => Self::Stopped,
             Ending::Parked { .. } => Self::Parked,
             Ending::ParkedUntil { .. } => Self::ParkedUntil,
             Ending::Budget { .. } => Self::Budget,

@@ -117,6 +117,32 @@ impl LimitArgs {
         })
     }
 
+    /// These, and where one is not given that of `below`.
+    pub(super) fn over(self, below: Self) -> Self {
+        Self {
+            limit_memory: self.limit_memory.or(below.limit_memory),
+            limit_table: self.limit_table.or(below.limit_table),
+            limit_stack: self.limit_stack.or(below.limit_stack),
+            limit_cpu: self.limit_cpu.or(below.limit_cpu),
+            limit_host_time: self.limit_host_time.or(below.limit_host_time),
+            limit_wall: self.limit_wall.or(below.limit_wall),
+            limit_instances: self.limit_instances.or(below.limit_instances),
+            limit_handles: self.limit_handles.or(below.limit_handles),
+            limit_host_calls: self.limit_host_calls.or(below.limit_host_calls),
+            limit_transfer: self.limit_transfer.or(below.limit_transfer),
+            limit_output: self.limit_output.or(below.limit_output),
+            limit_emissions: self.limit_emissions.or(below.limit_emissions),
+            limit_depth: self.limit_depth.or(below.limit_depth),
+            limit_log: self.limit_log.or(below.limit_log),
+            limit_log_lines: self.limit_log_lines.or(below.limit_log_lines),
+            limit_requests: self.limit_requests.or(below.limit_requests),
+            max_item_calls: self.max_item_calls.or(below.max_item_calls),
+            max_item_tokens: self.max_item_tokens.or(below.max_item_tokens),
+            max_item_cost: self.max_item_cost.or(below.max_item_cost),
+            most: self.most.lower(below.most),
+        }
+    }
+
     /// From now on nothing goes beyond `most`.
     pub(super) fn bound(&mut self, most: &Keys) {
         self.most = self.most.lower(*most);
@@ -302,6 +328,20 @@ mod tests {
         let limits = args(&["--limit-cpu", "2s"]).of_attempt(&file).unwrap();
         assert_eq!((limits.cpu_time, limits.log_lines), (Duration::from_secs(2), 5));
         assert_eq!(limits.memory_bytes, Limits::default().memory_bytes);
+    }
+
+    #[test]
+    fn a_limit_that_is_given_goes_before_the_one_that_is_stored() {
+        for (key, _) in Keys::default().values() {
+            let value = |number: &str| match key {
+                "cpu" | "host_time" | "wall" => format!("{number}s"),
+                _ => number.to_owned(),
+            };
+            let stored = args(&[&flag(key), &value("7")]);
+            let given = args(&[&flag(key), &value("8")]);
+            assert_eq!(args(&[]).over(stored.clone()).given().unwrap(), stored.given().unwrap(), "{key}");
+            assert_eq!(given.clone().over(stored).given().unwrap(), given.given().unwrap(), "{key}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod compile_worker;
 mod compiling;
 mod config;
 mod cost;
+mod debug;
 #[cfg(test)]
 mod documents;
 mod dry_run;
@@ -76,6 +77,8 @@ enum Command {
     /// Look at failed items, take them out, try them again
     #[command(subcommand)]
     Failed(failed::FailedCommand),
+    /// Run one item once more as it was, offline, and show how it ends
+    Debug(Box<debug::DebugArgs>),
     /// Make one job or one output of several: shards, interrupted runs, machines
     Merge(merge::MergeArgs),
     /// List, verify, back up, prune and remove jobs
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Cost(args) => cost::cost(&args),
         Command::Export(args) => export::export(&args),
         Command::Failed(command) => failed::failed(&command),
+        Command::Debug(args) => debug::debug(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::Config(command) => config::config(&command),
         Command::Plugin(command) => plugin::plugin(&command),

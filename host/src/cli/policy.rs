@@ -55,7 +55,25 @@ impl InForce {
         let tokens = flag(provider.max_tokens, "--max-tokens");
         lower(&mut provider.max_tokens, at_most(tokens, None, self.strictest(|policy| policy.max_tokens))?);
         self.bound_limits(args, config)?;
+        self.bound_traps(args, config)?;
         self.bound_concurrency(args, config)
+    }
+
+    /// 0, which never stops, is beyond every bound.
+    fn bound_traps(&self, args: &mut RunArgs, config: &Config) -> anyhow::Result<()> {
+        let Some((most, path)) = self.strictest(|policy| policy.max_traps.filter(|most| *most > 0)) else {
+            return Ok(());
+        };
+        let asked = (args.work.max_traps.map(|number| (number, "--max-traps")))
+            .or_else(|| config.run.max_traps.map(|number| (number, "[run] max_traps")));
+        match asked {
+            Some((asked, name)) if asked == 0 || asked > most => {
+                bail!("{name} {asked}: the policy ({}) allows {most}", path.display())
+            }
+            None if settings::TRAPS > most => args.work.max_traps = Some(most),
+            Some(_) | None => {}
+        }
+        Ok(())
     }
 
     /// Every limit in `[limits]` of a policy bounds the one of the same key.
@@ -182,6 +200,17 @@ mod tests {
         assert_eq!(many("max_concurrency = 1000", "[run]\nconcurrency = 4"), Ok(None));
         assert_eq!(many("max_concurrency = 8", ""), Ok(Some(8)), "the default is beyond it");
         assert!(many("max_concurrency = 8", "[run]\nconcurrency = 9").unwrap_err().contains("[run] concurrency 9"));
+    }
+
+    #[test]
+    fn crashes_are_bounded_and_never_stopping_is_beyond_every_bound() {
+        let traps = |policy: &str, flags: &[&str]| bounded(&[policy], flags, "").map(|args| args.work.max_traps);
+        assert_eq!(traps("max_traps = 20", &[]), Ok(None), "the default is within it");
+        assert_eq!(traps("max_traps = 3", &[]), Ok(Some(3)));
+        assert_eq!(traps("max_traps = 3", &["--max-traps", "2"]), Ok(Some(2)));
+        for asked in ["4", "0"] {
+            assert!(traps("max_traps = 3", &["--max-traps", asked]).unwrap_err().contains("allows 3"));
+        }
     }
 
     #[test]

@@ -119,6 +119,12 @@ impl Planned {
         }
     }
 
+    /// For where nothing is paid.
+    pub(super) fn without_prices(self) -> Routes {
+        let Self { routes, roles, default, groups } = self;
+        Routes { routes: routes.into_iter().map(|planned| planned.route).collect(), roles, default, groups }
+    }
+
     /// With their prices in the store's books.
     pub(super) fn with_prices(&self, store: &Store) -> anyhow::Result<Routes> {
         let mut routes = Vec::new();

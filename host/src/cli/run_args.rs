@@ -263,6 +263,10 @@ pub(super) struct WorkArgs {
     /// Stop after so many failed items in a row; 0: never [default: 10]
     #[arg(long, value_name = "N")]
     pub(super) max_consecutive_errors: Option<u32>,
+    /// Stop after so many items that crashed the plugin (traps, limits) with none done in between; 0: never [default: 10]
+    #[arg(long, value_name = "N")]
+    #[serde(default)]
+    pub(super) max_traps: Option<u32>,
     /// Stop when more than this share of the items that ended has failed, such as 20%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     #[serde(default)]

@@ -19,6 +19,8 @@ const INSTANCES: u32 = 1_000;
 const SLOTS: u32 = 256;
 pub(super) const ATTEMPTS: u32 = 3;
 pub(super) const CONSECUTIVE_ERRORS: u32 = 10;
+/// No more than failed items in a row, of which it says less.
+pub(super) const TRAPS: u32 = 10;
 pub(super) const WATCHDOG: Duration = Duration::from_mins(10);
 
 pub(super) fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Result<Option<Duration>> {
@@ -87,6 +89,7 @@ pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<RunSettings
             .max_consecutive_errors
             .or(config.run.max_consecutive_errors)
             .unwrap_or(CONSECUTIVE_ERRORS),
+        traps_max: args.work.max_traps.or(config.run.max_traps).unwrap_or(TRAPS),
         error_rate_max: args.work.max_error_rate.map(|share| (share, args.work.after)),
         take: match &args.retry {
             Some(filter) => Take::Failed(filter.clone()),

@@ -125,6 +125,7 @@ impl Sheet<'_> {
             max_tokens,
             max_calls,
             max_concurrency,
+            max_traps,
             max_memory,
             providers,
             models,
@@ -143,6 +144,7 @@ impl Sheet<'_> {
         bound("max_tokens", max_tokens.map(|most| most.to_string()));
         bound("max_calls", max_calls.map(|most| most.to_string()));
         bound("max_concurrency", max_concurrency.map(|most| most.to_string()));
+        bound("max_traps", max_traps.map(|most| most.to_string()));
         bound("max_memory", max_memory.map(size));
         bound("providers", providers.as_ref().map(|names| names.join(", ")));
         bound("models", models.as_ref().map(|names| names.join(", ")));
@@ -178,6 +180,7 @@ impl Sheet<'_> {
         self.pick("run.max_attempts", args.work.max_attempts, run.max_attempts, ATTEMPTS);
         let errors = (args.work.max_consecutive_errors, run.max_consecutive_errors);
         self.pick("run.max_consecutive_errors", errors.0, errors.1, CONSECUTIVE_ERRORS);
+        self.bounded("run.max_traps", (given.work.max_traps, args.work.max_traps), run.max_traps, settings::TRAPS);
         self.pick("run.watchdog", args.work.watchdog.clone(), run.watchdog.map(time), time(settings::WATCHDOG));
     }
 

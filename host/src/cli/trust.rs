@@ -65,6 +65,8 @@ pub(super) struct Trust {
     /// Made when it is needed: a plugin's folder needs no cache.
     registry: OnceLock<Registry>,
     insecure: Vec<String>,
+    /// No registry is asked.
+    is_offline: bool,
     /// Who wants it pinned.
     pinned: Option<String>,
     /// Who wants it signed, and by whom.
@@ -128,7 +130,12 @@ impl Trust {
         }
         let insecure = args.insecure_registry.iter().chain(&trust.insecure_registries).cloned().collect();
         let lock = Lock::read(&lock_path(args.plugin_lock.as_deref(), file))?;
-        Ok(Self { lock, keys, registry: OnceLock::new(), insecure, pinned, signed })
+        Ok(Self { lock, keys, registry: OnceLock::new(), insecure, is_offline: false, pinned, signed })
+    }
+
+    /// From now on what a registry has is taken from what was pulled before, or not at all.
+    pub(super) fn offline(self) -> Self {
+        Self { is_offline: true, ..self }
     }
 
     /// The component that a run may use: fixed, and what is asked of it.
@@ -153,6 +160,7 @@ impl Trust {
             let registry = Registry::new(RegistrySettings {
                 cache: cache()?,
                 insecure: self.insecure.clone(),
+                is_offline: self.is_offline,
                 component_bytes_max: COMPONENT_BYTES_MAX,
                 idle_max: IDLE_MAX,
                 time_max: PULL_TIME_MAX,

@@ -66,6 +66,8 @@ pub struct Run {
     pub concurrency: Option<usize>,
     pub max_attempts: Option<u32>,
     pub max_consecutive_errors: Option<u32>,
+    /// Items that may crash the plugin with none done in between; 0: never stop.
+    pub max_traps: Option<u32>,
     /// How long nothing may move before it is said; `0s`: never.
     #[serde(deserialize_with = "duration")]
     pub watchdog: Option<Duration>,
@@ -132,6 +134,8 @@ pub struct Policy {
     /// For a run.
     pub max_calls: Option<u64>,
     pub max_concurrency: Option<u32>,
+    /// Items that may crash the plugin with none done in between.
+    pub max_traps: Option<u32>,
     /// Bytes, or with a unit.
     #[serde(deserialize_with = "bytes")]
     pub max_memory: Option<u64>,

@@ -34,6 +34,10 @@ pub enum RegistryError {
     NotFound { reference: String, reason: String },
     #[error("{reference}: the registry fails with {status}{reason}")]
     Failed { reference: String, status: u16, reason: String },
+    #[error(
+        "{reference} was not pulled before, and no registry is asked here: pull it with `sandmill plugin inspect {reference}`"
+    )]
+    Offline { reference: String },
     #[error("{reference}: {reason}")]
     TooSlow { reference: String, reason: String },
     /// What came is not what it should be. It is never used.

@@ -23,6 +23,8 @@ pub struct RegistrySettings {
     pub cache: PathBuf,
     /// Hosts, with their ports if need be, that are asked without TLS.
     pub insecure: Vec<String>,
+    /// Nobody is asked: what was not pulled before is not there.
+    pub is_offline: bool,
     /// The largest component, in bytes.
     pub component_bytes_max: u64,
     /// How long nothing may come.
@@ -157,6 +159,9 @@ impl<'a> Session<'a> {
 
     /// An answer that is one. Proves who we are if the registry wants to know.
     async fn get(&mut self, path: &str, accept: &'static str) -> Result<Response, RegistryError> {
+        if self.registry.settings.is_offline {
+            return Err(RegistryError::Offline { reference: self.reference.to_string() });
+        }
         let url = self.registry.wire.address(self.reference, path)?;
         let question =
             |authorization: Option<HeaderValue>| Question { url: url.clone(), accept, form: None, authorization };

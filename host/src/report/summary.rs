@@ -79,6 +79,9 @@ pub struct EndedSummary {
     pub exit_code: u8,
     /// What goes on from here.
     pub command: String,
+    /// What runs the first item again, offline, on which the plugin did not end by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debug: Option<String>,
     /// `parked` until then, in milliseconds since the Unix epoch, if the provider said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parked_until_ms: Option<u64>,
@@ -187,6 +190,9 @@ impl Summary {
             let _ = writeln!(text, "  failed     {count} × {kind}: {message}");
         }
         let _ = writeln!(text, "  ended      {}", sanitize_line(&self.ended.reason, 2_000));
+        if let Some(debug) = &self.ended.debug {
+            let _ = writeln!(text, "  crashed    {debug} shows how");
+        }
         if job.pending + job.failed > 0 {
             let _ = writeln!(text, "  go on      {}", self.ended.command);
         }
@@ -249,6 +255,7 @@ mod tests {
             reason: String::new(),
             exit_code: 0,
             command: String::new(),
+            debug: Some(String::new()),
             parked_until_ms: Some(0),
         };
         Summary { schema: SCHEMA, job, run, ended }

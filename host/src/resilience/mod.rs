@@ -6,6 +6,7 @@
 mod ask;
 mod backoff;
 mod context;
+mod desk;
 mod exchange;
 mod extras;
 #[cfg(feature = "fuzzing")]
@@ -17,6 +18,7 @@ mod ledger;
 mod probes;
 mod purse;
 mod rehearsal;
+mod replay;
 mod retry;
 mod retry_budget;
 mod route;
@@ -33,6 +35,7 @@ pub use gate::{
 pub use halt::{Halt, HaltReason};
 pub use purse::{Amount, Spending, dollars};
 pub use rehearsal::Rehearsal;
+pub use replay::{Answered, Heard, Recording, Replay};
 pub use route::{Fallback, Route, Routes};
 pub use session::{ItemSession, SessionStart, Told};
 pub use stack::{Stack, StackAround, StackSettings};

@@ -1,25 +1,24 @@
 //! The world of models as one attempt of one item sees it, with the journal in front: what was answered before is answered again from
 //! the store, by what was asked and how often, not by when.
 
+use super::desk::{Asked, Desk, denied};
 use super::exchange::Question;
-use super::extras::{Brought, Extras, Reserved};
 use super::ledger::CallKey;
 use super::purse::{Amount, Empty, Purse, Spending, dollars};
 use super::retry::Retried;
 use super::stack::Stack;
-use super::ways::Ways;
 use super::{HaltReason, context, hash};
 use crate::domain::{
     AttemptNumber, CallEnd, Completion, Cut, ErrorClass, Event, ItemId, ItemSeq, Llm, LlmError, LlmErrorKind, Pair,
     Request, Suspended, TokenCount,
 };
-use crate::heavy;
 use crate::provider::ProviderError;
 use crate::store::{AttemptId, ToldEntry, ToldFact};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is kept of the last request of an item that failed.
 const LAST_REQUEST_BYTES_MAX: usize = 256 << 10;
@@ -49,8 +48,8 @@ pub struct SessionStart {
 /// What an attempt was told of sizes, by request hash and occurrence. It is told the same again.
 #[derive(Debug, Default)]
 pub struct Told {
-    counts: HashMap<([u8; 32], u32), TokenCount>,
-    too_large: HashMap<([u8; 32], u32), LlmError>,
+    pub(super) counts: HashMap<([u8; 32], u32), TokenCount>,
+    pub(super) too_large: HashMap<([u8; 32], u32), LlmError>,
 }
 
 impl Told {
@@ -70,108 +69,36 @@ impl Told {
 pub struct ItemSession {
     stack: Arc<Stack>,
     start: SessionStart,
-    state: Mutex<State>,
+    desk: Desk,
+    reused: AtomicU64,
+    /// Answers to requests that had been shortened.
+    truncated: AtomicU64,
     /// The item's own. What earlier executions took is in it from the start, so that a replayed answer adds nothing.
     purse: Arc<Purse>,
-}
-
-#[derive(Default)]
-struct State {
-    occurrences: HashMap<[u8; 32], u32>,
-    asked: u64,
-    reused: u64,
-    /// What was asked last.
-    last: Option<Arc<Request>>,
-    /// Answers to requests that had been shortened.
-    truncated: u64,
-    /// How often the same was counted.
-    counted: HashMap<[u8; 32], u32>,
-    brought: Brought,
-}
-
-/// A question with its place in the attempt.
-struct Asked {
-    request: Arc<Request>,
-    hash: [u8; 32],
-    occurrence: u32,
-    extras: Extras,
 }
 
 impl ItemSession {
     pub fn new(stack: Arc<Stack>, start: SessionStart) -> Self {
         let purse = Arc::new(Purse::new(start.spending, start.spent));
-        Self { stack, start, state: Mutex::default(), purse }
+        let desk = Desk::new(Arc::clone(&stack.routes), Arc::clone(&start.roles), start.calls_max);
+        Self { stack, start, desk, reused: AtomicU64::new(0), truncated: AtomicU64::new(0), purse }
     }
 
     /// Paid answers of earlier executions that this one did not ask for again.
     pub fn answers_not_reused(&self) -> u64 {
-        let reused = self.state.lock().unwrap_or_else(PoisonError::into_inner).reused;
-        (self.start.answers.len() as u64).saturating_sub(reused)
+        (self.start.answers.len() as u64).saturating_sub(self.reused.load(Ordering::Relaxed))
     }
 
     /// What was asked last, as JSON; its start, if it is long.
     pub fn last_request(&self) -> Option<String> {
-        let last = self.state.lock().unwrap_or_else(PoisonError::into_inner).last.clone()?;
-        let mut text = hash::form(&last).to_string();
+        let mut text = hash::form(&*self.desk.last_request()?).to_string();
         text.truncate(text.floor_char_boundary(LAST_REQUEST_BYTES_MAX));
         Some(text)
     }
 
     /// Answers so far that came from the journal, and that were given to a request that had been shortened.
     pub fn replayed_and_truncated(&self) -> (u64, u64) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.reused, state.truncated)
-    }
-
-    /// The route or group that is asked, the routes behind that name, and what the request needs leave for.
-    fn route(&self, request: &Request) -> Result<(&str, Ways, Extras), LlmError> {
-        if !self.start.roles.contains(&request.role) {
-            return Err(denied(
-                "unknown_role",
-                format!("the plugin asks for the model role `{}`, which its manifest does not name", request.role),
-            ));
-        }
-        let extras = {
-            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            Extras::of(request, &state.brought)
-        };
-        let extras = extras.map_err(|Reserved(path)| {
-            denied("field_not_allowed", format!("the field `{path}` belongs to the host, and no plugin sets it"))
-        })?;
-        let routes = &self.stack.routes;
-        let name = routes.name_of_role(&request.role).ok_or_else(no_model)?;
-        let ways = routes.ways(name, &extras);
-        if ways.first().is_empty() {
-            return Err(routes.refusal(name, &extras).map_or_else(no_model, not_allowed));
-        }
-        Ok((name, ways, extras))
-    }
-
-    /// Gives a question its occurrence, in the order in which they are asked.
-    async fn question(&self, request: Request, extras: Extras) -> Result<Asked, LlmError> {
-        self.count()?;
-        let (request, hash) = self.hash(request).await;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = state.occurrences.entry(hash).or_default();
-        let occurrence = *next;
-        *next += 1;
-        state.last = Some(Arc::clone(&request));
-        Ok(Asked { request, hash, occurrence, extras })
-    }
-
-    /// Before anything is done about the question that takes long.
-    fn count(&self) -> Result<(), LlmError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.asked >= self.start.calls_max {
-            return Err(LlmError {
-                kind: LlmErrorKind::Limit,
-                code: "too_many_calls".into(),
-                message: format!("an item may ask {} times (--max-item-calls)", self.start.calls_max),
-                extra: Vec::new(),
-            });
-        }
-        state.asked += 1;
-        Ok(())
+        (self.reused.load(Ordering::Relaxed), self.truncated.load(Ordering::Relaxed))
     }
 
     async fn answer(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
@@ -181,7 +108,7 @@ impl ItemSession {
         }
         let end = match self.start.answers.get(&key) {
             Some(completion) => {
-                self.state.lock().unwrap_or_else(PoisonError::into_inner).reused += 1;
+                self.reused.fetch_add(1, Ordering::Relaxed);
                 self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
                 Ok(completion.clone())
             }
@@ -199,11 +126,8 @@ impl ItemSession {
 
     /// What an answer brings, wherever it came from.
     fn take(&self, completion: &Completion) {
-        {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.brought.take(completion);
-            state.truncated += u64::from(completion.cut.is_some());
-        }
+        self.desk.take(completion);
+        self.truncated.fetch_add(u64::from(completion.cut.is_some()), Ordering::Relaxed);
         if let Some(Cut { tokens_before, tokens_after, .. }) = completion.cut {
             self.stack.events.emit(Event::RequestCut { item: self.start.item.clone(), tokens_before, tokens_after });
         }
@@ -217,26 +141,6 @@ impl ItemSession {
             self.stack.halt.throw(HaltReason::from(&error));
             Suspended
         })
-    }
-
-    /// What a count is found again by.
-    async fn counting(&self, request: Request) -> (Arc<Request>, ([u8; 32], u32)) {
-        let (request, hash) = self.hash(request).await;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = state.counted.entry(hash).or_default();
-        let occurrence = *next;
-        *next += 1;
-        (request, (hash, occurrence))
-    }
-
-    /// Off the guests' threads where it is long.
-    async fn hash(&self, request: Request) -> (Arc<Request>, [u8; 32]) {
-        let (stack, bytes) = (Arc::clone(&self.stack), request.bytes());
-        heavy::by_size(bytes, move || {
-            let hash = hash::request_hash(&stack.routes.asked_of_role(&request.role), &request);
-            (Arc::new(request), hash)
-        })
-        .await
     }
 
     async fn answer_anew(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
@@ -287,16 +191,16 @@ impl ItemSession {
 #[async_trait]
 impl Llm for ItemSession {
     async fn complete(&self, request: Request) -> Result<Completion, CallEnd> {
-        let (route, _, extras) = self.route(&request)?;
-        let question = self.question(request, extras).await?;
+        let (route, _, extras) = self.desk.route(&request)?;
+        let question = self.desk.question(request, extras).await?;
         self.answer(route, question).await
     }
 
     async fn complete_many(&self, requests: Vec<Request>) -> Result<Vec<Result<Completion, LlmError>>, CallEnd> {
         let mut questions = Vec::with_capacity(requests.len());
         for request in requests {
-            let (route, _, extras) = self.route(&request)?;
-            questions.push((route, self.question(request, extras).await?));
+            let (route, _, extras) = self.desk.route(&request)?;
+            questions.push((route, self.desk.question(request, extras).await?));
         }
         let ends = join_all(questions.into_iter().map(|(route, question)| self.answer(route, question))).await;
         ends.into_iter()
@@ -309,8 +213,8 @@ impl Llm for ItemSession {
     }
 
     async fn count_tokens(&self, request: Request) -> Result<TokenCount, CallEnd> {
-        let (_, ways, _) = self.route(&request)?;
-        let (request, key) = self.counting(request).await;
+        let (_, ways, _) = self.desk.route(&request)?;
+        let (request, key) = self.desk.counting(request).await;
         if let Some(count) = self.start.told.counts.get(&key) {
             return Ok(*count);
         }
@@ -348,23 +252,8 @@ fn item_limit(empty: Empty) -> LlmError {
     LlmError { kind: LlmErrorKind::Limit, code: code.into(), message, extra: Vec::new() }
 }
 
-fn denied(code: &str, message: String) -> LlmError {
-    LlmError { kind: LlmErrorKind::Denied, code: code.into(), message, extra: Vec::new() }
-}
-
-fn no_model() -> LlmError {
-    denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
-}
-
-fn not_allowed((field, route): (&str, &str)) -> LlmError {
-    denied(
-        "field_not_allowed",
-        format!("the provider's own field `{field}` is not allowed by the operator (extra_allow of route `{route}`)"),
-    )
-}
-
 /// What a plugin is told of a provider's error.
-fn for_plugin(error: ProviderError) -> LlmError {
+pub(super) fn for_plugin(error: ProviderError) -> LlmError {
     let kind = match error.class {
         ErrorClass::RateLimited
         | ErrorClass::Overloaded

@@ -57,7 +57,7 @@ pub struct StackAround {
 
 /// The layers of one run.
 pub struct Stack {
-    pub(super) routes: LiveRoutes,
+    pub(super) routes: Arc<LiveRoutes>,
     pub(super) settings: StackSettings,
     pub(super) halt: Arc<Halt>,
     pub(super) clock: Arc<dyn Clock>,
@@ -95,7 +95,7 @@ impl Stack {
             turned: Arc::new(Notify::new()),
         };
         Self {
-            routes: LiveRoutes::new(routes, &surroundings),
+            routes: Arc::new(LiveRoutes::new(routes, &surroundings)),
             purse: Arc::new(Purse::new(settings.spending, settings.spent)),
             settings,
             halt,

@@ -1,6 +1,6 @@
 //! What the manifest promises and the host holds both sides to: the configuration's schema, required fields, the output's schema.
 
-use crate::domain::{Emission, Failure, FailureClass, Item, sanitize_line};
+use crate::domain::{Emission, Failure, FailureClass, Item, Outcome, Verdict, sanitize_line};
 use crate::heavy;
 use crate::sandbox::Manifest;
 use crate::schema::{Schema, TooCostly, Violation};
@@ -70,8 +70,16 @@ impl Contract {
         Err(failure)
     }
 
+    /// What an attempt comes to that emitted these.
+    pub(super) async fn verdict(&self, emissions: Vec<Emission>) -> Verdict {
+        match self.check_output(emissions).await {
+            Ok(emissions) => Verdict::Finished(Outcome::Done(emissions)),
+            Err(failure) => Verdict::Failed(failure),
+        }
+    }
+
     /// Before the outcome is stored. Large values take long: they are checked off the guests' threads.
-    pub(super) async fn check_output(&self, emissions: Vec<Emission>) -> Result<Vec<Emission>, Failure> {
+    async fn check_output(&self, emissions: Vec<Emission>) -> Result<Vec<Emission>, Failure> {
         let Some(schema) = self.output.clone() else { return Ok(emissions) };
         heavy::elsewhere(move || {
             emissions.iter().try_for_each(|emission| check_emission(&schema, emission)).map(|()| emissions)

@@ -1,6 +1,7 @@
 //! Owns a run: hands out items, counts what comes back, and decides when to stop.
 
 use super::places::Places;
+use super::traps::Traps;
 use super::worker::{ItemEnded, ItemReport, Shared, run_item};
 use super::{Control, Ending, Orders, Phase, Shutdown};
 use crate::resilience::HaltReason;
@@ -27,6 +28,8 @@ pub struct RunSettings {
     pub concurrency: usize,
     /// 0: never stop.
     pub consecutive_errors_max: u32,
+    /// Items that may crash the plugin with none done in between. 0: never stop.
+    pub traps_max: u32,
     /// The share of failed items at which the run stops, and how many must have ended before it is looked at.
     pub error_rate_max: Option<(f64, u64)>,
     pub take: Take,
@@ -56,6 +59,7 @@ pub struct Dispatcher {
     cursor: Option<Cursor>,
     exhausted: bool,
     consecutive_errors: u32,
+    traps: Traps,
     failed: u64,
     ended: u64,
     totals: RunTotals,
@@ -85,6 +89,7 @@ impl Dispatcher {
             cursor: None,
             exhausted: false,
             consecutive_errors: 0,
+            traps: Traps::default(),
             failed: 0,
             ended: 0,
             totals: RunTotals::default(),
@@ -146,6 +151,10 @@ impl Dispatcher {
         if let Some(reason) = self.shared.halt.reason() {
             return Some(reason.into());
         }
+        // It says more than that so many have failed.
+        if let Some(ending) = self.traps.ending(self.settings.traps_max) {
+            return Some(ending);
+        }
         let most = self.settings.consecutive_errors_max;
         if most > 0 && self.consecutive_errors >= most {
             return Some(Ending::ConsecutiveErrors { count: most });
@@ -191,9 +200,13 @@ impl Dispatcher {
             Some(Ok(report)) => {
                 self.totals.attempts += report.attempts;
                 self.totals.answers_not_reused += report.answers_not_reused;
+                if let Some(crash) = report.crash {
+                    self.traps.count(crash);
+                }
                 match report.ended {
                     ItemEnded::Done => {
                         self.consecutive_errors = 0;
+                        self.traps = Traps::default();
                         self.ended += 1;
                     }
                     ItemEnded::Failed => {

@@ -15,6 +15,15 @@ pub enum Ending {
     ConsecutiveErrors {
         count: u32,
     },
+    /// The plugin itself is broken: so many items crashed with none done in between.
+    Traps {
+        count: u32,
+        /// The commonest of them: how often it came, its class and message, and an item.
+        commonest: u32,
+        class: String,
+        message: String,
+        item: String,
+    },
     /// Too large a share of what ended has failed.
     ErrorRate {
         failed: u64,
@@ -59,7 +68,7 @@ impl Ending {
     pub fn state(&self) -> &'static str {
         match self {
             Self::Finished => "finished",
-            Self::ConsecutiveErrors { .. } | Self::ErrorRate { .. } => "stopped",
+            Self::ConsecutiveErrors { .. } | Self::Traps { .. } | Self::ErrorRate { .. } => "stopped",
             Self::Parked { .. } | Self::ParkedUntil { .. } => "parked",
             Self::Budget { .. } => "budget",
             Self::Interrupted { .. } => "interrupted",
@@ -74,6 +83,9 @@ impl Ending {
             Self::ConsecutiveErrors { count } => {
                 format!("{count} items in a row failed (--max-consecutive-errors {count}; 0 never stops)")
             }
+            Self::Traps { count, commonest, class, message, item } => format!(
+                "the plugin crashed on {count} items with none done in between (--max-traps {count}; 0 never stops), {commonest} times by {class}: {message} (item {item})"
+            ),
             Self::ErrorRate { failed, ended } => {
                 format!("{failed} of {ended} items failed in this run, a larger share than --max-error-rate allows")
             }

@@ -6,6 +6,7 @@
 mod blobs;
 mod contract;
 mod control;
+mod debug;
 mod dispatcher;
 mod ending;
 #[cfg(test)]
@@ -14,12 +15,14 @@ mod places;
 mod register;
 mod shutdown;
 mod tally;
+mod traps;
 mod watchdog;
 mod worker;
 
 pub use blobs::Blobs;
 pub use contract::{Contract, ContractError};
 pub use control::{Control, Orders};
+pub use debug::Debugging;
 pub use dispatcher::{Dispatcher, RunSettings, RunTotals};
 pub use ending::Ending;
 pub use register::{DuplicatePolicy, Extent, RegisterError, Registered, Shard, register};

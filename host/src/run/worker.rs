@@ -3,7 +3,7 @@
 use super::{Blobs, Contract};
 use crate::clock::Clock;
 use crate::domain::{
-    AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, Outcome, Retryable, Verdict,
+    AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, ItemId, Outcome, Retryable, Verdict,
 };
 use crate::failpoint;
 use crate::resilience::{Amount, Halt, HaltReason, ItemSession, SessionStart, Spending, Stack, Told};
@@ -47,10 +47,19 @@ pub(super) enum ItemEnded {
     Suspended,
 }
 
+/// A plugin that did not end by itself: a trap, or a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Crash {
+    pub class: FailureClass,
+    pub message: String,
+    pub item: ItemId,
+}
+
 /// What a worker reports.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct ItemReport {
     pub ended: ItemEnded,
+    pub crash: Option<Crash>,
     pub attempts: u64,
     /// Paid answers that the plugin did not ask for again.
     pub answers_not_reused: u64,
@@ -62,7 +71,8 @@ pub(super) struct ItemReport {
 /// stop after so many errors in a row comes before many more.
 pub(super) async fn run_item(shared: &Shared, pending: PendingItem, place: OwnedSemaphorePermit) -> ItemReport {
     let PendingItem { item, has_history, has_blobs } = pending;
-    let mut worker = Worker { shared, item, place: Some(place), room: None, attempts: 0, answers_not_reused: 0 };
+    let mut worker =
+        Worker { shared, item, place: Some(place), room: None, crash: None, attempts: 0, answers_not_reused: 0 };
     let ended = match worker.run(has_history, has_blobs).await {
         Ok(ended) => ended,
         Err(error) => {
@@ -70,7 +80,8 @@ pub(super) async fn run_item(shared: &Shared, pending: PendingItem, place: Owned
             ItemEnded::Suspended
         }
     };
-    ItemReport { ended, attempts: worker.attempts, answers_not_reused: worker.answers_not_reused }
+    let Worker { crash, attempts, answers_not_reused, .. } = worker;
+    ItemReport { ended, crash, attempts, answers_not_reused }
 }
 
 struct Worker<'a> {
@@ -79,6 +90,7 @@ struct Worker<'a> {
     place: Option<OwnedSemaphorePermit>,
     /// What the bytes of its files take up.
     room: Option<OwnedSemaphorePermit>,
+    crash: Option<Crash>,
     attempts: u64,
     answers_not_reused: u64,
 }
@@ -213,10 +225,7 @@ impl Worker<'_> {
         let llm = Arc::clone(&session) as Arc<dyn crate::domain::Llm>;
         let mut report = shared.plugin.run_attempt(&shared.job, &self.item, start.number, start.budget, llm).await;
         if let Verdict::Finished(Outcome::Done(emissions)) = &mut report.verdict {
-            report.verdict = match shared.contract.check_output(std::mem::take(emissions)).await {
-                Ok(emissions) => Verdict::Finished(Outcome::Done(emissions)),
-                Err(failure) => Verdict::Failed(failure),
-            };
+            report.verdict = shared.contract.verdict(std::mem::take(emissions)).await;
         }
         let (replayed, truncated) = session.replayed_and_truncated();
         start.took = Took { replayed, truncated, cpu: report.cpu_time, memory_bytes: report.memory_bytes as u64 };
@@ -305,7 +314,7 @@ impl Worker<'_> {
     }
 
     async fn fail(
-        &self,
+        &mut self,
         attempt: AttemptId,
         start: &Start,
         failure: Failure,
@@ -317,6 +326,10 @@ impl Worker<'_> {
             code: failure.code.clone(),
             message: failure.message.clone(),
         };
+        if failure.card.is_some() {
+            let (class, message) = (failure.class, failure.message.clone());
+            self.crash = Some(Crash { class, message, item: self.item.id.clone() });
+        }
         self.store_end(attempt, start, store::ItemOutcome::Failed(failure), logs).await?.wait().await?;
         self.shared.events.emit(event);
         Ok(ItemEnded::Failed)

@@ -32,11 +32,13 @@ pub struct LogLine {
     pub message: String,
 }
 
+pub type LogListener = Arc<dyn Fn(&LogLine) + Send + Sync>;
+
 /// Who looks on while an attempt runs.
 #[derive(Clone, Default)]
 pub struct Watch {
     /// Told each line that is kept of the log, at once.
-    pub log: Option<Arc<dyn Fn(&LogLine) + Send + Sync>>,
+    pub log: Option<LogListener>,
     /// Wants a core dump of a guest that traps, by this name. The engine must have been made for it.
     pub coredump: Option<String>,
 }

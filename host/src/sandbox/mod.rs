@@ -26,7 +26,7 @@ mod trap;
 mod weight;
 
 pub use anatomy::{Anatomy, Extern, Producer};
-pub use attempt::{AttemptReport, Job, LogLine, Watch};
+pub use attempt::{AttemptReport, Job, LogLine, LogListener, Watch};
 pub use compile::{
     CACHE_BYTES_MAX, Cache, CacheError, CompilePlace, Compiling, WorkerEnd, WorkerLimits, Workshop, work,
 };

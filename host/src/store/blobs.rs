@@ -47,7 +47,8 @@ impl Store {
 }
 
 impl Reader {
-    fn blobs(&self, item: ItemSeq) -> Result<Vec<BlobFile>, StoreError> {
+    /// The files of an item.
+    pub fn blobs(&self, item: ItemSeq) -> Result<Vec<BlobFile>, StoreError> {
         self.query(|connection| {
             connection
                 .prepare_cached(

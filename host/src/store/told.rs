@@ -85,7 +85,7 @@ fn encode(fact: ToldFact) -> Result<String, StoreError> {
     serde_json::to_string(&Stored { v: VERSION, fact }).map_err(|error| StoreError::Format(format!("a size: {error}")))
 }
 
-fn decode(text: &str) -> Result<ToldFact, StoreError> {
+pub(super) fn decode(text: &str) -> Result<ToldFact, StoreError> {
     let bad = |problem: String| StoreError::Format(format!("a size: {problem}"));
     let Stored { v, fact } = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
     if v != VERSION {

@@ -57,6 +57,10 @@ fn process(item: Item<Wish>, cx: &Context<Config>) -> Result<Outcome, Failure> {
         "ask" => ask_with(&text(wish.prompt.as_ref(), "?"), &wish.extra),
         "ask-many" => ask_many(&wish.prompts),
         "ask-then-trap" => ask_then_trap(&wish.prompts, cx.config.repaired),
+        "ask-then-loop" => {
+            ask_each(&wish.prompts)?;
+            spin()
+        }
         "ask-then-retry" => {
             let answers = ask_each(&wish.prompts)?;
             retry(wish, cx.attempt).map(|_| Outcome::emit(json!({ "answers": answers })))

@@ -256,7 +256,7 @@ fn show(args: &ShowArgs) -> CliResult {
     }
     let again = debug_command(job, args.job.store.as_deref(), &args.item);
     if args.json {
-        print_json(&show::as_json(&detail, &again)?)?;
+        print_json(&show::as_json(&detail, &again))?;
     } else {
         // A reader that has gone is no error.
         let _ = std::io::stdout().write_all(show::as_text(&detail, &again)?.as_bytes());

@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// What is shown of a text of the input, a model or a guest; the JSON has all of it.
 const TEXT_BYTES_MAX: usize = 8_000;
 
-pub(super) fn as_json(detail: &ItemDetail, again: &str) -> Result<serde_json::Value, StoreError> {
+pub(super) fn as_json(detail: &ItemDetail, again: &str) -> serde_json::Value {
     let ItemDetail { row, rejections, last_call } = detail;
     let json = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text));
     let rejections: Vec<_> = rejections
@@ -23,7 +23,7 @@ pub(super) fn as_json(detail: &ItemDetail, again: &str) -> Result<serde_json::Va
             })
         })
         .collect();
-    Ok(serde_json::json!({
+    serde_json::json!({
         "id": row.id,
         "line": row.line,
         "input": if row.problem.is_some() { serde_json::Value::from(row.input.as_str()) } else { json(&row.input) },
@@ -43,7 +43,7 @@ pub(super) fn as_json(detail: &ItemDetail, again: &str) -> Result<serde_json::Va
         "last_answer": last_call.as_ref().map(answer),
         "card": row.card.as_deref().map(json),
         "debug": again,
-    }))
+    })
 }
 
 fn request(call: &CallRow) -> serde_json::Value {

@@ -1,5 +1,6 @@
 //! The end of a run: its output, its summary, and what is said of it.
 
+use super::super::card::debug_command;
 use super::super::{CliResult, Exit, Failure, print_json};
 use super::Session;
 use crate::failpoint;
@@ -7,7 +8,7 @@ use crate::output;
 use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
 use crate::results::{self, ExportError, Target};
 use crate::run::{Ending, RunTotals, TallySnapshot};
-use crate::store::{Counts, Order, RunEnd, RunId};
+use crate::store::{Counts, Order, RunEnd, RunId, StoreError};
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,7 @@ impl Session<'_> {
                 reason: ending.reason(),
                 exit_code: exit.number(),
                 command: self.resume_command(),
+                debug: self.debug_command().map_err(Failure::internal)?,
                 parked_until_ms: match ending {
                     Ending::ParkedUntil { unix_ms, .. } => Some(*unix_ms),
                     _ => None,
@@ -131,6 +133,15 @@ impl Session<'_> {
             Err(ExportError::Output(output::OutputError::Gone)) => Ok(()),
             other => other,
         }
+    }
+
+    /// If a plugin did not end by itself; a rehearsal leaves nothing to look at.
+    fn debug_command(&self) -> Result<Option<String>, StoreError> {
+        if self.args.provider.dry_run {
+            return Ok(None);
+        }
+        let item = self.store.reader().first_crash()?;
+        Ok(item.map(|item| debug_command(self.job.as_str(), self.args.store.as_deref(), &item)))
     }
 
     fn resume_command(&self) -> String {

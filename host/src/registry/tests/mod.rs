@@ -23,6 +23,7 @@ impl Place {
         let settings = RegistrySettings {
             cache: self.dir.path().join("plugins"),
             insecure: Vec::new(),
+            is_offline: false,
             component_bytes_max: 1000,
             idle_max: idle,
             time_max: time,
