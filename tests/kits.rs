@@ -76,6 +76,11 @@ fn typescript_ends_items_as_every_language_does() {
     check_conform("tests/kits/ts", "at crash (plugin.ts:");
 }
 
+#[test]
+fn c_ends_items_as_every_language_does() {
+    check_conform("tests/kits/c", "plugin.c:");
+}
+
 /// The messages of the sample, redacted.
 fn redacted(plugin: &str, extra: &[&str]) -> Vec<(String, Value)> {
     let place = Place::new();

@@ -31,11 +31,14 @@ const RANKS: [(&str, u32); 21] = [
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 22] = [
+const OWNED: [(&str, &[&str]); 25] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
-    ("wat", &["sandbox"]),
+    ("wat", &["sandbox", "kit"]),
+    ("wit_component", &["kit"]),
+    ("wit_parser", &["kit"]),
+    ("wasi_preview1_component_adapter_provider", &["kit"]),
     ("wasmtime_wasi", &["sandbox"]),
     ("reqwest", &["provider", "registry"]),
     ("oci_spec", &["registry"]),

@@ -79,6 +79,8 @@ pub(super) struct FolderManifest {
 pub(super) struct Build {
     /// Run in the folder, without a shell.
     pub(super) command: Vec<String>,
+    /// What the command makes, relative to the folder, if that is a core module of which the component is still to be made.
+    pub(super) core: Option<PathBuf>,
     /// Tools that must be there.
     #[serde(default)]
     pub(super) needs: Vec<Need>,
@@ -223,9 +225,12 @@ fn digest(bytes: &[u8]) -> String {
 
 fn sources_digest(folder: &Path, manifest: &FolderManifest) -> Result<String, FolderError> {
     let mut hasher = Sha256::new();
-    for path in sources(folder, manifest)? {
+    let named = |path: PathBuf| (path.strip_prefix(folder).unwrap_or(&path).to_path_buf(), path);
+    let mut files: Vec<_> = sources(folder, manifest)?.into_iter().map(named).collect();
+    // The same order however the folder is named, which sources outside of it would disturb.
+    files.sort();
+    for (name, path) in files {
         let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-        let name = path.strip_prefix(folder).unwrap_or(&path);
         hasher.update(name.as_os_str().as_encoded_bytes());
         hasher.update([0]);
         hasher.update(Sha256::digest(&bytes));
@@ -295,6 +300,23 @@ mod tests {
         assert!(matches!(locate(dir.path()), Err(FolderError::Stale(_))));
         std::fs::write(dir.path().join("main.py"), "1").unwrap();
         assert!(locate(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn sources_by_absolute_paths_are_the_same_however_the_folder_is_named() {
+        let dir = folder();
+        let kit = tempfile::tempdir_in("/tmp").unwrap();
+        std::fs::write(kit.path().join("kit.c"), "1").unwrap();
+        let sources = format!("sources = [\"main.py\", {:?}]", kit.path());
+        let text = format!("name = \"p\"\ncomponent = \"target/p.wasm\"\n{sources}\n[build]\ncommand = [\"true\"]\n");
+        std::fs::write(dir.path().join(MANIFEST), text).unwrap();
+        built(dir.path());
+        let roundabout: PathBuf = Path::new("/..").join(dir.path().strip_prefix("/").unwrap());
+        let upwards = std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect::<PathBuf>();
+        let relative = upwards.join(dir.path().strip_prefix("/").unwrap());
+        for name in [roundabout, relative] {
+            assert!(locate(&name).is_ok(), "{}", name.display());
+        }
     }
 
     #[test]

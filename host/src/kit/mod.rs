@@ -2,6 +2,7 @@
 //! and whether they are what was pinned and signed.
 
 mod build;
+mod component;
 mod diff;
 mod folder;
 #[cfg(feature = "fuzzing")]
