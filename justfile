@@ -13,7 +13,7 @@ plugins:
 
 # The plugins in other languages; each says what it needs and how to get it
 kits:
-    cargo run -- plugin build plugins/redact-py plugins/summarize-py plugins/redact-js plugins/summarize-ts
+    cargo run -- plugin build plugins/redact-py plugins/summarize-py plugins/redact-js plugins/summarize-ts plugins/redact-go
 
 test:
     rustup target add wasm32-wasip2 && cargo test --workspace

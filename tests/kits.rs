@@ -77,6 +77,11 @@ fn typescript_ends_items_as_every_language_does() {
 }
 
 #[test]
+fn go_ends_items_as_every_language_does() {
+    check_conform("tests/kits/go", "conform/plugin.go:");
+}
+
+#[test]
 fn c_ends_items_as_every_language_does() {
     check_conform("tests/kits/c", "plugin.c:");
 }
@@ -94,7 +99,7 @@ fn redact_writes_the_same_in_every_language() {
     let chosen = ["--set", r#"fields=["contact","text"]"#, "--set", r#"kinds=["phone","email"]"#];
     let (all, some) = (redacted(&plugin("redact"), &[]), redacted(&plugin("redact"), &chosen));
     assert_eq!(all.len(), 100);
-    for folder in ["plugins/redact-py", "plugins/redact-js"] {
+    for folder in ["plugins/redact-py", "plugins/redact-js", "plugins/redact-go"] {
         let Some(other) = built(folder) else { continue };
         assert_eq!(redacted(&other, &[]), all, "{folder}");
         assert_eq!(redacted(&other, &chosen), some, "{folder}");

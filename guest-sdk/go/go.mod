@@ -1,0 +1,3 @@
+module sandmill
+
+go 1.25
