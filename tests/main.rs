@@ -8,6 +8,7 @@ mod compile;
 mod crash;
 mod debug;
 mod failures;
+mod grants;
 mod hostile;
 mod input;
 mod jobs;

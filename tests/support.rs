@@ -20,7 +20,7 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn plugin(name: &str) -> String {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let folders = ["redact", "misbehave", "prompt", "summarize", "hostile"].map(folder);
+        let folders = ["redact", "misbehave", "prompt", "summarize", "hostile", "reaching"].map(folder);
         let output = Command::new(SANDMILL).args(["plugin", "build"]).args(folders).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     });
@@ -28,7 +28,11 @@ pub(crate) fn plugin(name: &str) -> String {
 }
 
 fn folder(name: &str) -> PathBuf {
-    root().join(if name == "hostile" { "tests/hostile/guest".to_owned() } else { format!("plugins/{name}") })
+    root().join(match name {
+        "hostile" => "tests/hostile/guest".to_owned(),
+        "reaching" => "tests/grants/guest".to_owned(),
+        _ => format!("plugins/{name}"),
+    })
 }
 
 /// Where all tests keep compiled plugins, so that each is compiled once.

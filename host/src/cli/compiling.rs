@@ -42,7 +42,7 @@ pub(super) fn limits(config: &Config) -> anyhow::Result<WorkerLimits> {
 }
 
 /// `None`: nothing is kept.
-fn cache_folder(flag: Option<&Path>, config: &Config) -> Option<PathBuf> {
+pub(super) fn cache_folder(flag: Option<&Path>, config: &Config) -> Option<PathBuf> {
     let variable = cache_variable();
     let named = flag.map(Path::to_path_buf).or(variable).or_else(|| config.sandbox.cache.clone());
     let folder = named.unwrap_or_else(default_cache);

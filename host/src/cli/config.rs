@@ -5,7 +5,8 @@ use super::routes::plan_all;
 use super::run_args::{ProviderArgs, RunArgs, WorkArgs};
 use super::trust::{Trust, TrustArgs};
 use super::{CliResult, Exit, compiling, policy, settings, show};
-use crate::config::{self, Config};
+use crate::config::{self, Config, GrantsTable};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -73,6 +74,12 @@ fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let mut planned = plan_all(&args, config)?;
     policy.bound_routes(&mut planned)?;
     Trust::new(&TrustArgs::default(), config, file, &policy)?;
+    for (name, table) in &config.grants {
+        table.grants().with_context(|| format!("[grants.{name:?}]"))?;
+    }
+    for (path, policy) in policy.files() {
+        policy.grants.as_ref().map(GrantsTable::grants).transpose().with_context(|| path.display().to_string())?;
+    }
     println!("{} providers and {} routes can be used", config.provider.len(), config.route.len());
     Ok(())
 }

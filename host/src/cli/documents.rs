@@ -62,6 +62,7 @@ fn every_key_of_the_files_is_in_the_document_and_no_other() {
         ("`[route.NAME.prices]`", keys::<config::RoutePrices>()),
         ("`[route.NAME.fallback]`", keys::<config::RouteFallback>()),
         ("`[model.NAME]`", keys::<ModelEntry>()),
+        ("`[grants.NAME]`", keys::<config::GivenTable>()),
         ("`[trust]`", keys::<config::Trust>()),
         ("The policy file", keys::<config::Policy>()),
     ] {

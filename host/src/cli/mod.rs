@@ -16,6 +16,7 @@ mod endpoint;
 mod exit;
 mod export;
 mod failed;
+mod grants;
 mod input;
 mod job;
 mod job_ref;

@@ -44,7 +44,7 @@ pub(super) fn show(
 ) -> anyhow::Result<Vec<String>> {
     let mut sheet = Sheet { file, lines: Vec::new() };
     for (path, policy) in policy.files() {
-        sheet.policy(path, policy);
+        sheet.policy(path, policy)?;
     }
     sheet.run(given, args, config);
     sheet.budget(given, args);
@@ -54,6 +54,7 @@ pub(super) fn show(
     sheet.breaker(args, config);
     sheet.context(args, config);
     sheet.trust(config);
+    sheet.grants(config)?;
     for (name, table) in &config.model {
         for (key, value) in table {
             sheet.line(&format!("model.{name}.{key}"), value, From::File);
@@ -119,7 +120,7 @@ impl Sheet<'_> {
         }
     }
 
-    fn policy(&mut self, path: &Path, policy: &Policy) {
+    fn policy(&mut self, path: &Path, policy: &Policy) -> anyhow::Result<()> {
         let Policy {
             max_cost,
             max_tokens,
@@ -133,6 +134,7 @@ impl Sheet<'_> {
             trusted_keys,
             require_pinned,
             limits,
+            grants,
         } = policy;
         let file = path.display();
         let mut bound = |name: &str, value: Option<String>| {
@@ -154,6 +156,12 @@ impl Sheet<'_> {
         for (key, most) in limits.values() {
             bound(&format!("limits.{key}"), most.map(|most| most.to_string()));
         }
+        if let Some(table) = grants {
+            let words = table.grants().map_err(|error| anyhow::anyhow!("{file}: [grants]: {error}"))?;
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            bound("grants", Some(if words.is_empty() { "none".into() } else { words.join(", ") }));
+        }
+        Ok(())
     }
 
     fn trust(&mut self, config: &Config) {
@@ -163,6 +171,17 @@ impl Sheet<'_> {
         self.pick("trust.require_signed", None, *require_signed, false);
         self.pick("trust.require_pinned", None, *require_pinned, false);
         self.pick("trust.insecure_registries", None, listed(insecure_registries), "none".into());
+    }
+
+    fn grants(&mut self, config: &Config) -> anyhow::Result<()> {
+        for (name, table) in &config.grants {
+            let grants = table.grants().map_err(|error| anyhow::anyhow!("[grants.{name:?}]: {error}"))?;
+            for grant in grants.iter() {
+                self.line(&format!("grants.{name:?}"), grant, From::File);
+            }
+            self.set(&format!("grants.{name:?}.routes"), table.routes.as_ref().map(|names| names.join(", ")));
+        }
+        Ok(())
     }
 
     fn run(&mut self, given: &RunArgs, args: &RunArgs, config: &Config) {

@@ -1,7 +1,9 @@
-//! `[grants]`, in a plugin's folder what it asks for, in sandmill.toml what it is given: the same words in both.
+//! `[grants]`: in a plugin's folder what it asks for, in sandmill.toml what it is given, in a policy what may be given: the same
+//! words in all.
 
-use crate::domain::{Grant, GrantError, Grants, Needs};
+use crate::domain::{Folder, Grant, GrantError, Grants, Needs};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// `[grants]` of what is given, and `[grants.optional]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -21,6 +23,20 @@ pub struct GrantsTable {
     pub clock: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub random: bool,
+}
+
+/// `[grants.PLUGIN]` of sandmill.toml.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GivenTable {
+    pub read: Vec<String>,
+    pub write: Vec<String>,
+    pub env: Vec<String>,
+    pub http: Vec<String>,
+    pub clock: bool,
+    pub random: bool,
+    /// The routes that the plugin's roles may be bound to; any, where it does not say.
+    pub routes: Option<Vec<String>>,
 }
 
 /// `[grants]` of `plugin.toml`.
@@ -53,6 +69,25 @@ impl GrantsTable {
             .chain(words.map(|(kind, _)| kind.to_owned()))
             .map(|text| text.parse::<Grant>())
             .collect()
+    }
+}
+
+impl GivenTable {
+    pub fn grants(&self) -> Result<Grants, GrantError> {
+        let Self { read, write, env, http, clock, random, routes: _ } = self.clone();
+        GrantsTable { read, write, env, http, clock, random }.grants()
+    }
+
+    /// Folders are relative to that of the file. What is no folder is told when it is read.
+    pub(super) fn resolve(&mut self, file: &Path) {
+        for text in self.read.iter_mut().chain(&mut self.write) {
+            if let Ok(mut folder) = text.parse::<Folder>()
+                && !folder.host.as_os_str().is_empty()
+            {
+                folder.host = file.join(&folder.host);
+                *text = folder.to_string();
+            }
+        }
     }
 }
 

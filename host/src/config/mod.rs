@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use grants::{GrantsTable, NeedsTable};
+pub use grants::{GivenTable, GrantsTable, NeedsTable};
 pub use limits::{Dollars, Limit, Limits, Size, Time};
 pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices, TierPrices};
 pub use suggest::{did_you_mean, with_suggestion};
@@ -40,6 +40,8 @@ pub struct Config {
     pub context: Context,
     pub limits: Limits,
     pub trust: Trust,
+    /// `[grants.PLUGIN]`: by how the plugin is named, a path relative to the file's folder or `oci://REGISTRY/NAME`.
+    pub grants: BTreeMap<String, GivenTable>,
     pub sandbox: Sandbox,
 }
 
@@ -148,6 +150,8 @@ pub struct Policy {
     pub require_pinned: Option<bool>,
     /// The most that each limit may be.
     pub limits: Limits,
+    /// What may be granted at all.
+    pub grants: Option<GrantsTable>,
 }
 
 pub fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
@@ -185,6 +189,12 @@ impl Config {
         if let Some(cache) = self.sandbox.cache.as_mut().filter(|cache| cache.as_os_str() != NO_CACHE) {
             *cache = folder.join(&*cache);
         }
+        let is_path = |name: &str| !name.contains("://");
+        let of_file = |(name, mut table): (String, GivenTable)| {
+            table.resolve(folder);
+            (if is_path(&name) { folder.join(&name).to_string_lossy().into_owned() } else { name }, table)
+        };
+        self.grants = std::mem::take(&mut self.grants).into_iter().map(of_file).collect();
     }
 }
 

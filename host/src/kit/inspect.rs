@@ -2,6 +2,7 @@
 
 use super::folder::Component;
 use super::lock::Pin;
+use super::reach::{Reach, reach};
 use super::signature::SignatureState;
 use super::source::Source;
 use crate::domain::{Digest, Grants, Needs, sanitize_text};
@@ -30,6 +31,8 @@ pub struct Inspection {
     pub manifest: Described,
     /// What its folder says that it asks for.
     pub needs: Needs,
+    /// What the operator's settings give it.
+    pub granted: Grants,
     pub signature: SignatureState,
     pub pin: Option<Pin>,
 }
@@ -62,6 +65,7 @@ impl Inspection {
             anatomy,
             manifest,
             needs: component.needs.clone(),
+            granted: Grants::default(),
             signature: SignatureState::None,
             pin: None,
         }
@@ -104,6 +108,9 @@ impl Inspection {
         let grants = |grants: &Grants| joined(grants.iter().map(ToString::to_string).collect());
         sheet.row("needs", grants(&self.needs.required));
         sheet.row("can use", grants(&self.needs.optional));
+        sheet.row("granted", grants(&self.granted));
+        sheet.row("missing", grants(&self.needs.required.beyond(&self.granted)));
+        sheet.row("reaches", reach(anatomy, &self.granted).iter().map(ToString::to_string));
         self.described(&mut sheet);
         sheet.lines
     }
@@ -178,6 +185,7 @@ impl Inspection {
             Described::NotAsked => (None, None),
         };
         let producers = anatomy.producers.iter();
+        let reached = reach(anatomy, &self.granted);
         let grants = |grants: &Grants| -> Vec<String> { grants.iter().map(ToString::to_string).collect() };
         json!({
             "schema": 1,
@@ -202,6 +210,9 @@ impl Inspection {
             "has_names": anatomy.has_names,
             "needs": grants(&self.needs.required),
             "can_use": grants(&self.needs.optional),
+            "granted": grants(&self.granted),
+            "missing": grants(&self.needs.required.beyond(&self.granted)),
+            "reaches": reached.iter().map(reach_json).collect::<Vec<_>>(),
             "manifest": manifest,
             "describe_error": error,
             "signature": self.signature_json(),
@@ -217,6 +228,10 @@ impl Inspection {
             SignatureState::Bad(reason) => json!({"state": "bad", "reason": reason}),
         }
     }
+}
+
+fn reach_json(reach: &Reach) -> Value {
+    json!({"kind": reach.kind, "imported": reach.is_imported, "granted": reach.granted, "otherwise": reach.without})
 }
 
 fn manifest_json(manifest: &Manifest) -> Value {

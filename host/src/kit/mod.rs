@@ -9,6 +9,7 @@ mod folder;
 pub mod fuzzing;
 mod inspect;
 mod lock;
+mod reach;
 mod signature;
 mod source;
 
@@ -17,5 +18,6 @@ pub use diff::Difference;
 pub use folder::{Component, FolderError, locate};
 pub use inspect::{Described, Inspection};
 pub use lock::{LOCK_FILE, Lock, LockError, Pin};
+pub use reach::{Reach, reach};
 pub use signature::{BadKey, Keys, SignatureState};
 pub use source::Source;

@@ -84,7 +84,8 @@ impl Plugin {
         watch: Watch,
     ) -> AttemptReport {
         let seed = Seed { item_id: item.id.as_str(), attempt };
-        let mut store = self.store(GuestState::new(self.limits(), job, &seed, llm, Arc::clone(&item.blobs)));
+        let mut store =
+            self.store(GuestState::new(self.limits(), &self.given, job, &seed, llm, Arc::clone(&item.blobs)));
         store.data_mut().watch = watch;
         let mut coredump = None;
         let mut verdict = self.process(&mut store, job, item, attempt, budget, &mut coredump).await;

@@ -1,6 +1,6 @@
 //! The sandbox: components of plugins, loaded once and instantiated afresh for every attempt.
 //!
-//! Always holds: an instance serves one attempt and is thrown away; a guest reaches what the WIT names and nothing else; whatever a
+//! Always holds: an instance serves one attempt and is thrown away; a guest reaches what the WIT names and what an operator gave it, and nothing else; whatever a
 //! guest does ends in a [`Verdict`](crate::domain::Verdict). Must not know: providers, stores, items other than its own.
 
 mod anatomy;
@@ -12,6 +12,7 @@ mod crash;
 mod engine;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod given;
 mod host;
 mod limits;
 mod manifest;
@@ -31,6 +32,7 @@ pub use compile::{
     CACHE_BYTES_MAX, Cache, CacheError, CompilePlace, Compiling, WorkerEnd, WorkerLimits, Workshop, work,
 };
 pub use engine::Engine;
+pub use given::Given;
 pub use limits::{DEPTH_MAX, Limits};
 pub use manifest::{Manifest, ModelRole};
 pub use plugin::Plugin;
@@ -46,6 +48,9 @@ pub enum SandboxError {
     /// A component that is too much for the compiler, within the bounds that it has.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
+    /// What was granted cannot be given. The text says what, and the way out.
+    #[error("{0}")]
+    Grant(String),
     /// A component of the right world that does not do what it should.
     #[error("the plugin fails to describe itself: {0}")]
     Describe(String),

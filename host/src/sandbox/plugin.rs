@@ -5,7 +5,7 @@ use super::bindings::v0_1::{Processor, ProcessorPre};
 use super::bindings::{HANDLER, PACKAGE};
 use super::state::{GuestState, Seed};
 use super::time::monotonic;
-use super::{Compiling, Engine, Limits, Manifest, SandboxError, convert};
+use super::{Compiling, Engine, Given, Limits, Manifest, SandboxError, convert};
 use crate::domain::{AttemptNumber, CallEnd, Completion, Llm, LlmError, LlmErrorKind, Request, TokenCount, Verdict};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct Plugin {
     manifest: Manifest,
     digest: String,
     live_max: u32,
+    /// What attempts are given.
+    pub(super) given: Given,
 }
 
 impl Plugin {
@@ -40,9 +42,14 @@ impl Plugin {
             ))
         })?;
         let live_max = live_max(&engine, &component);
-        let mut plugin = Self { engine, pre, manifest: Manifest::unknown(), digest, live_max };
+        let mut plugin = Self { engine, pre, manifest: Manifest::unknown(), digest, live_max, given: Given::default() };
         plugin.manifest = plugin.describe().await?;
         Ok(plugin)
+    }
+
+    /// From now on attempts have this. While it described itself, it had nothing.
+    pub fn give(&mut self, given: Given) {
+        self.given = given;
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -75,7 +82,14 @@ impl Plugin {
     async fn describe(&self) -> Result<Manifest, SandboxError> {
         let job = Job { name: String::new(), created_unix_ms: 0, config: "{}".into() };
         let seed = Seed { item_id: "", attempt: AttemptNumber::FIRST };
-        let mut store = self.store(GuestState::new(self.limits(), &job, &seed, Arc::new(NoModels), Arc::default()));
+        let mut store = self.store(GuestState::new(
+            self.limits(),
+            &Given::default(),
+            &job,
+            &seed,
+            Arc::new(NoModels),
+            Arc::default(),
+        ));
         let (cpu, wall) = store.data().clocks();
         let call = async {
             let instance: Processor = self.pre.instantiate_async(&mut store).await?;
@@ -126,7 +140,7 @@ fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     linker.allow_shadowing(true);
-    wasmtime_wasi::p2::bindings::clocks::monotonic_clock::add_to_linker::<GuestState, monotonic::Virtual>(
+    wasmtime_wasi::p2::bindings::clocks::monotonic_clock::add_to_linker::<GuestState, monotonic::Seen>(
         &mut linker,
         GuestState::monotonic,
     )?;

@@ -6,7 +6,7 @@ use super::bindings::v0_1::Processor;
 use super::convert;
 use super::plugin::NoModels;
 use super::state::{GuestState, Seed};
-use super::{Compiling, Engine, Limits, Plugin};
+use super::{Compiling, Engine, Given, Limits, Plugin};
 use crate::domain::{AttemptNumber, Budget, Item, ItemId, ItemSeq, Outcome, Verdict};
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ async fn an_instance_that_served_two_items_would_give_the_firsts_secret_away() {
     let (plugin, job, item, first) = (plugin().await, job(), item(), AttemptNumber::FIRST);
     let state = GuestState::new(
         plugin.limits(),
+        &Given::default(),
         &job,
         &Seed { item_id: "a", attempt: first },
         Arc::new(NoModels),

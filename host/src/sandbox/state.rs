@@ -1,10 +1,11 @@
-//! What a store holds for one attempt: WASI with nothing granted, the limits' counters, the way to the models.
+//! What a store holds for one attempt: WASI with what was given and no more, the limits' counters, the way to the models.
 
 use super::attempt::{Job, LogLine, Watch};
 use super::crash::Calls;
+use super::given::Given;
 use super::limits::{Exceeded, Limits, Meter, STDIO_BYTES};
 use super::stdio::Tail;
-use super::time::{CpuTime, VirtualClock, WallTime, monotonic};
+use super::time::{CpuTime, GuestClock, VirtualClock, WallTime, monotonic};
 use crate::domain::{AttemptNumber, Blob, Llm};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +19,7 @@ const RANDOM_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct GuestState {
     wasi: WasiCtx,
     table: ResourceTable,
-    pub(super) clock: VirtualClock,
+    pub(super) clock: GuestClock,
     pub(super) meter: Meter,
     pub(super) cpu: Arc<CpuTime>,
     pub(super) wall: Arc<WallTime>,
@@ -49,22 +50,37 @@ pub(super) struct Log {
 }
 
 impl GuestState {
-    pub(super) fn new(limits: &Limits, job: &Job, seed: &Seed<'_>, llm: Arc<dyn Llm>, blobs: Arc<[Blob]>) -> Self {
-        let clock = VirtualClock::new(job.created_unix_ms);
+    pub(super) fn new(
+        limits: &Limits,
+        given: &Given,
+        job: &Job,
+        seed: &Seed<'_>,
+        llm: Arc<dyn Llm>,
+        blobs: Arc<[Blob]>,
+    ) -> Self {
         let stdout = Tail::new(STDIO_BYTES);
         let stderr = Tail::new(STDIO_BYTES);
-        let (secure, insecure, insecure_seed) = seed.generators();
-        let wasi = WasiCtx::builder()
-            .stdout(stdout.clone())
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(stdout.clone())
             .stderr(stderr.clone())
-            .wall_clock(clock.clone())
-            .secure_random(secure)
-            .insecure_random(insecure)
-            .insecure_random_seed(insecure_seed)
+            .envs(&given.env)
             .max_random_size(RANDOM_BYTES_MAX)
             .allow_tcp(false)
-            .allow_udp(false)
-            .build();
+            .allow_udp(false);
+        // Where they are given, both are the real ones that a context has of itself.
+        let clock = if given.is_clock_real {
+            GuestClock::real()
+        } else {
+            let clock = VirtualClock::new(job.created_unix_ms);
+            wasi.wall_clock(clock.clone());
+            GuestClock::Virtual(clock)
+        };
+        if !given.is_random_real {
+            let (secure, insecure, insecure_seed) = seed.generators();
+            wasi.secure_random(secure).insecure_random(insecure).insecure_random_seed(insecure_seed);
+        }
+        let mut wasi = wasi.build();
+        *wasi.filesystem() = given.files.clone();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
@@ -122,7 +138,7 @@ impl GuestState {
         }
     }
 
-    /// For the linker: the virtual clock beside the table that its timers go into.
+    /// For the linker: the clock beside the table that its timers go into.
     pub(super) fn monotonic(&mut self) -> monotonic::View<'_> {
         self.called();
         monotonic::View { clock: &self.clock, table: &mut self.table }

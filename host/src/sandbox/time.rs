@@ -2,7 +2,8 @@
 //!
 //! Spent: processor time of the thread, summed over the polls of the guest's future, so that waiting costs nothing;
 //! and time on the wall less the time in which the guest waits for a model. Seen: a virtual clock that starts when the job was created
-//! and moves only as the guest looks at it or sleeps on it, so that an attempt that is run again sees the same times.
+//! and moves only as the guest looks at it or sleeps on it, so that an attempt that is run again sees the same times; the real one only
+//! where that is granted.
 
 use pin_project_lite::pin_project;
 use rustix::time::{ClockId, clock_gettime};
@@ -184,7 +185,29 @@ impl WallTime {
     }
 }
 
-/// The clock that a guest sees.
+/// The monotonic clock that a guest sees.
+#[derive(Debug, Clone)]
+pub(super) enum GuestClock {
+    Virtual(VirtualClock),
+    /// Since the attempt began.
+    Real(Instant),
+}
+
+impl GuestClock {
+    #[expect(clippy::disallowed_methods, reason = "real time was granted")]
+    pub(super) fn real() -> Self {
+        Self::Real(Instant::now())
+    }
+
+    fn look(&self) -> u64 {
+        match self {
+            Self::Virtual(clock) => clock.look(),
+            Self::Real(began) => u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// The clock that a guest sees unless it is given the real one.
 #[derive(Debug, Clone)]
 pub(super) struct VirtualClock {
     /// Milliseconds since the Unix epoch at which the guest's time starts.
@@ -217,22 +240,23 @@ impl wasmtime_wasi::HostWallClock for VirtualClock {
     }
 }
 
-/// `wasi:clocks/monotonic-clock` over the virtual clock. wasmtime-wasi's own sleeps real time, whatever clock it was given.
+/// `wasi:clocks/monotonic-clock` over either clock. wasmtime-wasi's own sleeps real time, whatever clock it was given.
 pub(super) mod monotonic {
-    use super::{LOOK_NS, VirtualClock};
+    use super::{GuestClock, LOOK_NS};
+    use std::time::Duration;
     use wasmtime::component::{HasData, Resource, ResourceTable};
     use wasmtime_wasi::p2::bindings::clocks::monotonic_clock::Host;
     use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
     /// Selects [`View`] for the linker.
-    pub(in crate::sandbox) struct Virtual;
+    pub(in crate::sandbox) struct Seen;
 
-    impl HasData for Virtual {
+    impl HasData for Seen {
         type Data<'a> = View<'a>;
     }
 
     pub(in crate::sandbox) struct View<'a> {
-        pub(in crate::sandbox) clock: &'a VirtualClock,
+        pub(in crate::sandbox) clock: &'a GuestClock,
         pub(in crate::sandbox) table: &'a mut ResourceTable,
     }
 
@@ -257,7 +281,7 @@ pub(super) mod monotonic {
     }
 
     struct Timer {
-        clock: VirtualClock,
+        clock: GuestClock,
         due_ns: u64,
     }
 
@@ -266,7 +290,13 @@ pub(super) mod monotonic {
         async fn ready(&mut self) {
             // Neighbours first: a guest may do nothing but sleep.
             tokio::task::yield_now().await;
-            self.clock.advance_to(self.due_ns);
+            match &self.clock {
+                GuestClock::Virtual(clock) => clock.advance_to(self.due_ns),
+                GuestClock::Real(began) => match began.checked_add(Duration::from_nanos(self.due_ns)) {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                },
+            }
         }
     }
 }

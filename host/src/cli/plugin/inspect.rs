@@ -1,5 +1,6 @@
 //! `plugin inspect`: everything that can be known of a plugin before it is trusted.
 
+use super::super::grants::{self, Granted};
 use super::super::trust::Trust;
 use super::super::{CliResult, Exit, compiling, print_json, runtime, settings};
 use super::LookingArgs;
@@ -26,6 +27,9 @@ pub(in super::super) struct InspectArgs {
     /// Only read it: neither compile it nor ask it what it is
     #[arg(long)]
     no_describe: bool,
+    /// As if it were given to `run`: what the plugin would reach
+    #[arg(long, value_name = "GRANT", value_parser = grants::flag)]
+    grant: Vec<String>,
     #[command(flatten)]
     looking: LookingArgs,
 }
@@ -37,6 +41,7 @@ pub(super) fn inspect(args: &InspectArgs) -> CliResult {
     let inspection = Inspection {
         signature: trust.keys.check(&component.bytes, component.signature.as_deref()),
         pin: trust.lock.find(&inspection.source).cloned(),
+        granted: Granted::new(&args.grant, &args.plugin, &config)?.grants,
         ..inspection
     };
     if args.json {

@@ -4,8 +4,10 @@ mod conclude;
 mod session;
 
 use super::attach;
+use super::grants::{self, Granted, Guarded};
 use super::input as inputs;
 use super::job_ref::JobRef;
+use super::policy::InForce;
 use super::routes::{self, Planned};
 use super::run_args::RunArgs;
 use super::trust::Trust;
@@ -65,6 +67,7 @@ fn make_absolute(args: &mut RunArgs, config: &Config, store_dir: &Path, job: &Jo
     if let Some(cache) = args.cache.as_mut().filter(|cache| cache.as_os_str() != config::NO_CACHE) {
         *cache = std::path::absolute(&*cache)?;
     }
+    args.grant = args.grant.iter().map(|text| grants::absolute(text)).collect::<anyhow::Result<_>>()?;
     args.input = inputs::absolute(&args.input, store_dir)?;
     args.attach = args.attach.iter().map(|text| attach::absolute(text)).collect::<anyhow::Result<_>>()?;
     Ok(())
@@ -104,7 +107,7 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     // Before minutes are spent on compiling.
     Store::check_free(store_dir, job)?;
     let trust = Trust::new(&args.trust, config, args.config.as_deref(), &policy)?;
-    let mut prepared = prepare(args, config, &runtime, &trust, &console)?;
+    let mut prepared = prepare(args, config, &runtime, &trust, &policy, store_dir, &console)?;
     policy.bound_routes(&mut prepared.routes)?;
     let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
     let session = Session {
@@ -149,6 +152,8 @@ fn prepare(
     config: &Config,
     runtime: &Runtime,
     trust: &Trust,
+    policy: &InForce,
+    store_dir: &Path,
     console: &Console,
 ) -> anyhow::Result<Prepared> {
     if args.json && args.output.as_deref() == Some(Path::new("-")) {
@@ -163,13 +168,20 @@ fn prepare(
     let attached = attach::read(&args.attach)?;
     let plugin_config = settings::plugin_config(args)?;
     let component = runtime.block_on(trust.admit(&args.plugin))?;
+    let granted = grant(args, config, &component, policy, store_dir)?;
+    let given = granted.open()?;
     let compiling = compiling::compiling(args.cache.as_deref(), config, console)?;
     let engine = Arc::new(Engine::new(args.limits.of_attempt(&config.limits)?, settings::slots(args, config))?);
-    let plugin = runtime
+    let mut plugin = runtime
         .block_on(Plugin::load(engine, &compiling, &component.bytes, component.is_text))
         .with_context(|| format!("{} cannot be used", component.path.display()))?;
+    plugin.give(given);
+    for line in granted.lines(&component, args.provider.dry_run)? {
+        if args.provider.dry_run { eprintln!("{line}") } else { console.say(&line) }
+    }
     let contract = Contract::new(plugin.manifest(), &plugin_config)?;
     let mut routes = routes::plan(args, config, plugin.manifest())?;
+    granted.check_routes(&routes)?;
     if args.provider.dry_run {
         routes.rehearse(args.provider.seed)?;
     }
@@ -180,6 +192,21 @@ fn prepare(
         );
     }
     Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output })
+}
+
+/// What the plugin is given, once that is known to be all that it needs and nothing that it must not have.
+fn grant(
+    args: &RunArgs,
+    config: &Config,
+    component: &kit::Component,
+    policy: &InForce,
+    store_dir: &Path,
+) -> anyhow::Result<Granted> {
+    let granted = Granted::new(&args.grant, &args.plugin, config)?;
+    granted.check_needs(&args.plugin, component)?;
+    granted.check_policy(policy)?;
+    Guarded::new(args, config, store_dir, component, policy)?.check(&granted)?;
+    Ok(if args.provider.dry_run { granted.rehearsed() } else { granted })
 }
 
 /// That the output can be written is found out before anything is paid for.
