@@ -31,7 +31,7 @@ const RANKS: [(&str, u32); 21] = [
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 25] = [
+const OWNED: [(&str, &[&str]); 27] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -40,7 +40,9 @@ const OWNED: [(&str, &[&str]); 25] = [
     ("wit_parser", &["kit"]),
     ("wasi_preview1_component_adapter_provider", &["kit"]),
     ("wasmtime_wasi", &["sandbox"]),
-    ("reqwest", &["provider", "registry"]),
+    ("wasmtime_wasi_http", &["sandbox"]),
+    ("http_body", &["sandbox"]),
+    ("reqwest", &["provider", "registry", "sandbox"]),
     ("oci_spec", &["registry"]),
     ("http_auth", &["registry"]),
     ("docker_credential", &["registry"]),

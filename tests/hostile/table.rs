@@ -298,7 +298,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     config_schema("configuration-schema-in-a-circle", r##"{"$ref":"#"}"##, Refused("no end")),
     // Components that are no plugins.
     wat("unknown-import", Refused("acme:spy/keys")),
-    wat("imports-http", Refused("wasi:http")),
+    wat("imports-http", OK),
     wat("import-of-another-shape", Refused("does not fit the plugin world")),
     wat("newer-interface", Refused("handler@9.0.0")),
     wat("another-world", Refused("another world")),

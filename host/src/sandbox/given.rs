@@ -1,8 +1,11 @@
 //! What an operator gives a plugin of the world, opened: once for all attempts, so that a folder stays the one that it was.
 
 use super::SandboxError;
+use super::egress::Egress;
 use crate::domain::{Folder, Grant, Grants, sanitize_line};
 use std::ffi::OsString;
+use std::sync::Arc;
+use tokio::runtime::Handle;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
@@ -16,16 +19,24 @@ pub struct Given {
     pub(super) env: Vec<(String, String)>,
     pub(super) is_clock_real: bool,
     pub(super) is_random_real: bool,
+    /// `None`: every request is refused.
+    pub(super) egress: Option<Arc<Egress>>,
 }
 
 impl Given {
     /// Opens the folders and reads the variables. `env` looks a variable up; one that is not set is not seen by the plugin either.
+    /// `network`: where connections live.
     ///
     /// # Errors
     /// A folder that cannot be opened, two folders at one place, a variable that is no UTF-8.
-    pub fn open(grants: &Grants, env: impl Fn(&str) -> Option<OsString>) -> Result<Self, SandboxError> {
+    pub fn open(
+        grants: &Grants,
+        env: impl Fn(&str) -> Option<OsString>,
+        network: &Handle,
+    ) -> Result<Self, SandboxError> {
         let (mut given, mut folders) = (Self::default(), WasiCtx::builder());
         let mut seen: Vec<&Folder> = Vec::new();
+        let mut origins = Vec::new();
         for grant in grants.iter() {
             match grant {
                 Grant::Read(folder) | Grant::Write(folder) => {
@@ -59,8 +70,11 @@ impl Given {
                 }
                 Grant::Clock => given.is_clock_real = true,
                 Grant::Random => given.is_random_real = true,
-                Grant::Http(_) => {}
+                Grant::Http(origin) => origins.push(origin.clone()),
             }
+        }
+        if !origins.is_empty() {
+            given.egress = Some(Arc::new(Egress::new(origins, network)?));
         }
         given.files = folders.build().filesystem().clone();
         Ok(given)
@@ -79,8 +93,13 @@ mod tests {
         texts.iter().map(|text| text.parse::<Grant>().unwrap()).collect()
     }
 
+    fn open(texts: &[String], env: impl Fn(&str) -> Option<OsString>) -> Result<Given, SandboxError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Given::open(&grants(texts), env, runtime.handle())
+    }
+
     fn refusal(texts: &[String], env: impl Fn(&str) -> Option<OsString>) -> String {
-        match Given::open(&grants(texts), env) {
+        match open(texts, env) {
             Ok(_) => panic!("it was given"),
             Err(error) => error.to_string(),
         }
@@ -101,13 +120,13 @@ mod tests {
         let path = dir.path().display();
         let both = [format!("read={path}=/data"), format!("write={path}=/data")];
         assert!(refusal(&both, |_| None).contains("both be seen as /data"));
-        assert!(Given::open(&grants(&[format!("read={path}=/a"), format!("write={path}=/b")]), |_| None).is_ok());
+        assert!(open(&[format!("read={path}=/a"), format!("write={path}=/b")], |_| None).is_ok());
     }
 
     #[test]
     fn a_variable_is_given_by_its_name_if_it_is_set() {
         let env = |name: &str| (name == "LANG").then(|| OsString::from("C"));
-        let given = Given::open(&grants(&["env=LANG".into(), "env=OTHER".into()]), env).unwrap();
+        let given = open(&["env=LANG".into(), "env=OTHER".into()], env).unwrap();
         assert_eq!(given.env, [("LANG".to_owned(), "C".to_owned())]);
     }
 }

@@ -9,6 +9,7 @@ mod bindings;
 mod compile;
 mod convert;
 mod crash;
+mod egress;
 mod engine;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

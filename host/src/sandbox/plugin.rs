@@ -145,6 +145,7 @@ fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<GuestState>> {
         GuestState::monotonic,
     )?;
     linker.allow_shadowing(false);
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Processor::add_to_linker::<_, HasSelf<_>>(&mut linker, GuestState::called)?;
     Ok(linker)
 }

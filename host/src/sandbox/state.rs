@@ -2,6 +2,7 @@
 
 use super::attempt::{Job, LogLine, Watch};
 use super::crash::Calls;
+use super::egress::Outlet;
 use super::given::Given;
 use super::limits::{Exceeded, Limits, Meter, STDIO_BYTES};
 use super::stdio::Tail;
@@ -12,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// What a guest may ask of random bytes in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
@@ -19,6 +21,8 @@ const RANDOM_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct GuestState {
     wasi: WasiCtx,
     table: ResourceTable,
+    http: WasiHttpCtx,
+    outlet: Outlet,
     pub(super) clock: GuestClock,
     pub(super) meter: Meter,
     pub(super) cpu: Arc<CpuTime>,
@@ -86,6 +90,8 @@ impl GuestState {
         Self {
             wasi,
             table,
+            http: WasiHttpCtx::new(),
+            outlet: Outlet::new(given.egress.clone()),
             clock,
             meter: Meter::new(limits),
             cpu: Arc::default(),
@@ -149,6 +155,13 @@ impl WasiView for GuestState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.called();
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for GuestState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.called();
+        WasiHttpCtxView { hooks: &mut self.outlet, table: &mut self.table, ctx: &mut self.http }
     }
 }
 

@@ -5,6 +5,8 @@
 (import "acme:spy/keys@1.0.0" (instance $keys (export "read" (func (result (list string))))))
 
 ;;;; imports-http
+;; It links, and leads nowhere.
+(func $attack (param i32) (result i32) (call $ok))
 ;; == imports
 (import "wasi:http/types@0.2.6" (instance $http (export "fields" (type (sub resource)))))
 

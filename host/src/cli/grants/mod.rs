@@ -10,6 +10,7 @@ use crate::kit::{Component, Source, reach};
 use crate::sandbox::{Anatomy, Given};
 use anyhow::{Context, bail};
 use std::path::Path;
+use tokio::runtime::Handle;
 
 pub(super) use guard::Guarded;
 
@@ -112,8 +113,8 @@ impl Granted {
     }
 
     /// Opens it all, once for the run.
-    pub(super) fn open(&self) -> anyhow::Result<Given> {
-        Ok(Given::open(&self.grants, |name| std::env::var_os(name))?)
+    pub(super) fn open(&self, network: &Handle) -> anyhow::Result<Given> {
+        Ok(Given::open(&self.grants, |name| std::env::var_os(name), network)?)
     }
 
     /// What is said at load: nothing where nothing is granted, and nothing imported that would need it.

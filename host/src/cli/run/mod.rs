@@ -169,7 +169,7 @@ fn prepare(
     let plugin_config = settings::plugin_config(args)?;
     let component = runtime.block_on(trust.admit(&args.plugin))?;
     let granted = grant(args, config, &component, policy, store_dir)?;
-    let given = granted.open()?;
+    let given = granted.open(runtime.handle())?;
     let compiling = compiling::compiling(args.cache.as_deref(), config, console)?;
     let engine = Arc::new(Engine::new(args.limits.of_attempt(&config.limits)?, settings::slots(args, config))?);
     let mut plugin = runtime

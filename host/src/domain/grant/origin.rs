@@ -67,6 +67,14 @@ impl Origin {
         }
     }
 
+    /// As the begin of an address, with the port: of an origin of requests, which is no pattern.
+    pub fn base(&self) -> String {
+        let bare = Self { is_private: false, ..self.clone() }.to_string();
+        let bare = bare.split_once("://").map_or(bare.as_str(), |(_, rest)| rest);
+        let port = if self.port == self.scheme.port() { format!(":{}", self.port) } else { String::new() };
+        format!("{}://{bare}{port}", self.scheme.name())
+    }
+
     /// Whether every request that `other` admits is admitted here.
     pub fn covers(&self, other: &Self) -> bool {
         let is_below = |name: &str, top: &str| name.strip_suffix(top).is_some_and(|rest| rest.ends_with('.'));
@@ -245,6 +253,18 @@ mod tests {
             for grant in ["api.example.com", "*.example.com"] {
                 assert!(!admits(grant, Scheme::Https, authority), "{grant} {authority}");
             }
+        }
+    }
+
+    #[test]
+    fn the_base_of_an_address_names_scheme_and_port() {
+        for (text, base) in [
+            ("a.example.com", "https://a.example.com:443"),
+            ("http://a.example.com", "http://a.example.com:80"),
+            ("a.example.com:80+private", "https://a.example.com:80"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(origin(text).base(), base);
         }
     }
 

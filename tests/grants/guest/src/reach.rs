@@ -8,6 +8,9 @@ use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
 use wasip2::io::streams::StreamError;
 
+/// Of an answer's body.
+const SHOWN_BYTES_MAX: usize = 2_000;
+
 pub(crate) fn reach(data: &Value) -> Result<Value, String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let of_file = |error: std::io::Error| match error.kind() {
@@ -101,10 +104,13 @@ fn received(response: &IncomingResponse) -> Result<Value, String> {
     let (status, location) = (response.status(), header("location"));
     let body: IncomingBody = response.consume().map_err(|()| "its body is gone".to_owned())?;
     let stream = body.stream().map_err(|()| "its body has no stream".to_owned())?;
-    let mut bytes = Vec::new();
+    let (mut bytes, mut shown) = (0, Vec::new());
     loop {
         match stream.blocking_read(1 << 16) {
-            Ok(more) => bytes.extend(more),
+            Ok(more) => {
+                bytes += more.len();
+                shown.extend(more.into_iter().take(SHOWN_BYTES_MAX.saturating_sub(shown.len())));
+            }
             Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(error)) => {
                 let code = wasip2::http::types::http_error_code(&error);
@@ -112,6 +118,6 @@ fn received(response: &IncomingResponse) -> Result<Value, String> {
             }
         }
     }
-    let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(2_000)]).into_owned();
-    Ok(json!({ "status": status, "location": location, "bytes": bytes.len(), "body": shown }))
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    Ok(json!({ "status": status, "location": location, "bytes": bytes, "body": shown }))
 }
