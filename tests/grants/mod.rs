@@ -19,10 +19,14 @@ fn run(place: &Place, grants: &[&str], wishes: &[Value]) -> Ran {
 }
 
 fn run_with(place: &Place, flags: &[&str], wishes: &[Value]) -> Ran {
-    place.write("in.jsonl", wishes.iter().map(|wish| format!("{wish}\n")).collect::<String>());
+    place.write("in.jsonl", lines(wishes));
     let fixed =
         ["run", &plugin("reaching"), "--input", "in.jsonl", "-o", "out.jsonl", "--job", "j", "--on-change", "redo"];
     place.run(&[&fixed[..], flags].concat())
+}
+
+fn lines(wishes: &[Value]) -> String {
+    wishes.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn read(path: &str) -> Value {
@@ -80,6 +84,19 @@ fn a_folder_is_written_into_and_seen_where_the_grant_says() {
     assert!(came[2..].iter().all(is_refused), "{came:?}");
     assert_eq!((place.read("data/new.txt").as_str(), place.read("secret.txt").as_str()), ("made", "secret"));
     assert!(!place.path("data/a.txt").exists());
+}
+
+#[test]
+fn a_plugin_that_writes_beyond_its_limit_is_told_so_and_writes_no_more() {
+    let place = with_files();
+    let ten = "x".repeat(10);
+    let wish = |name: &str, tens| json!({ "do": "write", "path": format!("/data/{name}"), "text": ten.repeat(tens) });
+    let wishes = [wish("a", 1_000), wish("b", 1_000), wish("c", 1_001)];
+    run_with(&place, &["--grant", "write=data", "--limit-written", "10000"], &wishes).expect(0);
+    let came: Vec<Value> = place.rows("out.jsonl").into_iter().map(|(_, output)| output).collect();
+    assert_eq!((&came[0]["ok"], &came[1]["ok"]), (&json!(true), &json!(true)), "an attempt has it for itself");
+    assert!(came[2]["refused"].as_str().unwrap().contains("I/O error"), "{came:?}");
+    assert!(place.read("data/c").len() <= 10_000);
 }
 
 #[test]
@@ -147,7 +164,7 @@ fn a_variable_is_given_by_its_name_and_no_key_is() {
         json!({ "do": "env", "name": "OTHER" }),
         json!({ "do": "variables" }),
     ];
-    place.write("in.jsonl", wishes.iter().map(|wish| format!("{wish}\n")).collect::<String>());
+    place.write("in.jsonl", lines(&wishes));
     let set =
         [("COLOUR", "red"), ("OTHER", "x"), ("OPENAI_API_KEY", "sk-1"), ("COPY", "Bearer sk-1"), ("HOUSE", "sk-2")];
     let set: Vec<(&str, String)> = set.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
@@ -246,6 +263,21 @@ fn a_job_keeps_its_grants_from_any_folder_and_new_ones_are_no_change_of_it() {
     let fixed = ["run", &plugin("reaching"), "--input", "in.jsonl", "-o", "out.jsonl", "--job", "j"];
     let ran = place.run(&[&fixed[..], &["--grant", "read=data", "--grant", "clock"]].concat()).expect(0);
     assert!(ran.stderr.contains("2 of 2 done"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_item_that_is_run_once_more_reads_what_was_granted_and_changes_nothing() {
+    let place = with_files();
+    let wishes = [
+        json!({ "id": "reads", "do": "read", "path": "/data/a.txt" }),
+        json!({ "id": "removes", "do": "remove", "path": "/data/inner/b.txt" }),
+    ];
+    reached(&place, &["write=data"], &wishes);
+    std::fs::write(place.path("data/inner/b.txt"), "beta").unwrap();
+    let said = |item: &str| place.run(&["debug", "j", item]).expect(0).stdout;
+    assert!(said("reads").contains("alpha"));
+    assert!(said("removes").contains("refused"));
+    assert_eq!(place.read("data/inner/b.txt"), "beta");
 }
 
 #[test]

@@ -47,6 +47,9 @@ pub(super) struct LimitArgs {
     /// Bytes between plugin and host in one call [default: 64MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     limit_transfer: Option<u64>,
+    /// What an attempt may write into folders that were granted [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    limit_written: Option<u64>,
     /// What an item may emit [default: 16MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     limit_output: Option<u64>,
@@ -105,6 +108,7 @@ impl LimitArgs {
             handles: self.limit_handles,
             host_calls: self.limit_host_calls,
             transfer: self.limit_transfer.map(Size),
+            written: self.limit_written.map(Size),
             output: self.limit_output.map(Size),
             emissions: self.limit_emissions,
             depth: self.limit_depth,
@@ -130,6 +134,7 @@ impl LimitArgs {
             limit_handles: self.limit_handles.or(below.limit_handles),
             limit_host_calls: self.limit_host_calls.or(below.limit_host_calls),
             limit_transfer: self.limit_transfer.or(below.limit_transfer),
+            limit_written: self.limit_written.or(below.limit_written),
             limit_output: self.limit_output.or(below.limit_output),
             limit_emissions: self.limit_emissions.or(below.limit_emissions),
             limit_depth: self.limit_depth.or(below.limit_depth),
@@ -174,6 +179,7 @@ impl LimitArgs {
             handles: count(keys.handles, default.handles)?,
             host_calls: keys.host_calls.unwrap_or(default.host_calls),
             transfer_bytes: bytes(keys.transfer, default.transfer_bytes)?,
+            written_bytes: keys.written.map_or(default.written_bytes, |Size(bytes)| bytes),
             output_bytes: bytes(keys.output, default.output_bytes)?,
             emissions: count(keys.emissions, default.emissions)?,
             output_depth: count(keys.depth, default.output_depth)?,
@@ -214,6 +220,7 @@ pub(super) fn defaults() -> Keys {
         handles,
         host_calls,
         transfer_bytes,
+        written_bytes,
         output_bytes,
         emissions,
         output_depth,
@@ -234,6 +241,7 @@ pub(super) fn defaults() -> Keys {
         handles: count(handles),
         host_calls: Some(host_calls),
         transfer: size(transfer_bytes),
+        written: Some(Size(written_bytes)),
         output: size(output_bytes),
         emissions: count(emissions),
         depth: count(output_depth),
@@ -312,7 +320,7 @@ mod tests {
         for (key, _) in Keys::default().values() {
             let (of_flag, of_file) = match key {
                 "cpu" | "host_time" | "wall" => ("7s", "\"7s\""),
-                "memory" | "stack" | "transfer" | "output" | "log" => ("3MiB", "\"3MiB\""),
+                "memory" | "stack" | "transfer" | "written" | "output" | "log" => ("3MiB", "\"3MiB\""),
                 "item_cost" => ("7", "7.0"),
                 _ => ("7", "7"),
             };

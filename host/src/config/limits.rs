@@ -56,6 +56,8 @@ limits! {
     handles: u64,
     host_calls: u64,
     transfer: Size,
+    /// Into files that were granted.
+    written: Size,
     output: Size,
     emissions: u64,
     depth: u64,

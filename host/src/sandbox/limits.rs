@@ -35,6 +35,8 @@ pub struct Limits {
     pub host_calls: u64,
     /// What may cross between guest and host in one call, either way, in bytes.
     pub transfer_bytes: usize,
+    /// Into files that were granted, in bytes.
+    pub written_bytes: u64,
     /// All emissions of the item together, in bytes.
     pub output_bytes: usize,
     pub emissions: usize,
@@ -72,6 +74,7 @@ impl Default for Limits {
             handles: 10_000,
             host_calls: 1_000_000,
             transfer_bytes: 64 << 20,
+            written_bytes: 1 << 30,
             output_bytes: 16 << 20,
             emissions: 10_000,
             output_depth: 100,

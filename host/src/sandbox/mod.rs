@@ -11,6 +11,7 @@ mod convert;
 mod crash;
 mod egress;
 mod engine;
+mod files;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod given;

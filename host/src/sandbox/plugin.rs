@@ -144,6 +144,7 @@ fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<GuestState>> {
         &mut linker,
         GuestState::monotonic,
     )?;
+    super::files::add_to_linker(&mut linker)?;
     linker.allow_shadowing(false);
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Processor::add_to_linker::<_, HasSelf<_>>(&mut linker, GuestState::called)?;

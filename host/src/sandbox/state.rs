@@ -3,6 +3,7 @@
 use super::attempt::{Job, LogLine, Watch};
 use super::crash::Calls;
 use super::egress::Outlet;
+use super::files::Written;
 use super::given::Given;
 use super::limits::{Exceeded, Limits, Meter, STDIO_BYTES};
 use super::stdio::Tail;
@@ -33,6 +34,7 @@ pub(super) struct GuestState {
     pub(super) log: Log,
     pub(super) stdout: Tail,
     pub(super) stderr: Tail,
+    pub(super) written: Written,
     /// Calls of the host's functions so far.
     host_calls: u64,
     /// The limit that an epoch's callback found exceeded.
@@ -102,6 +104,7 @@ impl GuestState {
             log: Log::default(),
             stdout,
             stderr,
+            written: Written::new(limits.written_bytes),
             host_calls: 0,
             stopped: None,
             calls: Calls::default(),

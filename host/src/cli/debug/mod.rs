@@ -3,8 +3,10 @@
 mod coredump;
 mod told;
 
+use super::grants::Granted;
 use super::job_ref::JobRef;
 use super::limits::LimitArgs;
+use super::policy::InForce;
 use super::resume::stored_arguments;
 use super::run_args::RunArgs;
 use super::trust::Trust;
@@ -66,7 +68,15 @@ pub(super) fn debug(args: &DebugArgs) -> CliResult {
     let detail = find(&reader, args)?;
     let past = recorded(&reader, &detail, args)?;
     let runtime = runtime()?;
-    let setup = Setup { args, run_args: &run_args, config: &config, reader: &reader, runtime: &runtime };
+    let setup = Setup {
+        args,
+        run_args: &run_args,
+        config: &config,
+        policy: &policy,
+        dir: &named.dir,
+        reader: &reader,
+        runtime: &runtime,
+    };
     let debugged = setup.run(&trust, detail, past)?;
     let report = Report::new(args, debugged)?;
     report.print(args.json)?;
@@ -117,6 +127,8 @@ struct Setup<'a> {
     args: &'a DebugArgs,
     run_args: &'a RunArgs,
     config: &'a Config,
+    policy: &'a InForce,
+    dir: &'a Path,
     reader: &'a Reader,
     runtime: &'a Runtime,
 }
@@ -186,6 +198,8 @@ impl Setup<'_> {
 
     fn load(&self, trust: &Trust) -> anyhow::Result<Plugin> {
         let component = self.runtime.block_on(trust.admit(&self.run_args.plugin))?;
+        // Offline, and without a trace: folders are read, and nobody is asked.
+        let granted = Granted::settle(self.run_args, self.config, &component, self.policy, self.dir)?.rehearsed();
         let console = Console::new(if self.args.json { Verbosity::Quiet } else { Verbosity::Normal });
         let compiling = compiling::compiling(self.run_args.cache.as_deref(), self.config, &console)?;
         let limits = self.run_args.limits.of_attempt(&self.config.limits)?;
@@ -197,7 +211,10 @@ impl Setup<'_> {
             None => Engine::new(limits, 1)?,
         };
         let load = Plugin::load(Arc::new(engine), &compiling, &component.bytes, component.is_text);
-        self.runtime.block_on(load).with_context(|| format!("{} cannot be used", component.path.display()))
+        let mut plugin =
+            self.runtime.block_on(load).with_context(|| format!("{} cannot be used", component.path.display()))?;
+        plugin.give(granted.open(self.runtime.handle())?);
+        Ok(plugin)
     }
 
     /// They tell what a question was asked of. Nobody is asked, so nobody needs a key.

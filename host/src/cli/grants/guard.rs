@@ -65,21 +65,10 @@ impl Guarded {
     pub(in crate::cli) fn check(&self, granted: &Granted) -> anyhow::Result<()> {
         for grant in granted.grants.iter() {
             match grant {
-                Grant::Read(folder) => self.check_folder(grant, &folder.host, &[&self.unread])?,
-                Grant::Write(folder) => self.check_folder(grant, &folder.host, &[&self.unread, &self.unchanged])?,
+                Grant::Read(folder) => check_folder(grant, &folder.host, &[&self.unread])?,
+                Grant::Write(folder) => check_folder(grant, &folder.host, &[&self.unread, &self.unchanged])?,
                 Grant::Env(name) => self.check_variable(name, |name| std::env::var(name).ok())?,
                 Grant::Http(_) | Grant::Clock | Grant::Random => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn check_folder(&self, grant: &Grant, folder: &Path, kept: &[&[(PathBuf, String)]]) -> anyhow::Result<()> {
-        let folder = settled(folder);
-        for (path, what) in kept.iter().copied().flatten() {
-            let path = settled(path);
-            if path.starts_with(&folder) || folder.starts_with(&path) {
-                bail!("{grant} is not given: {} is {what}; give a folder that is apart from it", path.display());
             }
         }
         Ok(())
@@ -97,6 +86,17 @@ impl Guarded {
         }
         Ok(())
     }
+}
+
+fn check_folder(grant: &Grant, folder: &Path, kept: &[&[(PathBuf, String)]]) -> anyhow::Result<()> {
+    let folder = settled(folder);
+    for (path, what) in kept.iter().copied().flatten() {
+        let path = settled(path);
+        if path.starts_with(&folder) || folder.starts_with(&path) {
+            bail!("{grant} is not given: {} is {what}; give a folder that is apart from it", path.display());
+        }
+    }
+    Ok(())
 }
 
 /// Where a path really leads; of what is not there yet, as far as it is there.

@@ -4,15 +4,17 @@ mod guard;
 
 use super::policy::InForce;
 use super::routes::Planned;
+use super::run_args::RunArgs;
 use crate::config::Config;
 use crate::domain::{Folder, Grant, Grants};
 use crate::kit::{Component, Source, reach};
 use crate::sandbox::{Anatomy, Given};
 use anyhow::{Context, bail};
+use std::fmt::Write as _;
 use std::path::Path;
 use tokio::runtime::Handle;
 
-pub(super) use guard::Guarded;
+use guard::Guarded;
 
 /// What the operator says of one plugin.
 #[derive(Debug, Default)]
@@ -58,6 +60,21 @@ impl Granted {
         Ok(granted)
     }
 
+    /// What a run gives: all that the plugin needs, nothing that a policy forbids, nothing that no plugin may have.
+    pub(super) fn settle(
+        args: &RunArgs,
+        config: &Config,
+        component: &Component,
+        policy: &InForce,
+        store_dir: &Path,
+    ) -> anyhow::Result<Self> {
+        let granted = Self::new(&args.grant, &args.plugin, config)?;
+        granted.check_needs(&args.plugin, component)?;
+        granted.check_policy(policy)?;
+        Guarded::new(args, config, store_dir, component, policy)?.check(&granted)?;
+        Ok(granted)
+    }
+
     /// A rehearsal leaves no trace: nothing is written, nothing leaves the machine.
     pub(super) fn rehearsed(self) -> Self {
         let without = |grant: Grant| match grant {
@@ -69,7 +86,7 @@ impl Granted {
     }
 
     /// Refuses to go on without what the plugin needs.
-    pub(super) fn check_needs(&self, plugin: &Path, component: &Component) -> anyhow::Result<()> {
+    fn check_needs(&self, plugin: &Path, component: &Component) -> anyhow::Result<()> {
         let missing = component.needs.required.beyond(&self.grants);
         if missing.is_empty() {
             return Ok(());
@@ -77,14 +94,14 @@ impl Granted {
         let name = component.name.as_deref().unwrap_or("the plugin");
         let mut text = format!("the plugin `{name}` does not run without what it was not granted:");
         for grant in missing.iter() {
-            text += &format!("\n  {grant}: give it with --grant {}", quoted(&offer(grant, plugin)));
+            let _ = write!(text, "\n  {grant}: give it with --grant {}", quoted(&offer(grant, plugin)));
         }
         text +=
             "\nor in [grants.\"PLUGIN\"] of sandmill.toml; what it does with it is up to the plugin (docs/sandbox.md)";
         bail!(text)
     }
 
-    pub(super) fn check_policy(&self, policy: &InForce) -> anyhow::Result<()> {
+    fn check_policy(&self, policy: &InForce) -> anyhow::Result<()> {
         for (path, bounds) in policy.files() {
             let Some(table) = &bounds.grants else { continue };
             let allowed = table.grants().with_context(|| format!("{}: [grants]", path.display()))?;

@@ -4,7 +4,7 @@ mod conclude;
 mod session;
 
 use super::attach;
-use super::grants::{self, Granted, Guarded};
+use super::grants::{self, Granted};
 use super::input as inputs;
 use super::job_ref::JobRef;
 use super::policy::InForce;
@@ -168,7 +168,8 @@ fn prepare(
     let attached = attach::read(&args.attach)?;
     let plugin_config = settings::plugin_config(args)?;
     let component = runtime.block_on(trust.admit(&args.plugin))?;
-    let granted = grant(args, config, &component, policy, store_dir)?;
+    let granted = Granted::settle(args, config, &component, policy, store_dir)?;
+    let granted = if args.provider.dry_run { granted.rehearsed() } else { granted };
     let given = granted.open(runtime.handle())?;
     let compiling = compiling::compiling(args.cache.as_deref(), config, console)?;
     let engine = Arc::new(Engine::new(args.limits.of_attempt(&config.limits)?, settings::slots(args, config))?);
@@ -192,21 +193,6 @@ fn prepare(
         );
     }
     Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output })
-}
-
-/// What the plugin is given, once that is known to be all that it needs and nothing that it must not have.
-fn grant(
-    args: &RunArgs,
-    config: &Config,
-    component: &kit::Component,
-    policy: &InForce,
-    store_dir: &Path,
-) -> anyhow::Result<Granted> {
-    let granted = Granted::new(&args.grant, &args.plugin, config)?;
-    granted.check_needs(&args.plugin, component)?;
-    granted.check_policy(policy)?;
-    Guarded::new(args, config, store_dir, component, policy)?.check(&granted)?;
-    Ok(if args.provider.dry_run { granted.rehearsed() } else { granted })
 }
 
 /// That the output can be written is found out before anything is paid for.

@@ -7,9 +7,9 @@ type Block4 = (Ipv4Addr, u32);
 type Block6 = (Ipv6Addr, u32);
 
 /// Not for everybody, by the IANA IPv4 Special-Purpose Address Registry (RFC 6890 and those that add to it), and multicast.
-const SPECIAL_4: [Block4; 17] = [
+const SPECIAL_4: [Block4; 16] = [
     // "This network": RFC 791.
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     // Private use: RFC 1918.
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
@@ -34,9 +34,8 @@ const SPECIAL_4: [Block4; 17] = [
     (Ipv4Addr::new(198, 18, 0, 0), 15),
     // Multicast: RFC 5771.
     (Ipv4Addr::new(224, 0, 0, 0), 4),
-    // Reserved: RFC 1112; and broadcast, RFC 919.
+    // Reserved, broadcast among it: RFC 1112, RFC 919.
     (Ipv4Addr::new(240, 0, 0, 0), 4),
-    (Ipv4Addr::new(255, 255, 255, 255), 32),
 ];
 
 /// The one block that is given out as global unicast: RFC 4291, and the IANA IPv6 Global Unicast Address Assignments. All else is
