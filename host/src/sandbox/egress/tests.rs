@@ -1,3 +1,5 @@
+//! Which requests are admitted, and what is asked then.
+
 use super::*;
 use proptest::prelude::*;
 
