@@ -147,8 +147,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = "Plugin")]
     pub(super) plugin_config: Option<PathBuf>,
 
-    /// Give the plugin something of the world: read=FOLDER[=AS], write=FOLDER[=AS], env=NAME, http=[http://]HOST[:PORT] (and
-    /// +private behind it for a private address), clock or random; given once for each
+    /// Give the plugin something of the world: read=FOLDER, write=FOLDER, env=NAME, http=HOST, clock or random (docs/sandbox.md has
+    /// every form of them); given once for each
     #[arg(long, value_name = "GRANT", value_parser = super::grants::flag, help_heading = "Plugin")]
     #[serde(default)]
     pub(super) grant: Vec<String>,
