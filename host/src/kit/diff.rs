@@ -258,8 +258,16 @@ mod tests {
         let anatomy = Anatomy::read(&bytes, true).unwrap();
         let required: Grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let needs = Needs { required, ..Needs::default() };
-        let component =
-            Component { path: "p".into(), bytes, is_text: true, signature: None, manifest: None, needs, name: None };
+        let component = Component {
+            path: "p".into(),
+            bytes,
+            is_text: true,
+            signature: None,
+            manifest: None,
+            needs,
+            name: None,
+            digest: std::sync::OnceLock::new(),
+        };
         Inspection::new(Source::Path("p".into()), &component, anatomy, manifest)
     }
 

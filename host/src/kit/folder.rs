@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Component as PathComponent, Path, PathBuf};
+use std::sync::OnceLock;
 
 /// What a plugin's folder says of itself.
 const MANIFEST: &str = "plugin.toml";
@@ -33,12 +34,14 @@ pub struct Component {
     pub signature: Option<String>,
     /// The digest of its manifest, if it comes from a registry.
     pub manifest: Option<ContentDigest>,
+    /// Taken once: many megabytes are hashed in some of the time that a start has.
+    pub(super) digest: OnceLock<ContentDigest>,
 }
 
 impl Component {
     /// Of its bytes.
     pub fn digest(&self) -> ContentDigest {
-        ContentDigest::of(&self.bytes)
+        *self.digest.get_or_init(|| ContentDigest::of(&self.bytes))
     }
 }
 
@@ -127,7 +130,16 @@ fn read(path: PathBuf) -> Result<Component, FolderError> {
     let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
     let is_text = path.extension().is_some_and(|extension| extension == "wat");
     let signature = read_signature(&path)?;
-    Ok(Component { path, bytes, is_text, needs: Needs::default(), name: None, signature, manifest: None })
+    Ok(Component {
+        path,
+        bytes,
+        is_text,
+        needs: Needs::default(),
+        name: None,
+        signature,
+        manifest: None,
+        digest: OnceLock::new(),
+    })
 }
 
 /// The one beside the component, if there is one.
@@ -194,7 +206,7 @@ pub(super) fn parse_manifest(text: &str) -> Result<FolderManifest, String> {
 fn is_stale(folder: &Path, manifest: &FolderManifest, component: &Component) -> Result<bool, FolderError> {
     let built = std::fs::read(folder.join(STAMP)).ok().and_then(|bytes| serde_json::from_slice::<Stamp>(&bytes).ok());
     if let Some(built) = built
-        && built.component == digest(&component.bytes)
+        && built.component == component.digest().hex()
     {
         return Ok(built.sources != sources_digest(folder, manifest)?);
     }
@@ -212,15 +224,11 @@ fn is_stale(folder: &Path, manifest: &FolderManifest, component: &Component) -> 
 pub(super) fn stamp(folder: &Path, manifest: &FolderManifest) -> Result<PathBuf, FolderError> {
     let component = folder.join(&manifest.component);
     let bytes = std::fs::read(&component).map_err(|error| unreadable(&component, &error))?;
-    let stamp = Stamp { sources: sources_digest(folder, manifest)?, component: digest(&bytes) };
+    let stamp = Stamp { sources: sources_digest(folder, manifest)?, component: ContentDigest::of(&bytes).hex() };
     let path = folder.join(STAMP);
     let text = serde_json::to_vec(&stamp).map_err(|error| unreadable(&path, &error.into()))?;
     std::fs::write(&path, text).map_err(|error| unreadable(&path, &error))?;
     Ok(component)
-}
-
-fn digest(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
 }
 
 fn sources_digest(folder: &Path, manifest: &FolderManifest) -> Result<String, FolderError> {

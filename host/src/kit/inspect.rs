@@ -347,6 +347,7 @@ mod tests {
             manifest: None,
             needs: Needs::default(),
             name: None,
+            digest: std::sync::OnceLock::new(),
         };
         Inspection::new(Source::Path("p.wat".into()), &component, anatomy, manifest)
     }

@@ -168,6 +168,7 @@ mod tests {
             manifest,
             needs: Needs::default(),
             name: None,
+            digest: std::sync::OnceLock::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::domain::Needs;
 use crate::registry::{Pulled, Reference, RegistryError};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Where a plugin is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,16 @@ impl Component {
     pub fn pulled(reference: &Reference, pulled: Pulled) -> Self {
         let path = PathBuf::from(reference.with_digest(pulled.manifest).to_string());
         let Pulled { bytes, signature, manifest, .. } = pulled;
-        Self { path, bytes, is_text: false, signature, manifest: Some(manifest), needs: Needs::default(), name: None }
+        Self {
+            path,
+            bytes,
+            is_text: false,
+            signature,
+            manifest: Some(manifest),
+            needs: Needs::default(),
+            name: None,
+            digest: OnceLock::new(),
+        }
     }
 }
 

@@ -6,8 +6,9 @@ use super::bindings::{HANDLER, PACKAGE};
 use super::state::{GuestState, Seed};
 use super::time::monotonic;
 use super::{Compiling, Engine, Given, Limits, Manifest, SandboxError, convert};
-use crate::domain::{AttemptNumber, CallEnd, Completion, Llm, LlmError, LlmErrorKind, Request, TokenCount, Verdict};
-use sha2::{Digest, Sha256};
+use crate::domain::{
+    AttemptNumber, CallEnd, Completion, Digest, Llm, LlmError, LlmErrorKind, Request, TokenCount, Verdict,
+};
 use std::sync::Arc;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -25,14 +26,15 @@ pub struct Plugin {
 impl Plugin {
     /// Compiles and links, then asks the component what it is. Takes a fraction of a second for Rust, many for Python.
     ///
-    /// `is_text`: the bytes come from a `.wat` file.
+    /// `is_text`: the bytes come from a `.wat` file. `digest`: of the bytes, which whoever has them has taken before.
     pub async fn load(
         engine: Arc<Engine>,
         compiling: &Compiling,
         bytes: &[u8],
         is_text: bool,
+        digest: Digest,
     ) -> Result<Self, SandboxError> {
-        let digest = hex::encode(Sha256::digest(bytes));
+        let digest = digest.hex();
         let component = compiling.component(&engine, bytes, &digest, is_text)?;
         check_world(&engine, &component)?;
         let linker = link(&engine.wasmtime).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;

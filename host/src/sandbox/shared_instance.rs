@@ -20,7 +20,8 @@ fn item() -> Item {
 
 async fn plugin() -> Plugin {
     let engine = Arc::new(Engine::new(Limits::default(), 1).unwrap());
-    Plugin::load(engine, &Compiling::here(), &wat::component("isolation"), false).await.unwrap()
+    let bytes = wat::component("isolation");
+    Plugin::load(engine, &Compiling::here(), &bytes, false, crate::domain::Digest::of(&bytes)).await.unwrap()
 }
 
 fn job() -> Job {

@@ -210,7 +210,7 @@ impl Setup<'_> {
             }
             None => Engine::new(limits, 1)?,
         };
-        let load = Plugin::load(Arc::new(engine), &compiling, &component.bytes, component.is_text);
+        let load = Plugin::load(Arc::new(engine), &compiling, &component.bytes, component.is_text, component.digest());
         let mut plugin =
             self.runtime.block_on(load).with_context(|| format!("{} cannot be used", component.path.display()))?;
         plugin.give(granted.open(self.runtime.handle())?);

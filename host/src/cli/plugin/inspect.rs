@@ -73,7 +73,8 @@ pub(super) fn look_at(
 fn describe(component: &Component, config: &Config, runtime: &Runtime) -> anyhow::Result<Described> {
     let engine = Arc::new(Engine::new(settings::no_flags()?.limits.of_attempt(&config.limits)?, 1)?);
     let compiling = compiling::compiling(None, config, &Console::new(Verbosity::Normal))?;
-    let loaded = runtime.block_on(Plugin::load(engine, &compiling, &component.bytes, component.is_text));
+    let loaded =
+        runtime.block_on(Plugin::load(engine, &compiling, &component.bytes, component.is_text, component.digest()));
     Ok(match loaded {
         Ok(plugin) => Described::As(plugin.manifest().clone()),
         Err(error) => Described::Fails(error.to_string()),

@@ -174,7 +174,7 @@ fn prepare(
     let compiling = compiling::compiling(args.cache.as_deref(), config, console)?;
     let engine = Arc::new(Engine::new(args.limits.of_attempt(&config.limits)?, settings::slots(args, config))?);
     let mut plugin = runtime
-        .block_on(Plugin::load(engine, &compiling, &component.bytes, component.is_text))
+        .block_on(Plugin::load(engine, &compiling, &component.bytes, component.is_text, component.digest()))
         .with_context(|| format!("{} cannot be used", component.path.display()))?;
     plugin.give(given);
     for line in granted.lines(&component, args.provider.dry_run)? {

@@ -67,7 +67,14 @@ fn calling(process: &str, others: &[(&str, &str)]) -> String {
 }
 
 async fn load(limits: Limits, text: &str) -> Result<Plugin, SandboxError> {
-    Plugin::load(Arc::new(Engine::new(limits, 4).unwrap()), &Compiling::here(), text.as_bytes(), true).await
+    Plugin::load(
+        Arc::new(Engine::new(limits, 4).unwrap()),
+        &Compiling::here(),
+        text.as_bytes(),
+        true,
+        crate::domain::Digest::of(text.as_bytes()),
+    )
+    .await
 }
 
 /// What a plugin is refused with before any item runs.
