@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_was_not_used_for_the_longest_time_goes_first() {
-        let (_dir, path, cache) = cache(1_000);
+        let (_dir, path, cache) = cache(900);
         let age = |nth: u8, seconds: u64| {
             let file = std::fs::File::open(path.join(key(nth).name())).unwrap();
             let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
