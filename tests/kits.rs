@@ -2,23 +2,12 @@
 //!
 //! A language whose tools this machine lacks is named and passed over; with `SANDMILL_TEST_KITS=all` it fails.
 
-use crate::support::{Place, SANDMILL, plugin, root};
+use crate::support::{Place, built_if_it_can_be, plugin, root};
 use serde_json::{Value, json};
-use std::process::Command;
 
-/// `plugin build` of a folder, relative to the repository; `None` where a tool is missing.
-#[expect(clippy::print_stderr, reason = "a test that did not take place must be told")]
+/// A folder, relative to the repository.
 fn built(folder: &str) -> Option<String> {
-    let path = root().join(folder);
-    let output = Command::new(SANDMILL).args(["plugin", "build"]).arg(&path).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
-        return Some(path.display().to_string());
-    }
-    assert!(said.contains("needs what is not there"), "{said}");
-    assert!(std::env::var("SANDMILL_TEST_KITS").as_deref() != Ok("all"), "{said}");
-    eprintln!("not tested: {folder}: {said}");
-    None
+    built_if_it_can_be(&root().join(folder))
 }
 
 fn run(place: &Place, plugin: &str, input: &str, extra: &[&str], code: i32) -> Value {

@@ -14,6 +14,7 @@ mod input;
 mod jobs;
 mod kits;
 mod money;
+mod new_plugin;
 mod provider;
 mod results;
 mod resume;

@@ -31,11 +31,12 @@ const RANKS: [(&str, u32); 21] = [
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 27] = [
+const OWNED: [(&str, &[&str]); 28] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
     ("wat", &["sandbox", "kit"]),
+    ("rust_embed", &["kit"]),
     ("wit_component", &["kit"]),
     ("wit_parser", &["kit"]),
     ("wasi_preview1_component_adapter_provider", &["kit"]),
@@ -194,7 +195,7 @@ fn wit_files(folder: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn the_contract_that_a_kit_carries_is_the_contract() {
-    for folder in ["guest-sdk/python/src/sandmill_plugin/wit", "guest-sdk/js/wit"] {
+    for folder in ["guest-sdk/python/src/sandmill_plugin/wit", "guest-sdk/js/wit", "guest-sdk/rust/wit"] {
         assert!(wit_files(folder) == contract(), "{folder} is not wit/0.1.0: copy it");
     }
 }

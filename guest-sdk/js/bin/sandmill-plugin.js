@@ -4,7 +4,7 @@
 import { parseArgs } from "node:util";
 
 const USAGE = `usage: sandmill-plugin build SOURCE -o COMPONENT
-       sandmill-plugin test [FILE…]    files of tests, in JavaScript or TypeScript; without any, those in test/`;
+       sandmill-plugin test [FILE…]    files of tests, in JavaScript or TypeScript; without any, those in test/ and tests/`;
 
 async function main() {
   const { values, positionals } = parseArgs({

@@ -5,6 +5,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { SourceMap } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { lacks } from "./lacks.js";
 
 const KIT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const WORLD = "processor";
@@ -22,6 +23,7 @@ export async function build(source, output) {
   await mkdir(work, { recursive: true });
   const bundle = await bundled(esbuild, path.resolve(source), work);
   await writeFile(path.join(work, "bundle.js"), bundle);
+  for (const line of await lacks(esbuild, source, options())) console.error(`warning: ${line}`);
   try {
     const { component } = await qjs.componentize({
       witPath: path.join(KIT, "wit"),

@@ -7,9 +7,9 @@ import { build } from "esbuild";
 import { options } from "./build.js";
 
 export async function test(files) {
-  const chosen = files.length > 0 ? files : await found("test");
+  const chosen = files.length > 0 ? files : [...(await found("test")), ...(await found("tests"))];
   if (chosen.length === 0) {
-    console.error("there are no tests: name files, or put some called *.test.js or *.test.ts into test/");
+    console.error("there are no tests: name files, or put some called *.test.js or *.test.ts into test/ or tests/");
     return 1;
   }
   // Beside the sources, so that the packages of the plugin are found.

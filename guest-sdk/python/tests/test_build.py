@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from sandmill_plugin.build import BuildError, build, entry, late_imports, main
+from sandmill_plugin.build import COMPONENTIZE, BuildError, build, entry, late_imports, main
+from sandmill_plugin.imports import hints, missing
 
 KIT = Path(__file__).parents[1]
 
@@ -38,6 +39,46 @@ def test_a_file_that_does_not_parse_is_told_with_its_line(tmp_path):
     (tmp_path / "plugin.py").write_text("x = 1\ndef f(:\n")
     with pytest.raises(BuildError, match="plugin.py: .*line 2"):
         build(tmp_path / "plugin.py", tmp_path / "out/x.wasm")
+
+
+def test_what_a_component_cannot_have_is_told_by_line_with_the_way_out(tmp_path):
+    source = tmp_path / "plugin.py"
+    source.write_text(
+        "import json, numpy as np\nimport helper\nimport pure.part\ndef f():\n  from pydantic import BaseModel\n  import cgi\n"
+        "  import nowhere\nimport openai\n"
+    )
+    (tmp_path / "helper.py").write_text("from . import x\n")
+    (tmp_path / "dependencies/pure").mkdir(parents=True)
+    told = missing([source], tmp_path, tmp_path / "dependencies")
+    assert [line.split("` ")[0] for line in told] == [
+        "plugin.py, line 1: `numpy",
+        "plugin.py, line 5: `pydantic",
+        "plugin.py, line 6: `cgi",
+        "plugin.py, line 7: `nowhere",
+        "plugin.py, line 8: `openai",
+    ]
+    assert "compiled code" in told[0] and "dataclasses" in told[1] and "no longer" in told[2]
+    assert "requirements.txt" in told[3] and "sandmill_plugin.llm" in told[4]
+    with pytest.raises(BuildError, match="(?s)cannot have:.*line 1: `numpy`"):
+        build(source, tmp_path / "out/x.wasm")
+
+
+def test_imports_that_a_plugin_guards_are_its_own_business(tmp_path):
+    source = tmp_path / "plugin.py"
+    source.write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  import numpy\nelse:\n  import a\n"
+        "try:\n  import orjson\nexcept ImportError:\n  import b\ntry:\n  import c\nfinally:\n  pass\n"
+    )
+    assert [line.split("`")[1] for line in missing([source], tmp_path, None)] == ["a", "b", "c"]
+
+
+def test_what_is_known_of_a_package_that_cannot_be_had_is_told(tmp_path):
+    (tmp_path / "requirements.txt").write_text("# a list\nPillow>=10\nnumpy==2.0\nattrs\n")
+    assert [line.split("`")[1] for line in hints(tmp_path / "requirements.txt")] == ["PIL", "numpy"]
+
+
+def test_the_version_of_the_tool_stands_in_two_places_alike():
+    assert f'"componentize-py=={COMPONENTIZE}"' in (KIT / "pyproject.toml").read_text()
 
 
 @pytest.mark.skipif(not (KIT / "../../wit/0.1.0").exists(), reason="outside of the repository")

@@ -11,7 +11,7 @@
 )]
 
 wit_bindgen::generate!({
-    path: "../../wit/0.1.0",
+    path: "wit",
     world: "processor",
     pub_export_macro: true,
     default_bindings_module: "sandmill_plugin::bindings",

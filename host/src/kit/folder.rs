@@ -1,5 +1,6 @@
 //! From the PLUGIN argument to the bytes of a component. Nothing is executed here.
 
+use super::embedded::Kit;
 use super::signature;
 use crate::config::{NeedsTable, with_suggestion};
 use crate::domain::{Digest as ContentDigest, Grant, Needs};
@@ -71,6 +72,8 @@ pub(super) struct FolderManifest {
     /// What it is built from, relative to the folder; the whole folder if it does not say.
     #[serde(default)]
     sources: Vec<PathBuf>,
+    /// Which kit `plugin build` writes beside it.
+    pub(super) kit: Option<Kit>,
     /// What the plugin asks for; the operator gives it.
     #[serde(default)]
     grants: NeedsTable,

@@ -4,20 +4,25 @@
 mod build;
 mod component;
 mod diff;
+mod embedded;
 mod folder;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod inspect;
 mod lock;
+mod new;
 mod reach;
 mod signature;
 mod source;
+mod tools;
 
-pub use build::{BuildError, build};
+pub use build::{BuildError, Built, Says, build};
 pub use diff::Difference;
+pub use embedded::Language;
 pub use folder::{Component, FolderError, locate};
 pub use inspect::{Described, Inspection};
 pub use lock::{LOCK_FILE, Lock, LockError, Pin};
+pub use new::{Created, NewError, new};
 pub use reach::{Reach, reach};
 pub use signature::{BadKey, Keys, SignatureState};
 pub use source::Source;

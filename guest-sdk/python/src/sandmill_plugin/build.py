@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib.metadata
 import importlib.util
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from .imports import hints, missing
+
 PACKAGE = Path(__file__).parent
 ENTRY = "sandmill_entry"
+# The same as in pyproject.toml.
+COMPONENTIZE = "0.25.1"
 # The Python in the component.
 GUEST_PYTHON = "3.14"
 # What the standard library imports only when it is used.
@@ -58,6 +63,12 @@ def build(source: Path, output: Path, requirements: Path | None = None) -> None:
     work.mkdir(parents=True)
     folder = source.resolve().parent
     dependencies = install(requirements or folder / "requirements.txt", work, asked=requirements is not None)
+    try:
+        absent = missing(own_files(folder), folder, dependencies)
+    except (SyntaxError, ValueError) as error:
+        raise BuildError(f"{source.name}: {error}") from error
+    if absent:
+        raise BuildError("the plugin imports what its component cannot have:\n" + "\n".join(f"  {line}" for line in absent))
     roots = [folder, *([dependencies] if dependencies else [])]
     (work / f"{ENTRY}.py").write_text(entry(source, folder, dependencies))
     paths = [*roots, PACKAGE.parent, work]
@@ -78,13 +89,14 @@ def install(requirements: Path, work: Path, asked: bool) -> Path | None:
         raise BuildError(
             f"the packages of {requirements.name} cannot all be had in pure Python (see above), and a component runs no compiled "
             "extension: take another package, or an older version without one"
+            + "".join(f"\n  {line}" for line in hints(requirements))
         )
     return target
 
 
 def entry(source: Path, folder: Path, dependencies: Path | None) -> str:
     """The module that componentize-py starts from: the plugin's, and whatever it would import later."""
-    own = [path for path in sorted(folder.rglob("*.py")) if not _is_aside(path.relative_to(folder))]
+    own = own_files(folder)
     late = dict.fromkeys(LATE)
     for path in own:
         late.update(dict.fromkeys(late_imports(path)))
@@ -113,6 +125,10 @@ if len(plugins) != 1:
     raise SystemExit(f"{source.name} has {{len(plugins)}} functions with @plugin, and must have one")
 Handler = handler(plugins[0], {modules!r})
 """
+
+
+def own_files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*.py")) if not _is_aside(path.relative_to(folder))]
 
 
 def _is_aside(path: Path) -> bool:
@@ -147,7 +163,13 @@ def late_imports(path: Path, strict: bool = True) -> list[str]:
 def componentize(paths: list[Path], output: Path) -> None:
     # Its console script stands beside the interpreter only in an environment of its own; the module is always there.
     if importlib.util.find_spec("componentize_py") is None:
-        raise BuildError(f"componentize-py is missing: `{sys.executable} -m pip install componentize-py==0.25.1`")
+        raise BuildError(f"componentize-py is missing: `{sys.executable} -m pip install componentize-py=={COMPONENTIZE}`")
+    there = importlib.metadata.version("componentize-py")
+    if there != COMPONENTIZE:
+        raise BuildError(
+            f"componentize-py is {there}, and this kit is made for {COMPONENTIZE}: "
+            f"`{sys.executable} -m pip install componentize-py=={COMPONENTIZE}`"
+        )
     run = "import sys; from componentize_py import script; sys.exit(script())"
     command = [sys.executable, "-c", run, "--quiet", "-d", str(PACKAGE / "wit"), "-w", "processor", "componentize"]
     for path in paths:

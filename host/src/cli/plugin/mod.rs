@@ -1,23 +1,23 @@
 //! `plugin …`: plugins before they run.
 
+mod build;
 mod diff;
 mod inspect;
 mod lock;
+mod new;
 
 use super::trust::{LookArgs, Trust};
-use super::{CliResult, Exit, policy};
+use super::{CliResult, policy};
 use crate::config;
-use crate::kit;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
+    /// Begin a plugin: a folder that builds and runs at once
+    New(new::NewArgs),
     /// Run the build command of each folder's plugin.toml
-    Build {
-        #[arg(required = true)]
-        folders: Vec<PathBuf>,
-    },
+    Build(build::BuildArgs),
     /// Show what a plugin is made of, what it asks for and what it says of itself
     Inspect(inspect::InspectArgs),
     /// Show what a newer plugin has that an older one had not; exit code 7 if it may do more
@@ -48,13 +48,8 @@ impl LookingArgs {
 
 pub(super) fn plugin(command: &PluginCommand) -> CliResult {
     match command {
-        PluginCommand::Build { folders } => {
-            for folder in folders {
-                let component = kit::build(folder)?;
-                println!("built {}", component.display());
-            }
-            Ok(Exit::Done)
-        }
+        PluginCommand::New(args) => new::new(args),
+        PluginCommand::Build(args) => build::build(args),
         PluginCommand::Inspect(args) => inspect::inspect(args),
         PluginCommand::Diff(args) => diff::diff(args),
         PluginCommand::Lock(args) => lock::lock(args),

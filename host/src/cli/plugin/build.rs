@@ -1,0 +1,33 @@
+//! `plugin build`: runs what the folders say, and tells what came of it.
+
+use super::super::{CliResult, Exit};
+use crate::clock::{Clock, SystemClock};
+use crate::kit::{self, Says};
+use bytesize::ByteSize;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The command runs in the folder, with what is in its .venv first on the PATH. A folder with a `kit` in its
+plugin.toml is given that kit first, of this version of sandmill, in .sandmill/kit."
+)]
+pub(in super::super) struct BuildArgs {
+    /// Plugins' folders
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
+    /// Show what the build command says only if it fails
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(super) fn build(args: &BuildArgs) -> CliResult {
+    let clock = SystemClock::new();
+    for folder in &args.folders {
+        let began = clock.monotonic();
+        let built = kit::build(folder, if args.quiet { Says::Quietly } else { Says::Aloud })?;
+        let seconds = clock.monotonic().saturating_sub(began).as_secs_f64();
+        println!("built {} ({}, in {seconds:.1} s)", built.path.display(), ByteSize(built.bytes));
+    }
+    Ok(Exit::Done)
+}
