@@ -68,7 +68,9 @@ mod outcome;
 pub mod bindings;
 pub mod llm;
 pub mod log;
+pub mod template;
 pub mod testing;
+pub mod text;
 
 pub use item::{Blob, Budget, Context, Item};
 pub use manifest::Manifest;

@@ -11,19 +11,25 @@
 //! assert_eq!(answer, Ok("you sent 2 messages".to_owned()));
 //! ```
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use serde_json::Value;
 
 use crate::bindings::sandmill::plugin::{llm as wit_llm, types as wit};
-use crate::{Context, Item};
+use crate::llm::Part;
+use crate::{Context, Item, Outcome};
 
 pub use crate::bindings::sandmill::plugin::llm::{
     Error as ModelError, ErrorKind as ModelErrorKind, Request, Response, Usage,
 };
 
-type Model = Box<dyn FnMut(&Request) -> Result<Response, ModelError>>;
+/// What answers a test's questions.
+pub type Model = Box<dyn FnMut(&Request) -> Result<Response, ModelError>>;
 
 thread_local! {
     static MODEL: RefCell<Option<Model>> = const { RefCell::new(None) };
+    static WINDOW: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// Runs `test` while `model` answers what it asks. The requests of one `llm::all` come one after the other.
@@ -35,6 +41,51 @@ pub fn with_model<R>(
     let result = test();
     MODEL.with(|slot| slot.replace(before));
     result
+}
+
+/// Runs `test` while [`count_tokens`](crate::llm::Chat::count_tokens) tells of a model that takes so many tokens.
+pub fn with_window<R>(tokens: u64, test: impl FnOnce() -> R) -> R {
+    let before = WINDOW.replace(Some(tokens));
+    let result = test();
+    WINDOW.set(before);
+    result
+}
+
+/// A model that gives these answers one after the other; whoever asks more is told so by an error with the code
+/// `no_more_answers`.
+pub fn answers<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Model {
+    let mut texts: VecDeque<String> = texts.into_iter().map(Into::into).collect();
+    Box::new(move |_| {
+        let message = "the test has no answer to this question";
+        texts.pop_front().map(answer).ok_or_else(|| model_error(ModelErrorKind::Rejected, "no_more_answers", message))
+    })
+}
+
+/// All that a request says, its messages one below the other.
+pub fn said(request: &Request) -> String {
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    parts
+        .filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// What an item emits, as values. None: it skips, or a value has no JSON form.
+pub fn emitted(outcome: &Outcome) -> Option<Vec<Value>> {
+    match outcome.clone().into_wit() {
+        Ok(wit::Outcome::Emit(emissions)) => {
+            emissions.iter().map(|emission| serde_json::from_str(&emission.value).ok()).collect()
+        }
+        Ok(wit::Outcome::Skip(_)) | Err(_) => None,
+    }
+}
+
+/// Why an item is skipped. None: it emits.
+pub fn skipped(outcome: &Outcome) -> Option<String> {
+    match outcome.clone().into_wit() {
+        Ok(wit::Outcome::Skip(skip)) => Some(skip.reason),
+        Ok(wit::Outcome::Emit(_)) | Err(_) => None,
+    }
 }
 
 /// An answer with this text.
@@ -105,4 +156,29 @@ pub(crate) fn complete(request: &Request) -> Result<Response, ModelError> {
     let result = model(request);
     MODEL.with(|slot| slot.replace(Some(model)));
     result
+}
+
+#[cfg_attr(target_family = "wasm", expect(dead_code, reason = "a component asks the host"))]
+pub(crate) fn window() -> Option<u64> {
+    WINDOW.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm;
+
+    #[test]
+    fn answers_come_in_their_order_and_then_an_error() {
+        let ask = || [(); 3].map(|()| llm::chat().user("q").text().map_err(|error| error.code));
+        let got = with_model(answers(["a", "b"]), ask);
+        assert_eq!(got, [Ok("a".to_owned()), Ok("b".to_owned()), Err("no_more_answers".to_owned())]);
+    }
+
+    #[test]
+    fn an_outcome_can_be_looked_at() {
+        assert_eq!(emitted(&Outcome::emit_many([1, 2])), Some(vec![1.into(), 2.into()]));
+        assert_eq!((emitted(&Outcome::skip("why")), skipped(&Outcome::skip("why"))), (None, Some("why".to_owned())));
+        assert_eq!(skipped(&Outcome::emit(1)), None);
+    }
 }

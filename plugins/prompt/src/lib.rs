@@ -1,8 +1,6 @@
 //! Asks a model one question an item, from a template in the configuration: what most people need without writing code.
 
-mod template;
-
-use sandmill_plugin::{Context, Failure, Item, Manifest, Outcome, llm};
+use sandmill_plugin::{Context, Failure, Item, Manifest, Outcome, llm, template};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,9 +1,7 @@
 //! Sums up long texts: a summary and key points as JSON. What does not fit the model is split, summed up in parts, and merged.
 
-mod split;
-
 use sandmill_plugin::llm::{self, Chat, ErrorKind, Overflow};
-use sandmill_plugin::{Context, Failure, Item, Manifest, Outcome};
+use sandmill_plugin::{Context, Failure, Item, Manifest, Outcome, text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +93,7 @@ impl Summarizer<'_> {
                 format!("split {DEPTH_MAX} times, and a part still does not fit: {}", too_large.message),
             ));
         }
-        let parts = split::halves_or_more(text, share_that_fits(&too_large));
+        let parts = text::split(text, too_large.share_that_fits());
         if parts.len() < 2 {
             return Err(too_large.into());
         }
@@ -135,16 +133,6 @@ impl Summarizer<'_> {
             OnOverflow::Split => chat.on_overflow(Overflow::Error),
             OnOverflow::Host => chat,
         }
-    }
-}
-
-/// Which share of the text would fit, from the numbers of the error where it has them.
-fn share_that_fits(error: &llm::Error) -> f64 {
-    let number = |name: &str| error.extra.get(name).and_then(serde_json::Value::as_f64);
-    match (number("limit"), number("tokens")) {
-        // Room for the answer and the frame.
-        (Some(limit), Some(tokens)) if tokens > limit && limit > 0.0 => (limit / tokens * 0.7).clamp(0.01, 0.5),
-        _ => 0.5,
     }
 }
 

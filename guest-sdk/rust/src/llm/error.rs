@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Rejected,
     /// The provider, or the model, will not answer this for reasons of policy.
     Refused,
-    /// A limit of the item or of the plugin is reached.
+    /// A limit of the item or of the plugin is reached, or the model's output ended before its answer (`answer_cut`).
     Limit,
     /// The plugin was not granted what it asked for.
     Denied,
@@ -43,8 +43,38 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    pub(super) fn bad_answer(message: String) -> Self {
-        Self { kind: ErrorKind::BadAnswer, code: "bad_answer".to_owned(), message, extra: BTreeMap::new() }
+    /// An answer that parses and is still not what was asked for, such as a number out of its range.
+    pub fn bad_answer(message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::BadAnswer,
+            code: "bad_answer".to_owned(),
+            message: message.into(),
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// The answer stopped where the model's output ends, and is none.
+    pub(super) fn cut(message: String) -> Self {
+        Self { kind: ErrorKind::Limit, code: "answer_cut".to_owned(), message, extra: BTreeMap::new() }
+    }
+
+    pub(super) fn refused(code: &str, message: String) -> Self {
+        Self { kind: ErrorKind::Refused, code: code.to_owned(), message, extra: BTreeMap::new() }
+    }
+
+    pub(super) fn too_large(code: &str, message: String, tokens: u64, limit: u64) -> Self {
+        let extra = BTreeMap::from([("tokens".to_owned(), tokens.into()), ("limit".to_owned(), limit.into())]);
+        Self { kind: ErrorKind::TooLarge, code: code.to_owned(), message, extra }
+    }
+
+    /// Of [`ErrorKind::TooLarge`]: which share of the text would fit, with room for the answer, for
+    /// [`text::split`](crate::text::split). Half, where the error has no numbers.
+    pub fn share_that_fits(&self) -> f64 {
+        let number = |name: &str| self.extra.get(name).and_then(Value::as_f64);
+        match (number("limit"), number("tokens")) {
+            (Some(limit), Some(tokens)) if tokens > limit && limit > 0.0 => (limit / tokens * 0.7).clamp(0.01, 0.5),
+            _ => 0.5,
+        }
     }
 
     pub(super) fn bad_request(message: String) -> Self {
@@ -99,6 +129,14 @@ mod tests {
     fn an_error_of_the_host_becomes_a_permanent_failure_with_its_code() {
         let failure = Failure::from(Error::from_wit(model_error(ModelErrorKind::Limit, "calls", "no more")));
         assert_eq!((failure.code(), failure.is_retryable()), ("calls", false));
+    }
+
+    #[test]
+    fn the_share_that_fits_follows_from_the_numbers() {
+        let share = |tokens, limit| Error::too_large("a", String::new(), tokens, limit).share_that_fits();
+        assert!((share(1_000, 500) - 0.35).abs() < 1e-9);
+        assert!((share(1_000, 1) - 0.01).abs() < 1e-9);
+        assert!((Error::bad_answer(String::new()).share_that_fits() - 0.5).abs() < 1e-9);
     }
 
     #[test]

@@ -15,10 +15,12 @@ mod error;
 mod host;
 mod response;
 mod schema;
+mod splitter;
 
 pub use chat::{Chat, Overflow};
 pub use error::{Error, ErrorKind};
 pub use response::{Response, ToolCall};
+pub use splitter::{Piece, Splitter};
 
 pub use crate::bindings::sandmill::plugin::llm::{
     Cut, Media, MediaSource, Message, OtherPart, Part, Speaker, TokenCount, ToolChoice, ToolResult, Usage,
