@@ -63,6 +63,7 @@ impl Desk {
         let extras = extras.map_err(|Reserved(path)| {
             denied("field_not_allowed", format!("the field `{path}` belongs to the host, and no plugin sets it"))
         })?;
+        let no_model = || no_model(&request.role);
         let name = self.routes.name_of_role(&request.role).ok_or_else(no_model)?;
         let ways = self.routes.ways(name, &extras);
         if ways.first().is_empty() {
@@ -128,8 +129,13 @@ pub(super) fn denied(code: &str, message: String) -> LlmError {
     LlmError { kind: LlmErrorKind::Denied, code: code.into(), message, extra: Vec::new() }
 }
 
-fn no_model() -> LlmError {
-    denied("no_model", "no model is bound to this run: start it with --provider and --model".to_owned())
+fn no_model(role: &str) -> LlmError {
+    denied(
+        "no_model",
+        format!(
+            "no model is bound to the role `{role}`: start the run with --provider and --model, or with --route {role}=NAME"
+        ),
+    )
 }
 
 fn not_allowed((field, route): (&str, &str)) -> LlmError {

@@ -220,9 +220,12 @@ impl Llm for ItemSession {
         }
         let choice = ways.choose(&BTreeSet::new());
         let live = choice.ok_or_else(|| denied("no_route", "no route is left to ask".to_owned()))?.live;
-        let window = self.stack.window(&live).await.beside(self.stack.output_wanted(&live, &request));
-        let (model, counting) = (live.route.model.clone(), live.route.counting);
-        let count = self.stack.runtime.spawn(context::count(model, counting, request, Some(window)));
+        // On the network's runtime: the provider may have to be asked what its model takes.
+        let stack = Arc::clone(&self.stack);
+        let count = self.stack.runtime.spawn(async move {
+            let window = stack.window(&live).await.beside(stack.output_wanted(&live, &request));
+            context::count(live.route.model.clone(), live.route.counting, request, Some(window)).await
+        });
         let count =
             count.await.map_err(|error| denied("cannot_count", format!("the request cannot be counted: {error}")))?;
         self.record(key, ToldFact::Count(count)).await?;
