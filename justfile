@@ -9,7 +9,7 @@ ci:
 
 # The plugins of this repository
 plugins:
-    cargo run -- plugin build plugins/redact plugins/prompt plugins/summarize plugins/misbehave
+    cargo run -- plugin build plugins/redact plugins/prompt plugins/extract plugins/classify plugins/summarize plugins/translate plugins/judge plugins/clean plugins/misbehave
 
 # The plugins in other languages; each says what it needs and how to get it
 kits:

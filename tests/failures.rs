@@ -1,9 +1,9 @@
 //! What a failing provider gets to see, by what its failure means: `docs/provider-errors.md`, end to end.
 
-use crate::support::{Place, items, plugin};
+use crate::support::{Place, items, plugin, read_post};
 use serde_json::json;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,32 +28,13 @@ impl Failing {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let is_question = read_request(&stream);
+                let is_question = read_post(&stream).is_some();
                 count.fetch_add(usize::from(is_question), Ordering::SeqCst);
                 stream.write_all(if is_question { failure.as_bytes() } else { unknown.as_bytes() }).unwrap();
             }
         });
         Self { url, asked }
     }
-}
-
-/// True: a POST.
-fn read_request(stream: &TcpStream) -> bool {
-    let mut reader = BufReader::new(stream);
-    let (mut line, mut length) = (String::new(), 0);
-    reader.read_line(&mut line).unwrap();
-    let is_post = line.starts_with("POST ");
-    loop {
-        line.clear();
-        reader.read_line(&mut line).unwrap();
-        match line.trim().to_lowercase().split_once(':') {
-            Some(("content-length", value)) => length = value.trim().parse().unwrap(),
-            Some(_) => {}
-            None => break,
-        }
-    }
-    std::io::copy(&mut reader.take(length), &mut std::io::sink()).unwrap();
-    is_post
 }
 
 /// One item, three tries at most: the exit code, and how often the provider was asked.

@@ -15,6 +15,7 @@ mod jobs;
 mod kits;
 mod money;
 mod new_plugin;
+mod plugins;
 mod provider;
 mod results;
 mod resume;

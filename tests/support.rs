@@ -1,7 +1,8 @@
 //! What the end-to-end tests share: the built plugins, a folder of their own, the program, the mock server.
 
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -16,14 +17,23 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
+/// Plugins that one file of tests needs, and that take longest to build.
+const LARGE: [&str; 5] = ["extract", "classify", "judge", "translate", "clean"];
+
 /// A plugin's folder, built: all of them once, by the program's own `plugin build`.
 pub(crate) fn plugin(name: &str) -> String {
     static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let folders = ["redact", "misbehave", "prompt", "summarize", "hostile", "reaching"].map(folder);
+    static LARGE_BUILT: OnceLock<()> = OnceLock::new();
+    let build = |names: &[&str]| {
+        let folders = names.iter().map(|name| folder(name));
         let output = Command::new(SANDMILL).args(["plugin", "build"]).args(folders).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    });
+    };
+    if LARGE.contains(&name) {
+        LARGE_BUILT.get_or_init(|| build(&LARGE));
+    } else {
+        BUILT.get_or_init(|| build(&["redact", "misbehave", "prompt", "summarize", "hostile", "reaching"]));
+    }
     folder(name).display().to_string()
 }
 
@@ -256,4 +266,24 @@ impl Drop for MockServer {
 /// JSON Lines of `n` items, each made from its number.
 pub(crate) fn items(n: usize, item: impl Fn(usize) -> Value) -> String {
     (0..n).map(|index| item(index).to_string() + "\n").collect()
+}
+
+/// Reads one request over HTTP; the body of a POST, `None` of any other.
+pub(crate) fn read_post(stream: &TcpStream) -> Option<Vec<u8>> {
+    let mut reader = BufReader::new(stream);
+    let (mut line, mut length) = (String::new(), 0);
+    reader.read_line(&mut line).unwrap();
+    let is_post = line.starts_with("POST ");
+    loop {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+        match line.trim().to_lowercase().split_once(':') {
+            Some(("content-length", value)) => length = value.trim().parse().unwrap(),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut body = Vec::new();
+    reader.take(length).read_to_end(&mut body).unwrap();
+    is_post.then_some(body)
 }
