@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod batch;
+mod cases;
 mod compile;
 mod crash;
 mod debug;

@@ -31,7 +31,7 @@ const RANKS: [(&str, u32); 21] = [
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 28] = [
+const OWNED: [(&str, &[&str]); 29] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -43,6 +43,7 @@ const OWNED: [(&str, &[&str]); 28] = [
     ("wasmtime_wasi", &["sandbox"]),
     ("wasmtime_wasi_http", &["sandbox"]),
     ("http_body", &["sandbox"]),
+    ("similar", &["kit"]),
     ("reqwest", &["provider", "registry", "sandbox"]),
     ("oci_spec", &["registry"]),
     ("http_auth", &["registry"]),

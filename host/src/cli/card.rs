@@ -117,7 +117,7 @@ impl Sheet {
 }
 
 /// Broken between words; a word that is longer stays whole, so that paths can be copied.
-fn wrapped(line: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(line: &str, width: usize) -> Vec<String> {
     if line.chars().count() <= width {
         return vec![line.to_owned()];
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const CONFIGURATION: &str = "docs/configuration.md";
-const WITH_FLAGS: [&str; 10] = [
+const WITH_FLAGS: [&str; 11] = [
     "README.md",
     CONFIGURATION,
     "docs/providers.md",
@@ -21,6 +21,7 @@ const WITH_FLAGS: [&str; 10] = [
     "docs/results.md",
     "docs/sandbox.md",
     "docs/security.md",
+    "docs/testing.md",
 ];
 /// Of cargo, and those that clap adds when it runs.
 const OTHER_FLAGS: [&str; 5] = ["help", "lib", "release", "version", "workspace"];

@@ -58,6 +58,10 @@ impl Exit {
         ExitCode::from(self.number())
     }
 
+    pub(super) fn of_signal(signal: i32) -> Self {
+        if signal == SIGTERM { Self::Terminated } else { Self::Interrupted }
+    }
+
     /// `failed_is_fine`: the share of failed items lies within `--allow-failed`.
     pub(super) fn of_run(ending: &Ending, failed: u64, failed_is_fine: bool) -> Self {
         match ending {
@@ -67,8 +71,7 @@ impl Exit {
             Ending::Parked { .. } => Self::Parked,
             Ending::ParkedUntil { .. } => Self::ParkedUntil,
             Ending::Budget { .. } => Self::Budget,
-            Ending::Interrupted { signal: SIGTERM } => Self::Terminated,
-            Ending::Interrupted { .. } => Self::Interrupted,
+            Ending::Interrupted { signal } => Self::of_signal(*signal),
             Ending::Broken { .. } => Self::Internal,
         }
     }

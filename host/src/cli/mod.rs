@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
 
 mod attach;
+mod attempts;
 mod card;
 mod compile_worker;
 mod compiling;
@@ -21,6 +22,8 @@ mod input;
 mod job;
 mod job_ref;
 mod limits;
+mod live;
+mod loading;
 mod log;
 mod merge;
 mod mock_server;
@@ -38,6 +41,7 @@ mod show;
 mod status;
 mod steer;
 mod trust;
+mod trying;
 mod watch;
 
 use crate::domain::{escape_json, sanitize_text};

@@ -57,9 +57,15 @@ impl Planned {
         Ok(())
     }
 
-    /// Whether somebody can be asked.
-    pub(super) fn is_bound(&self) -> bool {
-        !self.routes.is_empty()
+    /// A plugin that asks needs somebody to ask.
+    pub(super) fn check_bound(&self, manifest: &Manifest) -> anyhow::Result<()> {
+        if !self.routes.is_empty() || !manifest.needs_model() {
+            return Ok(());
+        }
+        bail!(
+            "the plugin `{}` asks a model, and no provider was named: add --provider openai --model NAME (with the key in OPENAI_API_KEY), or --provider mock for a dry run",
+            manifest.name
+        )
     }
 
     pub(super) fn all(&self) -> &[PlannedRoute] {

@@ -156,6 +156,14 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub(super) provider: ProviderArgs,
+    /// A mark in the books, for `sandmill cost --by tag`
+    #[arg(long, value_name = "NAME=VALUE", value_parser = key_value, help_heading = "Provider")]
+    #[serde(default)]
+    pub(super) tag: Vec<(String, String)>,
+    /// Run the plugin against the mock provider, store nothing, and say what the job would take
+    #[arg(long, help_heading = "Provider")]
+    #[serde(skip)]
+    pub(super) dry_run: bool,
     #[command(flatten)]
     #[serde(flatten)]
     pub(super) work: WorkArgs,
@@ -216,14 +224,6 @@ pub(super) struct ProviderArgs {
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(256..))]
     #[serde(default)]
     pub(super) context: Option<u64>,
-    /// A mark in the books, for `sandmill cost --by tag`
-    #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
-    #[serde(default)]
-    pub(super) tag: Vec<(String, String)>,
-    /// Run the plugin against the mock provider, store nothing, and say what the job would take
-    #[arg(long)]
-    #[serde(skip)]
-    pub(super) dry_run: bool,
     /// Provider calls of this run, retries among them
     #[arg(long, value_name = "N")]
     pub(super) max_calls: Option<u64>,
@@ -300,7 +300,7 @@ impl RunArgs {
     }
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err(format!("`{text}` is not of the form NAME=VALUE")),

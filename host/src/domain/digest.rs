@@ -15,6 +15,15 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// What somebody has taken elsewhere.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// 64 lower case hexadecimal digits.
     pub fn hex(&self) -> String {
         hex::encode(self.0)

@@ -5,7 +5,7 @@
 
 use super::json_object::{check, each_field};
 use super::lines::LineReader;
-use super::{BadRecord, Entry, InputError, Options, Records, bad, shown};
+use super::{BadRecord, Entry, Format, InputError, Options, Records, bad, shown};
 use crate::domain::ItemId;
 use std::io::BufRead;
 
@@ -31,6 +31,11 @@ fn refuse_document(first: &[u8]) -> Result<(), InputError> {
         _ => return Ok(()),
     };
     Err(InputError::WrongFormat { what, way_out: format!("put each item into a line of its own: {way_out}") })
+}
+
+/// One object that stands by itself, as line `number` of what it is in; its id is that of the field `id`.
+pub fn from_line(text: &str, number: u64) -> Result<Entry, BadRecord> {
+    entry(text, number, &Options { format: Format::JsonLines, id_field: None, map: Vec::new() })
 }
 
 fn entry(text: &str, number: u64, options: &Options) -> Result<Entry, BadRecord> {

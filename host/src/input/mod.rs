@@ -26,7 +26,7 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 pub use files::covers;
-pub use json_lines::with_map;
+pub use json_lines::{from_line, with_map};
 pub use mark::{digest, stamp};
 pub use mime::mime_type;
 pub use source::{open_source, spool};

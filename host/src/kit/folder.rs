@@ -1,7 +1,7 @@
 //! From the PLUGIN argument to the bytes of a component. Nothing is executed here.
 
 use super::embedded::Kit;
-use super::signature;
+use super::{cases, signature};
 use crate::config::{NeedsTable, with_suggestion};
 use crate::domain::{Digest as ContentDigest, Grant, Needs};
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,16 @@ pub fn locate(plugin: &Path) -> Result<Component, FolderError> {
         return Err(FolderError::Stale(plugin.to_path_buf()));
     }
     Ok(Component { needs: needs(plugin, &manifest)?, name: Some(manifest.name), ..component })
+}
+
+/// The files that a folder's component is built from.
+pub fn sources_of(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    sources(folder, &read_manifest(folder)?)
+}
+
+/// The same as long as none of them has changed.
+pub fn digest_of_sources(folder: &Path) -> Result<String, FolderError> {
+    sources_digest(folder, &read_manifest(folder)?)
 }
 
 fn read(path: PathBuf) -> Result<Component, FolderError> {
@@ -260,7 +270,11 @@ fn sources(folder: &Path, manifest: &FolderManifest) -> Result<Vec<PathBuf>, Fol
             for entry in std::fs::read_dir(&path).map_err(|error| unreadable(&path, &error))? {
                 let entry = entry.map_err(|error| unreadable(&path, &error))?.path();
                 let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                if !name.starts_with('.') && !NO_SOURCES.contains(&name) && entry != component {
+                if !name.starts_with('.')
+                    && !NO_SOURCES.contains(&name)
+                    && entry != component
+                    && !is_of_cases(folder, &entry)
+                {
                     open.push(entry);
                 }
             }
@@ -277,6 +291,12 @@ fn sources(folder: &Path, manifest: &FolderManifest) -> Result<Vec<PathBuf>, Fol
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+/// What a plugin is tried on is no part of it.
+fn is_of_cases(folder: &Path, path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == cases::EXTENSION)
+        && path.parent().is_some_and(|parent| parent.ends_with(cases::FOLDER) && parent.parent() == Some(folder))
 }
 
 #[cfg(test)]
@@ -311,6 +331,17 @@ mod tests {
         assert!(matches!(locate(dir.path()), Err(FolderError::Stale(_))));
         std::fs::write(dir.path().join("main.py"), "1").unwrap();
         assert!(locate(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn cases_are_no_sources() {
+        let dir = folder();
+        built(dir.path());
+        std::fs::create_dir(dir.path().join("tests")).unwrap();
+        std::fs::write(dir.path().join("tests/cases.jsonl"), "{}").unwrap();
+        assert!(locate(dir.path()).is_ok());
+        std::fs::write(dir.path().join("tests/test_main.py"), "1").unwrap();
+        assert!(matches!(locate(dir.path()), Err(FolderError::Stale(_))));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and whether they are what was pinned and signed.
 
 mod build;
+pub mod cases;
 mod component;
 mod diff;
 mod embedded;
@@ -19,7 +20,7 @@ mod tools;
 pub use build::{BuildError, Built, Says, build};
 pub use diff::Difference;
 pub use embedded::Language;
-pub use folder::{Component, FolderError, locate};
+pub use folder::{Component, FolderError, digest_of_sources, locate, sources_of};
 pub use inspect::{Described, Inspection};
 pub use lock::{LOCK_FILE, Lock, LockError, Pin};
 pub use new::{Created, NewError, new};

@@ -48,8 +48,8 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
     }
 
-    /// The route or group that is asked, the routes behind that name, and what the request needs leave for.
-    pub(super) fn route(&self, request: &Request) -> Result<(&str, Ways, Extras), LlmError> {
+    /// What the request needs leave for, of a role that the plugin has named.
+    pub(super) fn check(&self, request: &Request) -> Result<Extras, LlmError> {
         if !self.roles.contains(&request.role) {
             return Err(denied(
                 "unknown_role",
@@ -60,9 +60,14 @@ impl Desk {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             Extras::of(request, &state.brought)
         };
-        let extras = extras.map_err(|Reserved(path)| {
+        extras.map_err(|Reserved(path)| {
             denied("field_not_allowed", format!("the field `{path}` belongs to the host, and no plugin sets it"))
-        })?;
+        })
+    }
+
+    /// The route or group that is asked, the routes behind that name, and what the request needs leave for.
+    pub(super) fn route(&self, request: &Request) -> Result<(&str, Ways, Extras), LlmError> {
+        let extras = self.check(request)?;
         let no_model = || no_model(&request.role);
         let name = self.routes.name_of_role(&request.role).ok_or_else(no_model)?;
         let ways = self.routes.ways(name, &extras);

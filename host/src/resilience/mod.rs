@@ -5,6 +5,7 @@
 
 mod ask;
 mod backoff;
+mod cassette;
 mod context;
 mod desk;
 mod exchange;
@@ -15,6 +16,7 @@ mod gate;
 mod halt;
 mod hash;
 mod ledger;
+mod overheard;
 mod probes;
 mod purse;
 mod rehearsal;
@@ -28,11 +30,13 @@ mod structure;
 mod ways;
 
 pub use backoff::RetrySettings;
+pub use cassette::{AnsweredBy, Cassette, CassetteSettings, Question as TapedQuestion, Taped};
 pub use context::{ContextSettings, Counting, Encoding, KnownWindow, OnOverflow};
 pub use gate::{
     BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, KeyLimits, LimiterSettings,
 };
 pub use halt::{Halt, HaltReason};
+pub use overheard::Overheard;
 pub use purse::{Amount, Spending, dollars};
 pub use rehearsal::Rehearsal;
 pub use replay::{Answered, Heard, Recording, Replay};

@@ -146,7 +146,7 @@ fn heard(function: &'static str, request: &Request, (hash, occurrence): Key, ans
 }
 
 /// Of the last text.
-fn excerpt(request: &Request) -> String {
+pub(super) fn excerpt(request: &Request) -> String {
     let parts = request.messages.iter().rev().flat_map(|message| message.parts.iter().rev());
     let text = parts.into_iter().find_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
     sanitize_line(text.unwrap_or_default(), EXCERPT_BYTES_MAX)

@@ -3,14 +3,14 @@
 mod coredump;
 mod told;
 
-use super::grants::Granted;
 use super::job_ref::JobRef;
 use super::limits::LimitArgs;
+use super::loading::{Giving, Loading};
 use super::policy::InForce;
 use super::resume::stored_arguments;
 use super::run_args::RunArgs;
 use super::trust::Trust;
-use super::{CliResult, Exit, Failure, attach, compiling, policy, routes, runtime, settings};
+use super::{CliResult, Exit, Failure, attach, attempts, policy, routes, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::{AttemptNumber, Budget, Item, ItemId, ItemSeq, sanitize_line};
@@ -159,13 +159,13 @@ impl Setup<'_> {
             Arc::new(SystemClock::new()) as Arc<dyn Clock>,
             Box::new(move |heard: &Heard| {
                 if !is_json {
-                    println!("{}", told::question(heard));
+                    println!("{}", attempts::question(heard));
                 }
             }),
         ));
         let log = move |line: &LogLine| {
             if !is_json {
-                println!("{}", told::log(line));
+                println!("{}", attempts::log(line));
             }
         };
         let item = Item {
@@ -196,25 +196,26 @@ impl Setup<'_> {
         })
     }
 
+    /// Offline, and without a trace.
     fn load(&self, trust: &Trust) -> anyhow::Result<Plugin> {
-        let component = self.runtime.block_on(trust.admit(&self.run_args.plugin))?;
-        // Offline, and without a trace: folders are read, and nobody is asked.
-        let granted = Granted::settle(self.run_args, self.config, &component, self.policy, self.dir)?.rehearsed();
         let console = Console::new(if self.args.json { Verbosity::Quiet } else { Verbosity::Normal });
-        let compiling = compiling::compiling(self.run_args.cache.as_deref(), self.config, &console)?;
-        let limits = self.run_args.limits.of_attempt(&self.config.limits)?;
-        let engine = match &self.args.coredump {
+        let loading = Loading {
+            args: self.run_args,
+            config: self.config,
+            policy: self.policy,
+            trust,
+            store_dir: self.dir,
+            console: &console,
+            runtime: self.runtime,
+        };
+        let loaded = loading.load(Giving::Rehearsed, |limits| match &self.args.coredump {
             Some(dir) => {
                 coredump::prepare(dir)?;
-                Engine::with_coredumps(limits)?
+                Ok(Engine::with_coredumps(limits)?)
             }
-            None => Engine::new(limits, 1)?,
-        };
-        let load = Plugin::load(Arc::new(engine), &compiling, &component.bytes, component.is_text, component.digest());
-        let mut plugin =
-            self.runtime.block_on(load).with_context(|| format!("{} cannot be used", component.path.display()))?;
-        plugin.give(granted.open(self.runtime.handle())?);
-        Ok(plugin)
+            None => Ok(Engine::new(limits, 1)?),
+        })?;
+        Ok(loaded.plugin)
     }
 
     /// They tell what a question was asked of. Nobody is asked, so nobody needs a key.

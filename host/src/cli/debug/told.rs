@@ -1,16 +1,13 @@
 //! What is said of an item that was run again: as it goes, and in the end.
 
-use super::super::{Failure, card, print_json};
+use super::super::{Failure, attempts, card, print_json};
 use super::{DebugArgs, coredump, shown};
-use crate::domain::{CrashCard, Frame, Outcome, Verdict, escape_json, sanitize_line, sanitize_text};
+use crate::domain::{CrashCard, Frame, Outcome, Verdict, sanitize_line};
 use crate::resilience::Heard;
-use crate::sandbox::{AttemptReport, LogLine};
+use crate::sandbox::AttemptReport;
 use crate::store::{ItemDetail, ItemState, RecordedAttempt, decode_card};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-
-const TEXT_BYTES_MAX: usize = 8_000;
-const VALUES_SHOWN_MAX: usize = 20;
 
 /// An attempt that was made again.
 pub(super) struct Debugged {
@@ -42,21 +39,6 @@ pub(super) fn begin(job: &str, recorded: &RecordedAttempt, detail: &ItemDetail, 
 /// The digest of the plugin that the job ran, if it is another one.
 fn changed<'a>(recorded: &'a RecordedAttempt, digest: &str) -> Option<&'a str> {
     recorded.plugin_digest.as_deref().filter(|before| *before != digest)
-}
-
-pub(super) fn question(heard: &Heard) -> String {
-    let Heard { function, role, excerpt, answer, .. } = heard;
-    let answer = answer.as_deref().unwrap_or("nothing is recorded, and the plugin is stopped");
-    let (role, excerpt) = (sanitize_line(role, 100), sanitize_line(excerpt, 200));
-    format!("asked       {function}, role {role}: {excerpt}\n            from {answer}")
-}
-
-pub(super) fn log(line: &LogLine) -> String {
-    format!(
-        "log         {}: {}",
-        line.level,
-        sanitize_text(&line.message, TEXT_BYTES_MAX).replace('\n', "\n            ")
-    )
 }
 
 /// What is said in the end.
@@ -94,50 +76,25 @@ impl Report {
     }
 
     fn tell(&self) {
-        let line = |name: &str, text: &str| {
-            println!("{name:<11} {}", sanitize_text(text, TEXT_BYTES_MAX).trim_end().replace('\n', "\n            "));
-        };
         match &self.debugged.report.verdict {
-            Verdict::Finished(Outcome::Done(emissions)) => {
-                line("outcome", &format!("done, with {} values", emissions.len()));
-                for emission in emissions.iter().take(VALUES_SHOWN_MAX) {
-                    line("  value", &escape_json(&emission.value));
-                }
-            }
-            Verdict::Finished(Outcome::Skipped { reason }) => line("outcome", &format!("skipped: {reason}")),
-            Verdict::Retry(retry) => {
-                line("outcome", &format!("the plugin wants the item begun anew: {}: {}", retry.code, retry.message));
-            }
-            Verdict::Suspended => line(
+            Verdict::Suspended => say(
                 "outcome",
                 "stopped at a question that has no recorded answer: it was never asked, its answer never came, or it is another one now",
             ),
-            Verdict::Failed(failure) => {
-                line("outcome", &format!("failed, {}/{}: {}", failure.class, failure.code, failure.message));
-                if let Some(detail) = &failure.detail {
-                    line("  detail", &escape_json(detail));
-                }
-            }
+            verdict => attempts::verdict(verdict).iter().for_each(|line| println!("{line}")),
         }
         match self.as_before {
-            Some(true) => line("", "as in the job"),
-            Some(false) => line("", &format!("unlike the job, where it was {}", self.before())),
+            Some(true) => say("", "as in the job"),
+            Some(false) => say("", &format!("unlike the job, where it was {}", self.before())),
             None => {}
         }
-        if let Some(card) = self.card() {
+        if let Some(card) = attempts::card(&self.debugged.report.verdict) {
             print!("{}", card::as_text(card, None));
         }
         match &self.coredump {
-            Some(path) => line("core dump", &format!("{}: {}", shown(path), coredump::HOW)),
-            None if self.is_coredump_wanted => line("core dump", "none: the plugin did not trap"),
+            Some(path) => say("core dump", &format!("{}: {}", shown(path), coredump::HOW)),
+            None if self.is_coredump_wanted => say("core dump", "none: the plugin did not trap"),
             None => {}
-        }
-    }
-
-    fn card(&self) -> Option<&CrashCard> {
-        match &self.debugged.report.verdict {
-            Verdict::Failed(failure) => failure.card.as_deref(),
-            Verdict::Finished(_) | Verdict::Retry(_) | Verdict::Suspended => None,
         }
     }
 
@@ -160,41 +117,25 @@ impl Report {
                 })
             })
             .collect();
-        let log: Vec<Value> =
-            report.log.iter().map(|line| json!({ "level": line.level, "message": line.message })).collect();
-        Ok(json!({
+        let mut all = json!({
             "schema": 1,
             "job": self.job,
             "item": detail.row.id,
             "attempt": recorded.number.0,
             "plugin": { "recorded": recorded.plugin_digest, "now": digest },
             "questions": questions,
-            "log": log,
-            "outcome": outcome(&report.verdict),
             "as_before": self.as_before,
-            "cpu_us": u64::try_from(report.cpu_time.as_micros()).unwrap_or(u64::MAX),
-            "memory_bytes": report.memory_bytes,
-            "card": self.card().map(card::as_json).transpose()?,
             "coredump": self.coredump,
-        }))
+        });
+        if let (Value::Object(all), Value::Object(report)) = (&mut all, attempts::report_as_json(report)?) {
+            all.extend(report);
+        }
+        Ok(all)
     }
 }
 
-fn outcome(verdict: &Verdict) -> Value {
-    let parsed = |json: &String| serde_json::from_str::<Value>(json).unwrap_or_else(|_| json.as_str().into());
-    match verdict {
-        Verdict::Finished(Outcome::Done(emissions)) => {
-            let values: Vec<Value> = emissions.iter().map(|emission| parsed(&emission.value)).collect();
-            json!({ "state": "done", "output": values })
-        }
-        Verdict::Finished(Outcome::Skipped { reason }) => json!({ "state": "skipped", "reason": reason }),
-        Verdict::Retry(retry) => json!({ "state": "rejected", "code": retry.code, "message": retry.message }),
-        Verdict::Suspended => json!({ "state": "unanswered" }),
-        Verdict::Failed(failure) => json!({
-            "state": "failed", "class": failure.class.name(), "code": failure.code, "message": failure.message,
-            "detail": failure.detail.as_ref().map(parsed),
-        }),
-    }
+fn say(name: &str, text: &str) {
+    println!("{}", attempts::line(name, text));
 }
 
 /// Whether it ended as the job says; `None`: the item did not end with this attempt.

@@ -2,10 +2,10 @@
 
 use super::super::{CliResult, Exit};
 use crate::clock::{Clock, SystemClock};
-use crate::kit::{self, Says};
+use crate::kit::{self, FolderError, Says};
 use bytesize::ByteSize;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 #[command(
@@ -30,4 +30,17 @@ pub(super) fn build(args: &BuildArgs) -> CliResult {
         println!("built {} ({}, in {seconds:.1} s)", built.path.display(), ByteSize(built.bytes));
     }
     Ok(Exit::Done)
+}
+
+/// What is wrong with it otherwise is told by whoever uses it.
+fn is_stale(folder: &Path) -> bool {
+    matches!(kit::locate(folder), Err(FolderError::NotBuilt(_) | FolderError::Stale(_)))
+}
+
+/// So that what is tried is what the sources say.
+pub(super) fn build_if_stale(folder: &Path) -> anyhow::Result<()> {
+    if is_stale(folder) {
+        kit::build(folder, Says::Aloud)?;
+    }
+    Ok(())
 }

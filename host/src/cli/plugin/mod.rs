@@ -5,6 +5,8 @@ mod diff;
 mod inspect;
 mod lock;
 mod new;
+mod run_one;
+mod test;
 
 use super::trust::{LookArgs, Trust};
 use super::{CliResult, policy};
@@ -18,6 +20,10 @@ pub(super) enum PluginCommand {
     New(new::NewArgs),
     /// Run the build command of each folder's plugin.toml
     Build(build::BuildArgs),
+    /// Run a plugin against the cases in its folder, offline, and show what differs
+    Test(Box<test::TestArgs>),
+    /// Run a plugin on one item from the command line, and show the answer; nothing is stored
+    Run(Box<run_one::RunOneArgs>),
     /// Show what a plugin is made of, what it asks for and what it says of itself
     Inspect(inspect::InspectArgs),
     /// Show what a newer plugin has that an older one had not; exit code 7 if it may do more
@@ -50,6 +56,8 @@ pub(super) fn plugin(command: &PluginCommand) -> CliResult {
     match command {
         PluginCommand::New(args) => new::new(args),
         PluginCommand::Build(args) => build::build(args),
+        PluginCommand::Test(args) => test::test(args),
+        PluginCommand::Run(args) => run_one::run_one(args),
         PluginCommand::Inspect(args) => inspect::inspect(args),
         PluginCommand::Diff(args) => diff::diff(args),
         PluginCommand::Lock(args) => lock::lock(args),

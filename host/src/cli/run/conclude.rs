@@ -103,7 +103,7 @@ impl Session<'_> {
         };
         let told = format!("job {}: {}: {reason} (exit code {})", job.name, ended.state, exit.number());
         // A rehearsal leaves nothing to go on with.
-        if self.args.provider.dry_run { told } else { format!("{told}: go on with {}", ended.command) }
+        if self.args.dry_run { told } else { format!("{told}: go on with {}", ended.command) }
     }
 
     /// FILE once nothing is pending, FILE.partial until then.
@@ -137,7 +137,7 @@ impl Session<'_> {
 
     /// If a plugin did not end by itself; a rehearsal leaves nothing to look at.
     fn debug_command(&self) -> Result<Option<String>, StoreError> {
-        if self.args.provider.dry_run {
+        if self.args.dry_run {
             return Ok(None);
         }
         let item = self.store.reader().first_crash()?;

@@ -4,14 +4,15 @@ mod conclude;
 mod session;
 
 use super::attach;
-use super::grants::{self, Granted};
+use super::grants;
 use super::input as inputs;
 use super::job_ref::JobRef;
+use super::loading::{Giving, Loaded, Loading};
 use super::policy::InForce;
 use super::routes::{self, Planned};
 use super::run_args::RunArgs;
 use super::trust::Trust;
-use super::{CliResult, Exit, Failure, compiling, dry_run, policy, runtime, settings};
+use super::{CliResult, Exit, Failure, dry_run, policy, runtime, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::Blob;
@@ -35,7 +36,7 @@ pub(super) fn run(mut args: RunArgs) -> CliResult {
     let job = args.job.clone().unwrap_or_else(|| settings::default_job(&args.plugin, &args.input, args.shard));
     let job = JobName::new(&job)?;
     make_absolute(&mut args, &config, &store_dir, &job)?;
-    if args.provider.dry_run {
+    if args.dry_run {
         return dry_run::dry_run(args, &config, &job);
     }
     execute(&args, &config, &store_dir, &job)
@@ -88,7 +89,7 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     let (given, mut args) = (args, args.clone());
     let policy = policy::load()?;
     policy.bound(&mut args, config)?;
-    if args.provider.dry_run {
+    if args.dry_run {
         dry_run::lift(&mut args);
     }
     let args = &args;
@@ -143,7 +144,7 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
 
 /// The third signal. Nothing is lost by it: what was acknowledged is on disk.
 #[expect(clippy::disallowed_methods, reason = "the person insists")]
-fn exit_at_once(signal: i32) {
+pub(super) fn exit_at_once(signal: i32) {
     std::process::exit(128 + signal);
 }
 
@@ -167,31 +168,20 @@ fn prepare(
     }
     let attached = attach::read(&args.attach)?;
     let plugin_config = settings::plugin_config(args)?;
-    let component = runtime.block_on(trust.admit(&args.plugin))?;
-    let granted = Granted::settle(args, config, &component, policy, store_dir)?;
-    let granted = if args.provider.dry_run { granted.rehearsed() } else { granted };
-    let given = granted.open(runtime.handle())?;
-    let compiling = compiling::compiling(args.cache.as_deref(), config, console)?;
-    let engine = Arc::new(Engine::new(args.limits.of_attempt(&config.limits)?, settings::slots(args, config))?);
-    let mut plugin = runtime
-        .block_on(Plugin::load(engine, &compiling, &component.bytes, component.is_text, component.digest()))
-        .with_context(|| format!("{} cannot be used", component.path.display()))?;
-    plugin.give(given);
-    for line in granted.lines(&component, args.provider.dry_run)? {
-        if args.provider.dry_run { eprintln!("{line}") } else { console.say(&line) }
+    let loading = Loading { args, config, policy, trust, store_dir, console, runtime };
+    let giving = if args.dry_run { Giving::Rehearsed } else { Giving::All };
+    let loaded = loading.load(giving, |limits| Ok(Engine::new(limits, settings::slots(args, config))?))?;
+    let Loaded { plugin, component, granted } = loaded;
+    for line in granted.lines(&component, args.dry_run)? {
+        if args.dry_run { eprintln!("{line}") } else { console.say(&line) }
     }
     let contract = Contract::new(plugin.manifest(), &plugin_config)?;
     let mut routes = routes::plan(args, config, plugin.manifest())?;
     granted.check_routes(&routes)?;
-    if args.provider.dry_run {
+    if args.dry_run {
         routes.rehearse(args.provider.seed)?;
     }
-    if !routes.is_bound() && plugin.manifest().needs_model() {
-        bail!(
-            "the plugin `{}` asks a model, and no provider was named: add --provider openai --model NAME (with the key in OPENAI_API_KEY), or --provider mock for a dry run",
-            plugin.manifest().name
-        );
-    }
+    routes.check_bound(plugin.manifest())?;
     Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output })
 }
 

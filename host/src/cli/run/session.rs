@@ -48,7 +48,7 @@ impl Session<'_> {
 
     fn tags(&self) -> String {
         let tags: serde_json::Map<String, Value> =
-            self.args.provider.tag.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+            self.args.tag.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         Value::Object(tags).to_string()
     }
 
