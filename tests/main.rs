@@ -6,6 +6,7 @@ mod bad_input;
 mod batch;
 mod cases;
 mod compile;
+mod contract;
 mod crash;
 mod debug;
 mod failures;

@@ -183,7 +183,7 @@ fn the_search_for_imports_sees_groups_and_paths() {
 
 /// Names and texts of the contract's files.
 fn contract() -> BTreeMap<String, String> {
-    wit_files("wit/0.1.0")
+    wit_files("wit/1.0.0")
 }
 
 fn wit_files(folder: &str) -> BTreeMap<String, String> {
@@ -197,6 +197,6 @@ fn wit_files(folder: &str) -> BTreeMap<String, String> {
 #[test]
 fn the_contract_that_a_kit_carries_is_the_contract() {
     for folder in ["guest-sdk/python/src/sandmill_plugin/wit", "guest-sdk/js/wit", "guest-sdk/rust/wit"] {
-        assert!(wit_files(folder) == contract(), "{folder} is not wit/0.1.0: copy it");
+        assert!(wit_files(folder) == contract(), "{folder} is not wit/1.0.0: copy it");
     }
 }

@@ -208,8 +208,8 @@ fn a_look_into_a_plugin_shows_what_it_is_and_fits_a_terminal() {
         &digest(&component("summarize"))[..],
         "Rust",
         "rustc",
-        "sandmill:plugin/processor@0.1.0",
-        "sandmill:plugin/llm@0.1.0",
+        "sandmill:plugin/processor@1.0.0",
+        "sandmill:plugin/llm@1.0.0",
         "DWARF",
         "name     summarize",
         "pinned   no",
@@ -233,7 +233,7 @@ fn a_plugin_that_fails_to_describe_itself_is_looked_into_all_the_same() {
         shown["manifest"].is_null() && shown["describe_error"].as_str().is_some_and(|why| !why.is_empty()),
         "{shown}"
     );
-    assert_eq!(shown["world"], "sandmill:plugin/processor@0.1.0");
+    assert_eq!(shown["world"], "sandmill:plugin/processor@1.0.0");
     desk.place.write("other.wat", "(component (import \"acme:x/y@1.0.0\" (instance)))");
     let text = desk.sandmill(&["plugin", "inspect", "other.wat"]).expect(0).stdout;
     assert!(text.contains("imports  acme:x/y@1.0.0") && text.contains("says     nothing"), "{text}");
@@ -249,12 +249,12 @@ fn a_plugin_that_may_do_more_ends_in_an_exit_code_of_its_own() {
     let (redact, summarize) = (plugin("redact"), plugin("summarize"));
     let grown = desk.sandmill(&["plugin", "diff", &redact, &summarize]).expect(7).stdout;
     assert!(
-        grown.contains("may do more") && grown.contains("it can ask models (sandmill:plugin/llm@0.1.0)"),
+        grown.contains("may do more") && grown.contains("it can ask models (sandmill:plugin/llm@1.0.0)"),
         "{grown}"
     );
     assert!(grown.lines().all(|line| line.chars().count() <= 80), "{grown}");
     let shrunk = desk.sandmill(&["plugin", "diff", &summarize, &redact]).expect(0).stdout;
-    assert!(shrunk.contains("may do no more") && shrunk.contains("- import: sandmill:plugin/llm@0.1.0"), "{shrunk}");
+    assert!(shrunk.contains("may do no more") && shrunk.contains("- import: sandmill:plugin/llm@1.0.0"), "{shrunk}");
     let same = desk.sandmill(&["plugin", "diff", &redact, &redact]).expect(0).stdout;
     assert!(same.contains("the same component"), "{same}");
 }

@@ -132,6 +132,20 @@ sm_value *sm_push(sm_value *list, sm_value *value) {
 /* NULL if it has no JSON form. */
 static const char *written(sm_value *value) { return value ? yyjson_mut_val_write(value, YYJSON_WRITE_NOFLAG, NULL) : NULL; }
 
+/* The properties of an object, each text lent or given. */
+static sandmill_plugin_types_list_pair_t pairs_of(sm_value *object, processor_string_t (*handed)(const char *)) {
+  sandmill_plugin_types_list_pair_t pairs = {.ptr = TAKE(sandmill_plugin_types_pair_t, yyjson_mut_obj_size(object)), .len = 0};
+  size_t index, count;
+  sm_value *name, *value;
+  yyjson_mut_obj_foreach(object, index, count, name, value) {
+    const char *shown = written(value);
+    pairs.ptr[pairs.len].name = handed(yyjson_mut_get_str(name));
+    /* It never fails: a number that JSON does not have is none. */
+    pairs.ptr[pairs.len++].value = handed(shown ? shown : "null");
+  }
+  return pairs;
+}
+
 /* ---- How an item ends ---- */
 
 sm_result sm_emit_nothing(void) { return (sm_result){.ending = SM_EMITTED}; }
@@ -362,15 +376,8 @@ void sm_log(sm_level level, sm_value *fields, const char *format, ...) {
   va_start(arguments, format);
   processor_string_t text = lent(format_list(format, arguments));
   va_end(arguments);
-  sandmill_plugin_log_list_pair_t pairs = {.ptr = TAKE(sandmill_plugin_log_pair_t, yyjson_mut_obj_size(fields)), .len = 0};
-  size_t index, count;
-  sm_value *name, *value;
-  yyjson_mut_obj_foreach(fields, index, count, name, value) {
-    const char *shown = written(value);
-    pairs.ptr[pairs.len].name = lent(yyjson_mut_get_str(name));
-    /* A log never fails: a number that JSON does not have is none. */
-    pairs.ptr[pairs.len++].value = lent(shown ? shown : "null");
-  }
+  sandmill_plugin_types_list_pair_t made = pairs_of(fields, lent);
+  sandmill_plugin_log_list_pair_t pairs = {.ptr = made.ptr, .len = made.len};
   sandmill_plugin_log_log((sandmill_plugin_log_level_t)level, &text, &pairs);
 }
 
@@ -396,8 +403,13 @@ void exports_sandmill_plugin_handler_describe(exports_sandmill_plugin_handler_ma
   ret->model_roles.ptr = TAKE(sandmill_plugin_types_model_role_t, SM_LIST_MAX);
   while (ret->model_roles.len < SM_LIST_MAX && sm_plugin.roles[ret->model_roles.len].name) {
     const sm_role *role = &sm_plugin.roles[ret->model_roles.len];
+    sm_json *extra = role->extra ? sm_parse(role->extra) : NULL;
+    if (role->extra && !yyjson_is_obj(extra)) sm_crash("the extra of the role `%s` is no JSON object", role->name);
     ret->model_roles.ptr[ret->model_roles.len++] = (sandmill_plugin_types_model_role_t){
-        .name = given(role->name), .description = given(role->description), .optional = role->optional};
+        .name = given(role->name),
+        .description = given(role->description),
+        .optional = role->optional,
+        .extra = pairs_of(extra ? sm_copy(extra) : NULL, given)};
   }
 }
 
@@ -428,6 +440,7 @@ static bool failed(const sm_result *result, exports_sandmill_plugin_handler_fail
   err->kind.val.retryable.is_some = result->after_ms.is_set;
   err->kind.val.retryable.val = (uint64_t)result->after_ms.value;
   err->detail = given_option(written(result->detail));
+  err->extra = pairs_of(result->extra, given);
   return false;
 }
 

@@ -45,6 +45,8 @@ typedef struct {
   const char *description;
   /* Whether the plugin works without it. */
   bool optional;
+  /* What a newer host may know: a JSON object, or NULL. */
+  const char *extra;
 } sm_role;
 
 typedef struct {
@@ -107,7 +109,8 @@ typedef struct {
   const char *name;
 } sm_emission;
 
-/* Made by the functions below. `detail` may be set on one that failed: it is kept beside the item. */
+/* Made by the functions below. On one that failed `detail` may be set, which is kept beside the item, and `extra`, an object of what
+ * a newer host may know. */
 typedef struct {
   sm_ending ending;
   sm_emission *emissions;
@@ -116,6 +119,7 @@ typedef struct {
   const char *message;
   sm_number after_ms;
   sm_value *detail;
+  sm_value *extra;
 } sm_result;
 
 /* One value: one line of the output. */

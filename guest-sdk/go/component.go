@@ -39,7 +39,9 @@ func describe() types.Manifest {
 		RequiredFields: manifest.Requires,
 	}
 	for _, role := range manifest.Roles {
-		made.ModelRoles = append(made.ModelRoles, types.ModelRole{Name: role.Name, Description: role.Description, Optional: role.Optional})
+		made.ModelRoles = append(made.ModelRoles, types.ModelRole{
+			Name: role.Name, Description: role.Description, Optional: role.Optional, Extra: pairs(role.Extra),
+		})
 	}
 	return made
 }
@@ -69,7 +71,9 @@ func process(item types.Item, cx types.Context) wit.Result[types.Outcome, types.
 	if ending.Kind == Rejected {
 		kind = types.MakeFailureKindRetryable(option(ending.AfterMillis))
 	}
-	failure := types.Failure{Kind: kind, Code: valid(ending.Code), Message: valid(ending.Message), Detail: option(ending.Detail)}
+	failure := types.Failure{
+		Kind: kind, Code: valid(ending.Code), Message: valid(ending.Message), Detail: option(ending.Detail), Extra: pairs(ending.Extra),
+	}
 	return wit.Err[types.Outcome, types.Failure](failure)
 }
 
@@ -205,7 +209,9 @@ func lowerPart(part Part) witLLM.Part {
 		call := witLLM.ToolCall{Id: part.ID, Name: part.Name, Arguments: valid(part.Arguments), Extra: pairs(part.Extra)}
 		return witLLM.MakePartToolCall(call)
 	case ToolResult:
-		result := witLLM.ToolResult{CallId: part.CallID, Name: part.Name, Content: valid(part.Content), IsError: part.IsError}
+		result := witLLM.ToolResult{
+			CallId: part.CallID, Name: part.Name, Content: valid(part.Content), IsError: part.IsError, Extra: pairs(part.Extra),
+		}
 		for _, media := range part.Media {
 			result.Media = append(result.Media, lowerMedia(media))
 		}

@@ -14,6 +14,8 @@ type Fail struct {
 	Message string
 	// Detail is anything that has a JSON form, kept beside the failed item; or nil.
 	Detail any
+	// Extra is what a newer host may know.
+	Extra map[string]any
 }
 
 func (f *Fail) Error() string { return f.Code + ": " + f.Message }
@@ -32,6 +34,7 @@ type Retry struct {
 	// After is the least wait before the next attempt; 0 for none.
 	After  time.Duration
 	Detail any
+	Extra  map[string]any
 }
 
 func (r *Retry) Error() string { return r.Code + ": " + r.Message }
@@ -61,9 +64,9 @@ func failed(err error) Ending {
 	case errors.As(err, &skip):
 		return Ending{Kind: Skipped, Message: skip.Reason}
 	case errors.As(err, &fail):
-		return Ending{Kind: Failed, Code: fail.Code, Message: fail.Message, Detail: detail(fail.Detail)}
+		return Ending{Kind: Failed, Code: fail.Code, Message: fail.Message, Detail: detail(fail.Detail), Extra: fail.Extra}
 	case errors.As(err, &retry):
-		ending := Ending{Kind: Rejected, Code: retry.Code, Message: retry.Message, Detail: detail(retry.Detail)}
+		ending := Ending{Kind: Rejected, Code: retry.Code, Message: retry.Message, Detail: detail(retry.Detail), Extra: retry.Extra}
 		if retry.After > 0 {
 			ending.AfterMillis = Set(uint64((retry.After + time.Millisecond - 1) / time.Millisecond))
 		}

@@ -91,6 +91,7 @@ type ToolResult struct {
 	Content      string
 	IsError      bool
 	Media        []Media
+	Extra        map[string]any
 }
 
 // Other is a part that only the provider understands.

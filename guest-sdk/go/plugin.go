@@ -40,6 +40,8 @@ type Role struct {
 	Description string
 	// Optional: the plugin works without it.
 	Optional bool
+	// Extra is what a newer host may know.
+	Extra map[string]any
 }
 
 // Register makes the plugin that of its component. To be called once, in an init.
@@ -107,6 +109,8 @@ type Ending struct {
 	AfterMillis *uint64
 	// Detail is a JSON text.
 	Detail *string
+	// Extra is what a newer host may know.
+	Extra map[string]any
 }
 
 // RawEmission is an emission as the host takes it over. A name that is empty is none.

@@ -26,7 +26,7 @@ const SECTIONS: [(&str, &str); 18] = [
     ("start", ""),
     ("with", ""),
     ("encoding", "string-encoding=utf8"),
-    ("world", "sandmill:plugin/handler@0.1.0"),
+    ("world", "sandmill:plugin/handler@1.0.0"),
     ("after", ""),
     ("whole", ""),
 ];

@@ -1,4 +1,4 @@
-//! Writes the bindings that the C and Go kits carry, from `wit/0.1.0`: `cargo run -p sandmill-bindgen`, whenever the contract has
+//! Writes the bindings that the C and Go kits carry, from `wit/1.0.0`: `cargo run -p sandmill-bindgen`, whenever the contract has
 //! changed. What is written is checked in, so that building a plugin needs no generator.
 
 use anyhow::Context as _;
@@ -66,7 +66,7 @@ fn generated(mut generator: Box<dyn WorldGenerator>) -> anyhow::Result<Vec<(Stri
 
 fn contract() -> anyhow::Result<(Resolve, WorldId)> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(root().join("wit/0.1.0"))?;
+    let (package, _) = resolve.push_dir(root().join("wit/1.0.0"))?;
     let world = resolve.select_world(&[package], Some("processor"))?;
     Ok((resolve, world))
 }

@@ -3,30 +3,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `sandmill:plugin/llm@0.1.0`
+// Imported Functions from `sandmill:plugin/llm@1.0.0`
 
-__attribute__((__import_module__("sandmill:plugin/llm@0.1.0"), __import_name__("complete")))
+__attribute__((__import_module__("sandmill:plugin/llm@1.0.0"), __import_name__("complete")))
 extern void __wasm_import_sandmill_plugin_llm_complete(uint8_t *, uint8_t *);
 
-__attribute__((__import_module__("sandmill:plugin/llm@0.1.0"), __import_name__("complete-many")))
+__attribute__((__import_module__("sandmill:plugin/llm@1.0.0"), __import_name__("complete-many")))
 extern void __wasm_import_sandmill_plugin_llm_complete_many(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("sandmill:plugin/llm@0.1.0"), __import_name__("count-tokens")))
+__attribute__((__import_module__("sandmill:plugin/llm@1.0.0"), __import_name__("count-tokens")))
 extern void __wasm_import_sandmill_plugin_llm_count_tokens(uint8_t *, uint8_t *);
 
-// Imported Functions from `sandmill:plugin/log@0.1.0`
+// Imported Functions from `sandmill:plugin/log@1.0.0`
 
-__attribute__((__import_module__("sandmill:plugin/log@0.1.0"), __import_name__("log")))
+__attribute__((__import_module__("sandmill:plugin/log@1.0.0"), __import_name__("log")))
 extern void __wasm_import_sandmill_plugin_log_log(int32_t, uint8_t *, size_t, uint8_t *, size_t);
 
-// Imported Functions from `sandmill:plugin/blobs@0.1.0`
+// Imported Functions from `sandmill:plugin/blobs@1.0.0`
 
-__attribute__((__import_module__("sandmill:plugin/blobs@0.1.0"), __import_name__("read")))
+__attribute__((__import_module__("sandmill:plugin/blobs@1.0.0"), __import_name__("read")))
 extern void __wasm_import_sandmill_plugin_blobs_read(uint8_t *, size_t, int64_t, int32_t, uint8_t *);
 
-// Exported Functions from `sandmill:plugin/handler@0.1.0`
+// Exported Functions from `sandmill:plugin/handler@1.0.0`
 
-__attribute__((__weak__, __export_name__("cabi_post_sandmill:plugin/handler@0.1.0#describe")))
+__attribute__((__weak__, __export_name__("cabi_post_sandmill:plugin/handler@1.0.0#describe")))
 void __wasm_export_exports_sandmill_plugin_handler_describe_post_return(uint8_t * arg0) {
   if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
     free(*((uint8_t **) (arg0 + 0)));
@@ -71,39 +71,54 @@ void __wasm_export_exports_sandmill_plugin_handler_describe_post_return(uint8_t 
     }
     free(ptr);
   }
-  size_t len0 = *((size_t*) (arg0 + (15*sizeof(void*))));
-  if (len0 > 0) {
-    uint8_t *ptr1 = *((uint8_t **) (arg0 + (14*sizeof(void*))));
-    for (size_t i2 = 0; i2 < len0; i2++) {
-      uint8_t *base = ptr1 + i2 * (5*sizeof(void*));
-      (void) base;
-      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-        free(*((uint8_t **) (base + 0)));
-      }
-      if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
-        free(*((uint8_t **) (base + (2*sizeof(void*)))));
-      }
-    }
-    free(ptr1);
-  }
-  size_t len3 = *((size_t*) (arg0 + (17*sizeof(void*))));
+  size_t len3 = *((size_t*) (arg0 + (15*sizeof(void*))));
   if (len3 > 0) {
-    uint8_t *ptr4 = *((uint8_t **) (arg0 + (16*sizeof(void*))));
+    uint8_t *ptr4 = *((uint8_t **) (arg0 + (14*sizeof(void*))));
     for (size_t i5 = 0; i5 < len3; i5++) {
-      uint8_t *base = ptr4 + i5 * (4*sizeof(void*));
+      uint8_t *base = ptr4 + i5 * (7*sizeof(void*));
       (void) base;
       if ((*((size_t*) (base + sizeof(void*)))) > 0) {
         free(*((uint8_t **) (base + 0)));
       }
       if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
         free(*((uint8_t **) (base + (2*sizeof(void*)))));
+      }
+      size_t len0 = *((size_t*) (base + (6*sizeof(void*))));
+      if (len0 > 0) {
+        uint8_t *ptr1 = *((uint8_t **) (base + (5*sizeof(void*))));
+        for (size_t i2 = 0; i2 < len0; i2++) {
+          uint8_t *base = ptr1 + i2 * (4*sizeof(void*));
+          (void) base;
+          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+            free(*((uint8_t **) (base + 0)));
+          }
+          if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (base + (2*sizeof(void*)))));
+          }
+        }
+        free(ptr1);
       }
     }
     free(ptr4);
   }
+  size_t len6 = *((size_t*) (arg0 + (17*sizeof(void*))));
+  if (len6 > 0) {
+    uint8_t *ptr7 = *((uint8_t **) (arg0 + (16*sizeof(void*))));
+    for (size_t i8 = 0; i8 < len6; i8++) {
+      uint8_t *base = ptr7 + i8 * (4*sizeof(void*));
+      (void) base;
+      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+        free(*((uint8_t **) (base + 0)));
+      }
+      if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+        free(*((uint8_t **) (base + (2*sizeof(void*)))));
+      }
+    }
+    free(ptr7);
+  }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_sandmill:plugin/handler@0.1.0#process")))
+__attribute__((__weak__, __export_name__("cabi_post_sandmill:plugin/handler@1.0.0#process")))
 void __wasm_export_exports_sandmill_plugin_handler_process_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
@@ -191,6 +206,21 @@ void __wasm_export_exports_sandmill_plugin_handler_process_post_return(uint8_t *
           break;
         }
       }
+      size_t len6 = *((size_t*) (arg0 + (32+8*sizeof(void*))));
+      if (len6 > 0) {
+        uint8_t *ptr7 = *((uint8_t **) (arg0 + (32+7*sizeof(void*))));
+        for (size_t i8 = 0; i8 < len6; i8++) {
+          uint8_t *base = ptr7 + i8 * (4*sizeof(void*));
+          (void) base;
+          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+            free(*((uint8_t **) (base + 0)));
+          }
+          if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (base + (2*sizeof(void*)))));
+          }
+        }
+        free(ptr7);
+      }
       break;
     }
   }
@@ -221,10 +251,22 @@ void sandmill_plugin_types_pair_free(sandmill_plugin_types_pair_t *ptr) {
   sandmill_plugin_types_json_free(&ptr->value);
 }
 
+void sandmill_plugin_types_list_pair_free(sandmill_plugin_types_list_pair_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    sandmill_plugin_types_pair_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      sandmill_plugin_types_pair_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
 void sandmill_plugin_types_blob_free(sandmill_plugin_types_blob_t *ptr) {
   processor_string_free(&ptr->name);
   processor_string_free(&ptr->mime_type);
   processor_string_free(&ptr->digest);
+  sandmill_plugin_types_list_pair_free(&ptr->extra);
 }
 
 void sandmill_plugin_types_list_blob_free(sandmill_plugin_types_list_blob_t *ptr) {
@@ -233,17 +275,6 @@ void sandmill_plugin_types_list_blob_free(sandmill_plugin_types_list_blob_t *ptr
     sandmill_plugin_types_blob_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
       sandmill_plugin_types_blob_free(&list_ptr[i]);
-    }
-    free(list_ptr);
-  }
-}
-
-void sandmill_plugin_types_list_pair_free(sandmill_plugin_types_list_pair_t *ptr) {
-  size_t list_len = ptr->len;
-  if (list_len > 0) {
-    sandmill_plugin_types_pair_t *list_ptr = ptr->ptr;
-    for (size_t i = 0; i < list_len; i++) {
-      sandmill_plugin_types_pair_free(&list_ptr[i]);
     }
     free(list_ptr);
   }
@@ -265,6 +296,7 @@ void sandmill_plugin_types_budget_free(sandmill_plugin_types_budget_t *ptr) {
   processor_option_u64_free(&ptr->calls);
   processor_option_u64_free(&ptr->tokens);
   processor_option_u64_free(&ptr->micro_dollars);
+  sandmill_plugin_types_list_pair_free(&ptr->extra);
 }
 
 void sandmill_plugin_types_context_free(sandmill_plugin_types_context_t *ptr) {
@@ -335,11 +367,13 @@ void sandmill_plugin_types_failure_free(sandmill_plugin_types_failure_t *ptr) {
   processor_string_free(&ptr->code);
   processor_string_free(&ptr->message);
   sandmill_plugin_types_option_json_free(&ptr->detail);
+  sandmill_plugin_types_list_pair_free(&ptr->extra);
 }
 
 void sandmill_plugin_types_model_role_free(sandmill_plugin_types_model_role_t *ptr) {
   processor_string_free(&ptr->name);
   processor_string_free(&ptr->description);
+  sandmill_plugin_types_list_pair_free(&ptr->extra);
 }
 
 void processor_list_string_free(processor_list_string_t *ptr) {
@@ -450,6 +484,7 @@ void sandmill_plugin_llm_tool_result_free(sandmill_plugin_llm_tool_result_t *ptr
   processor_string_free(&ptr->name);
   processor_string_free(&ptr->content);
   sandmill_plugin_llm_list_media_free(&ptr->media);
+  sandmill_plugin_llm_list_pair_free(&ptr->extra);
 }
 
 void sandmill_plugin_llm_other_part_free(sandmill_plugin_llm_other_part_t *ptr) {
@@ -517,6 +552,7 @@ void sandmill_plugin_llm_tool_choice_free(sandmill_plugin_llm_tool_choice_t *ptr
 void sandmill_plugin_llm_json_schema_free(sandmill_plugin_llm_json_schema_t *ptr) {
   processor_string_free(&ptr->name);
   sandmill_plugin_llm_json_free(&ptr->schema);
+  sandmill_plugin_llm_list_pair_free(&ptr->extra);
 }
 
 void sandmill_plugin_llm_response_format_free(sandmill_plugin_llm_response_format_t *ptr) {
@@ -587,6 +623,7 @@ void sandmill_plugin_llm_usage_free(sandmill_plugin_llm_usage_t *ptr) {
 
 void sandmill_plugin_llm_cut_free(sandmill_plugin_llm_cut_t *ptr) {
   processor_string_free(&ptr->how);
+  sandmill_plugin_llm_list_pair_free(&ptr->extra);
 }
 
 void sandmill_plugin_llm_list_tool_call_free(sandmill_plugin_llm_list_tool_call_t *ptr) {
@@ -636,6 +673,7 @@ void sandmill_plugin_llm_error_free(sandmill_plugin_llm_error_t *ptr) {
 
 void sandmill_plugin_llm_token_count_free(sandmill_plugin_llm_token_count_t *ptr) {
   processor_option_u64_free(&ptr->window);
+  sandmill_plugin_llm_list_pair_free(&ptr->extra);
 }
 
 void sandmill_plugin_llm_result_response_error_free(sandmill_plugin_llm_result_response_error_t *ptr) {
@@ -764,7 +802,7 @@ void processor_string_free(processor_string_t *ret) {
 
 bool sandmill_plugin_llm_complete(sandmill_plugin_llm_request_t *request, sandmill_plugin_llm_response_t *ret, sandmill_plugin_llm_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(64+22*sizeof(void*))];
+  uint8_t ret_area[(64+24*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   *((size_t*)(ptr + sizeof(void*))) = ((*request).role).len;
   *((uint8_t **)(ptr + 0)) = (uint8_t *) ((*request).role).ptr;
@@ -816,49 +854,51 @@ bool sandmill_plugin_llm_complete(sandmill_plugin_llm_request_t *request, sandmi
       *((size_t*)(ptr + (14*sizeof(void*)))) = ((*payload18).schema).len;
       *((uint8_t **)(ptr + (13*sizeof(void*)))) = (uint8_t *) ((*payload18).schema).ptr;
       *((int8_t*)(ptr + (15*sizeof(void*)))) = (*payload18).strict;
+      *((size_t*)(ptr + (17*sizeof(void*)))) = ((*payload18).extra).len;
+      *((uint8_t **)(ptr + (16*sizeof(void*)))) = (uint8_t *) ((*payload18).extra).ptr;
       break;
     }
   }
   if (((*request).max_output_tokens).is_some) {
     const uint32_t *payload20 = &((*request).max_output_tokens).val;
-    *((int8_t*)(ptr + (16*sizeof(void*)))) = 1;
-    *((int32_t*)(ptr + (4+16*sizeof(void*)))) = (int32_t) (*payload20);
+    *((int8_t*)(ptr + (18*sizeof(void*)))) = 1;
+    *((int32_t*)(ptr + (4+18*sizeof(void*)))) = (int32_t) (*payload20);
   } else {
-    *((int8_t*)(ptr + (16*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (18*sizeof(void*)))) = 0;
   }
   if (((*request).temperature).is_some) {
     const double *payload22 = &((*request).temperature).val;
-    *((int8_t*)(ptr + (8+16*sizeof(void*)))) = 1;
-    *((double*)(ptr + (16+16*sizeof(void*)))) = *payload22;
+    *((int8_t*)(ptr + (8+18*sizeof(void*)))) = 1;
+    *((double*)(ptr + (16+18*sizeof(void*)))) = *payload22;
   } else {
-    *((int8_t*)(ptr + (8+16*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (8+18*sizeof(void*)))) = 0;
   }
   if (((*request).top_p).is_some) {
     const double *payload24 = &((*request).top_p).val;
-    *((int8_t*)(ptr + (24+16*sizeof(void*)))) = 1;
-    *((double*)(ptr + (32+16*sizeof(void*)))) = *payload24;
+    *((int8_t*)(ptr + (24+18*sizeof(void*)))) = 1;
+    *((double*)(ptr + (32+18*sizeof(void*)))) = *payload24;
   } else {
-    *((int8_t*)(ptr + (24+16*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (24+18*sizeof(void*)))) = 0;
   }
-  *((size_t*)(ptr + (40+17*sizeof(void*)))) = ((*request).stop).len;
-  *((uint8_t **)(ptr + (40+16*sizeof(void*)))) = (uint8_t *) ((*request).stop).ptr;
+  *((size_t*)(ptr + (40+19*sizeof(void*)))) = ((*request).stop).len;
+  *((uint8_t **)(ptr + (40+18*sizeof(void*)))) = (uint8_t *) ((*request).stop).ptr;
   if (((*request).seed).is_some) {
     const uint64_t *payload26 = &((*request).seed).val;
-    *((int8_t*)(ptr + (40+18*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (48+18*sizeof(void*)))) = (int64_t) (*payload26);
+    *((int8_t*)(ptr + (40+20*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (48+20*sizeof(void*)))) = (int64_t) (*payload26);
   } else {
-    *((int8_t*)(ptr + (40+18*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (40+20*sizeof(void*)))) = 0;
   }
   if (((*request).on_overflow).is_some) {
     const processor_string_t *payload28 = &((*request).on_overflow).val;
-    *((int8_t*)(ptr + (56+18*sizeof(void*)))) = 1;
-    *((size_t*)(ptr + (56+20*sizeof(void*)))) = (*payload28).len;
-    *((uint8_t **)(ptr + (56+19*sizeof(void*)))) = (uint8_t *) (*payload28).ptr;
+    *((int8_t*)(ptr + (56+20*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (56+22*sizeof(void*)))) = (*payload28).len;
+    *((uint8_t **)(ptr + (56+21*sizeof(void*)))) = (uint8_t *) (*payload28).ptr;
   } else {
-    *((int8_t*)(ptr + (56+18*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (56+20*sizeof(void*)))) = 0;
   }
-  *((size_t*)(ptr + (56+22*sizeof(void*)))) = ((*request).extra).len;
-  *((uint8_t **)(ptr + (56+21*sizeof(void*)))) = (uint8_t *) ((*request).extra).ptr;
+  *((size_t*)(ptr + (56+24*sizeof(void*)))) = ((*request).extra).len;
+  *((uint8_t **)(ptr + (56+23*sizeof(void*)))) = (uint8_t *) ((*request).extra).ptr;
   uint8_t *ptr29 = (uint8_t *) &ret_area;
   __wasm_import_sandmill_plugin_llm_complete(ptr, ptr29);
   sandmill_plugin_llm_result_response_error_t result;
@@ -878,6 +918,7 @@ bool sandmill_plugin_llm_complete(sandmill_plugin_llm_request_t *request, sandmi
             (uint64_t) (uint64_t) (*((int64_t*) (ptr29 + (56+14*sizeof(void*))))),
             (uint64_t) (uint64_t) (*((int64_t*) (ptr29 + (64+14*sizeof(void*))))),
             (uint32_t) (uint32_t) (*((int32_t*) (ptr29 + (72+14*sizeof(void*))))),
+            (sandmill_plugin_llm_list_pair_t) (sandmill_plugin_llm_list_pair_t) { (sandmill_plugin_llm_pair_t*)(*((uint8_t **) (ptr29 + (72+15*sizeof(void*))))), (*((size_t*) (ptr29 + (72+16*sizeof(void*))))) },
           };
           break;
         }
@@ -898,7 +939,7 @@ bool sandmill_plugin_llm_complete(sandmill_plugin_llm_request_t *request, sandmi
         },
         (sandmill_plugin_llm_list_other_part_t) (sandmill_plugin_llm_list_other_part_t) { (sandmill_plugin_llm_other_part_t*)(*((uint8_t **) (ptr29 + (48+10*sizeof(void*))))), (*((size_t*) (ptr29 + (48+11*sizeof(void*))))) },
         (sandmill_plugin_llm_option_cut_t) option,
-        (sandmill_plugin_llm_list_pair_t) (sandmill_plugin_llm_list_pair_t) { (sandmill_plugin_llm_pair_t*)(*((uint8_t **) (ptr29 + (80+14*sizeof(void*))))), (*((size_t*) (ptr29 + (80+15*sizeof(void*))))) },
+        (sandmill_plugin_llm_list_pair_t) (sandmill_plugin_llm_list_pair_t) { (sandmill_plugin_llm_pair_t*)(*((uint8_t **) (ptr29 + (80+16*sizeof(void*))))), (*((size_t*) (ptr29 + (80+17*sizeof(void*))))) },
       };
       break;
     }
@@ -956,7 +997,7 @@ bool sandmill_plugin_llm_complete_many(sandmill_plugin_llm_list_request_t *reque
 
 bool sandmill_plugin_llm_count_tokens(sandmill_plugin_llm_request_t *request, sandmill_plugin_llm_token_count_t *ret, sandmill_plugin_llm_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(64+22*sizeof(void*))];
+  uint8_t ret_area[(64+24*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   *((size_t*)(ptr + sizeof(void*))) = ((*request).role).len;
   *((uint8_t **)(ptr + 0)) = (uint8_t *) ((*request).role).ptr;
@@ -1008,49 +1049,51 @@ bool sandmill_plugin_llm_count_tokens(sandmill_plugin_llm_request_t *request, sa
       *((size_t*)(ptr + (14*sizeof(void*)))) = ((*payload18).schema).len;
       *((uint8_t **)(ptr + (13*sizeof(void*)))) = (uint8_t *) ((*payload18).schema).ptr;
       *((int8_t*)(ptr + (15*sizeof(void*)))) = (*payload18).strict;
+      *((size_t*)(ptr + (17*sizeof(void*)))) = ((*payload18).extra).len;
+      *((uint8_t **)(ptr + (16*sizeof(void*)))) = (uint8_t *) ((*payload18).extra).ptr;
       break;
     }
   }
   if (((*request).max_output_tokens).is_some) {
     const uint32_t *payload20 = &((*request).max_output_tokens).val;
-    *((int8_t*)(ptr + (16*sizeof(void*)))) = 1;
-    *((int32_t*)(ptr + (4+16*sizeof(void*)))) = (int32_t) (*payload20);
+    *((int8_t*)(ptr + (18*sizeof(void*)))) = 1;
+    *((int32_t*)(ptr + (4+18*sizeof(void*)))) = (int32_t) (*payload20);
   } else {
-    *((int8_t*)(ptr + (16*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (18*sizeof(void*)))) = 0;
   }
   if (((*request).temperature).is_some) {
     const double *payload22 = &((*request).temperature).val;
-    *((int8_t*)(ptr + (8+16*sizeof(void*)))) = 1;
-    *((double*)(ptr + (16+16*sizeof(void*)))) = *payload22;
+    *((int8_t*)(ptr + (8+18*sizeof(void*)))) = 1;
+    *((double*)(ptr + (16+18*sizeof(void*)))) = *payload22;
   } else {
-    *((int8_t*)(ptr + (8+16*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (8+18*sizeof(void*)))) = 0;
   }
   if (((*request).top_p).is_some) {
     const double *payload24 = &((*request).top_p).val;
-    *((int8_t*)(ptr + (24+16*sizeof(void*)))) = 1;
-    *((double*)(ptr + (32+16*sizeof(void*)))) = *payload24;
+    *((int8_t*)(ptr + (24+18*sizeof(void*)))) = 1;
+    *((double*)(ptr + (32+18*sizeof(void*)))) = *payload24;
   } else {
-    *((int8_t*)(ptr + (24+16*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (24+18*sizeof(void*)))) = 0;
   }
-  *((size_t*)(ptr + (40+17*sizeof(void*)))) = ((*request).stop).len;
-  *((uint8_t **)(ptr + (40+16*sizeof(void*)))) = (uint8_t *) ((*request).stop).ptr;
+  *((size_t*)(ptr + (40+19*sizeof(void*)))) = ((*request).stop).len;
+  *((uint8_t **)(ptr + (40+18*sizeof(void*)))) = (uint8_t *) ((*request).stop).ptr;
   if (((*request).seed).is_some) {
     const uint64_t *payload26 = &((*request).seed).val;
-    *((int8_t*)(ptr + (40+18*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (48+18*sizeof(void*)))) = (int64_t) (*payload26);
+    *((int8_t*)(ptr + (40+20*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (48+20*sizeof(void*)))) = (int64_t) (*payload26);
   } else {
-    *((int8_t*)(ptr + (40+18*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (40+20*sizeof(void*)))) = 0;
   }
   if (((*request).on_overflow).is_some) {
     const processor_string_t *payload28 = &((*request).on_overflow).val;
-    *((int8_t*)(ptr + (56+18*sizeof(void*)))) = 1;
-    *((size_t*)(ptr + (56+20*sizeof(void*)))) = (*payload28).len;
-    *((uint8_t **)(ptr + (56+19*sizeof(void*)))) = (uint8_t *) (*payload28).ptr;
+    *((int8_t*)(ptr + (56+20*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (56+22*sizeof(void*)))) = (*payload28).len;
+    *((uint8_t **)(ptr + (56+21*sizeof(void*)))) = (uint8_t *) (*payload28).ptr;
   } else {
-    *((int8_t*)(ptr + (56+18*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (56+20*sizeof(void*)))) = 0;
   }
-  *((size_t*)(ptr + (56+22*sizeof(void*)))) = ((*request).extra).len;
-  *((uint8_t **)(ptr + (56+21*sizeof(void*)))) = (uint8_t *) ((*request).extra).ptr;
+  *((size_t*)(ptr + (56+24*sizeof(void*)))) = ((*request).extra).len;
+  *((uint8_t **)(ptr + (56+23*sizeof(void*)))) = (uint8_t *) ((*request).extra).ptr;
   uint8_t *ptr29 = (uint8_t *) &ret_area;
   __wasm_import_sandmill_plugin_llm_count_tokens(ptr, ptr29);
   sandmill_plugin_llm_result_token_count_error_t result;
@@ -1074,6 +1117,7 @@ bool sandmill_plugin_llm_count_tokens(sandmill_plugin_llm_request_t *request, sa
         (uint64_t) (uint64_t) (*((int64_t*) (ptr29 + 8))),
         (processor_option_u64_t) option,
         (bool) (int32_t) *((uint8_t*) (ptr29 + 32)),
+        (sandmill_plugin_llm_list_pair_t) (sandmill_plugin_llm_list_pair_t) { (sandmill_plugin_llm_pair_t*)(*((uint8_t **) (ptr29 + (32+1*sizeof(void*))))), (*((size_t*) (ptr29 + (32+2*sizeof(void*))))) },
       };
       break;
     }
@@ -1128,7 +1172,7 @@ bool sandmill_plugin_blobs_read(processor_string_t *name, uint64_t offset, uint3
   }
 }
 
-__attribute__((__export_name__("sandmill:plugin/handler@0.1.0#describe")))
+__attribute__((__export_name__("sandmill:plugin/handler@1.0.0#describe")))
 uint8_t * __wasm_export_exports_sandmill_plugin_handler_describe(void) {
   exports_sandmill_plugin_handler_manifest_t ret;
   exports_sandmill_plugin_handler_describe(&ret);
@@ -1164,7 +1208,7 @@ uint8_t * __wasm_export_exports_sandmill_plugin_handler_describe(void) {
   return ptr;
 }
 
-__attribute__((__export_name__("sandmill:plugin/handler@0.1.0#process")))
+__attribute__((__export_name__("sandmill:plugin/handler@1.0.0#process")))
 uint8_t * __wasm_export_exports_sandmill_plugin_handler_process(uint8_t * arg) {
   processor_option_u64_t option;
   switch ((int32_t) *((uint8_t*) (arg + (16+12*sizeof(void*))))) {
@@ -1217,8 +1261,9 @@ uint8_t * __wasm_export_exports_sandmill_plugin_handler_process(uint8_t * arg) {
       (processor_option_u64_t) option,
       (processor_option_u64_t) option0,
       (processor_option_u64_t) option1,
+      (sandmill_plugin_types_list_pair_t) (sandmill_plugin_types_list_pair_t) { (sandmill_plugin_types_pair_t*)(*((uint8_t **) (arg + (64+12*sizeof(void*))))), (*((size_t*) (arg + (64+13*sizeof(void*))))) },
     },
-    (sandmill_plugin_types_list_pair_t) (sandmill_plugin_types_list_pair_t) { (sandmill_plugin_types_pair_t*)(*((uint8_t **) (arg + (64+12*sizeof(void*))))), (*((size_t*) (arg + (64+13*sizeof(void*))))) },
+    (sandmill_plugin_types_list_pair_t) (sandmill_plugin_types_list_pair_t) { (sandmill_plugin_types_pair_t*)(*((uint8_t **) (arg + (64+14*sizeof(void*))))), (*((size_t*) (arg + (64+15*sizeof(void*))))) },
   };
   exports_sandmill_plugin_handler_result_outcome_failure_t ret;
   exports_sandmill_plugin_handler_outcome_t ok;
@@ -1264,6 +1309,8 @@ uint8_t * __wasm_export_exports_sandmill_plugin_handler_process(uint8_t * arg) {
     } else {
       *((int8_t*)(ptr + (32+4*sizeof(void*)))) = 0;
     }
+    *((size_t*)(ptr + (32+8*sizeof(void*)))) = ((*payload8).extra).len;
+    *((uint8_t **)(ptr + (32+7*sizeof(void*)))) = (uint8_t *) ((*payload8).extra).ptr;
   } else {
     const exports_sandmill_plugin_handler_outcome_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
     switch ((int32_t) (*payload).tag) {

@@ -19,10 +19,16 @@ typedef processor_string_t sandmill_plugin_types_json_t;
 
 // One open-ended property.
 typedef struct sandmill_plugin_types_pair_t {
-  // Lower case words joined by dashes. Names that contain a colon belong to whoever stands before it (`acme:tier`).
+  // Lower case words joined by dashes. Names that contain a colon belong to whoever stands before it (`acme:tier`),
+  // those with `sandmill:` to this contract.
   processor_string_t   name;
   sandmill_plugin_types_json_t   value;
 } sandmill_plugin_types_pair_t;
+
+typedef struct {
+  sandmill_plugin_types_pair_t *ptr;
+  size_t len;
+} sandmill_plugin_types_list_pair_t;
 
 // Bytes that the host holds for the plugin: a page of a scan, a sound, an attached table.
 // 
@@ -37,17 +43,13 @@ typedef struct sandmill_plugin_types_blob_t {
   uint64_t   size;
   // SHA-256 of the bytes, as 64 lower case hexadecimal digits.
   processor_string_t   digest;
+  sandmill_plugin_types_list_pair_t   extra;
 } sandmill_plugin_types_blob_t;
 
 typedef struct {
   sandmill_plugin_types_blob_t *ptr;
   size_t len;
 } sandmill_plugin_types_list_blob_t;
-
-typedef struct {
-  sandmill_plugin_types_pair_t *ptr;
-  size_t len;
-} sandmill_plugin_types_list_pair_t;
 
 // One unit of work: a line of the input, with a name of its own.
 typedef struct sandmill_plugin_types_item_t {
@@ -76,6 +78,7 @@ typedef struct sandmill_plugin_types_budget_t {
   processor_option_u64_t   tokens;
   // Money, in millionths of a US dollar.
   processor_option_u64_t   micro_dollars;
+  sandmill_plugin_types_list_pair_t   extra;
 } sandmill_plugin_types_budget_t;
 
 // What stands around an item. It is stored when an attempt begins; if that attempt has to be run again, after a crash for
@@ -162,6 +165,7 @@ typedef struct sandmill_plugin_types_failure_t {
   processor_string_t   message;
   // Anything else worth keeping beside the failed item.
   sandmill_plugin_types_option_json_t   detail;
+  sandmill_plugin_types_list_pair_t   extra;
 } sandmill_plugin_types_failure_t;
 
 // A model that the plugin wants to talk to, by the part it plays. Which model that is, where it runs and what it may cost
@@ -173,6 +177,7 @@ typedef struct sandmill_plugin_types_model_role_t {
   processor_string_t   description;
   // Whether the plugin works without it.
   bool   optional;
+  sandmill_plugin_types_list_pair_t   extra;
 } sandmill_plugin_types_model_role_t;
 
 typedef struct {
@@ -273,6 +278,7 @@ typedef struct sandmill_plugin_llm_tool_result_t {
   processor_string_t   content;
   bool   is_error;
   sandmill_plugin_llm_list_media_t   media;
+  sandmill_plugin_llm_list_pair_t   extra;
 } sandmill_plugin_llm_tool_result_t;
 
 // A part that only the provider understands: signatures of reasoning, server-side tools. Or one that is newer than this interface.
@@ -340,6 +346,7 @@ typedef struct sandmill_plugin_llm_json_schema_t {
   sandmill_plugin_llm_json_t   schema;
   // Ask the provider to enforce it, where it can.
   bool   strict;
+  sandmill_plugin_llm_list_pair_t   extra;
 } sandmill_plugin_llm_json_schema_t;
 
 // What the text of the answer must be. An answer with the finish `stop` that is not is asked for again by the host, and is in
@@ -399,8 +406,9 @@ typedef struct sandmill_plugin_llm_request_t {
   // longest), `truncate-middle` (its middle), or `error` (an error of the kind `too-large`, so that the plugin can split). None: as the operator set it.
   processor_option_string_t   on_overflow;
   // Fields that only one provider has, put into its request as they stand. Each must have been allowed by the operator, as must
-  // the `extra` of messages, media, tools and tool calls, and parts of the kind `other`; else the request is refused with an
-  // error of the kind `denied`. What came with an answer goes back as it came, and needs no leave.
+  // the `extra` of messages, media, tools, tool calls, tool results and the schema, and parts of the kind `other`; else the
+  // request is refused with an error of the kind `denied`. What came with an answer goes back as it came, and needs no leave.
+  // Names that begin with `sandmill:` are no provider's: they are left out before anything of this is looked at.
   sandmill_plugin_llm_list_pair_t   extra;
 } sandmill_plugin_llm_request_t;
 
@@ -426,6 +434,7 @@ typedef struct sandmill_plugin_llm_cut_t {
   uint64_t   tokens_before;
   uint64_t   tokens_after;
   uint32_t   messages_dropped;
+  sandmill_plugin_llm_list_pair_t   extra;
 } sandmill_plugin_llm_cut_t;
 
 typedef struct {
@@ -495,6 +504,7 @@ typedef struct sandmill_plugin_llm_token_count_t {
   processor_option_u64_t   window;
   // Whether the model's own encoding was used. If not, it is an estimate.
   bool   exact;
+  sandmill_plugin_llm_list_pair_t   extra;
 } sandmill_plugin_llm_token_count_t;
 
 typedef struct {
@@ -572,7 +582,7 @@ typedef struct {
   } val;
 } exports_sandmill_plugin_handler_result_outcome_failure_t;
 
-// Imported Functions from `sandmill:plugin/llm@0.1.0`
+// Imported Functions from `sandmill:plugin/llm@1.0.0`
 // Ask a model.
 extern bool sandmill_plugin_llm_complete(sandmill_plugin_llm_request_t *request, sandmill_plugin_llm_response_t *ret, sandmill_plugin_llm_error_t *err);
 // Ask several things at the same time. The results stand in the order of the requests. An error in place of the list: the
@@ -581,15 +591,15 @@ extern bool sandmill_plugin_llm_complete_many(sandmill_plugin_llm_list_request_t
 // How long a request would be. Costs nothing.
 extern bool sandmill_plugin_llm_count_tokens(sandmill_plugin_llm_request_t *request, sandmill_plugin_llm_token_count_t *ret, sandmill_plugin_llm_error_t *err);
 
-// Imported Functions from `sandmill:plugin/log@0.1.0`
+// Imported Functions from `sandmill:plugin/log@1.0.0`
 // Kept with the item; bounded in lines and bytes, what is beyond is dropped and counted.
 extern void sandmill_plugin_log_log(sandmill_plugin_log_level_t level, processor_string_t *message, sandmill_plugin_log_list_pair_t *fields);
 
-// Imported Functions from `sandmill:plugin/blobs@0.1.0`
+// Imported Functions from `sandmill:plugin/blobs@1.0.0`
 // At most `length` bytes from `offset`; fewer, or none, where the blob ends. The error names a blob that does not exist.
 extern bool sandmill_plugin_blobs_read(processor_string_t *name, uint64_t offset, uint32_t length, processor_list_u8_t *ret, processor_string_t *err);
 
-// Exported Functions from `sandmill:plugin/handler@0.1.0`
+// Exported Functions from `sandmill:plugin/handler@1.0.0`
 void exports_sandmill_plugin_handler_describe(exports_sandmill_plugin_handler_manifest_t *ret);
 bool exports_sandmill_plugin_handler_process(exports_sandmill_plugin_handler_item_t *item, exports_sandmill_plugin_handler_context_t *context, exports_sandmill_plugin_handler_outcome_t *ret, exports_sandmill_plugin_handler_failure_t *err);
 
@@ -599,11 +609,11 @@ void sandmill_plugin_types_json_free(sandmill_plugin_types_json_t *ptr);
 
 void sandmill_plugin_types_pair_free(sandmill_plugin_types_pair_t *ptr);
 
+void sandmill_plugin_types_list_pair_free(sandmill_plugin_types_list_pair_t *ptr);
+
 void sandmill_plugin_types_blob_free(sandmill_plugin_types_blob_t *ptr);
 
 void sandmill_plugin_types_list_blob_free(sandmill_plugin_types_list_blob_t *ptr);
-
-void sandmill_plugin_types_list_pair_free(sandmill_plugin_types_list_pair_t *ptr);
 
 void sandmill_plugin_types_item_free(sandmill_plugin_types_item_t *ptr);
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { lacks } from "./lacks.js";
 
 const KIT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const CONTRACT = "1.0.0";
 const WORLD = "processor";
 const INTERFACES = ["llm", "log", "blobs"];
 
@@ -44,7 +45,7 @@ export async function build(source, output) {
 
 /** The plugin as one module that exports `handler`, with the table of its lines behind it. */
 export async function bundled(esbuild, source, work) {
-  const bindings = INTERFACES.map((name) => `import * as ${name} from "sandmill:plugin/${name}@0.1.0";`).join("\n");
+  const bindings = INTERFACES.map((name) => `import * as ${name} from "sandmill:plugin/${name}@${CONTRACT}";`).join("\n");
   const component = JSON.stringify(path.join(KIT, "src/component.js"));
   // Modules are evaluated in the order of their imports: the console must be there before the plugin is.
   const prepare = `import { prepare } from ${component};\nprepare();\n`;

@@ -39,9 +39,9 @@ export function handler(plugin, bindings, lines) {
 }
 
 /** Thrown as it is, a plain object is the error of the contract. */
-function failure({ code, message, retryable, afterMs, detail }) {
+function failure({ code, message, retryable, afterMs, detail, extra }) {
   const kind = retryable ? { tag: "retryable", val: afterMs } : { tag: "permanent" };
-  return { kind, code: wellFormed(code), message: wellFormed(message), detail };
+  return { kind, code: wellFormed(code), message: wellFormed(message), detail, extra };
 }
 
 /** An error that ends the instance. The runtime prints its message and stack on one line of stderr; the log has them whole. */
@@ -62,8 +62,8 @@ function componentHost({ llm, log, blobs }) {
       ),
     countTokens: (request) =>
       called(() => {
-        const { tokens, window, exact } = llm.countTokens(writeRequest(request));
-        return { tokens: Number(tokens), window: window == null ? undefined : Number(window), exact };
+        const { tokens, window, exact, extra } = llm.countTokens(writeRequest(request));
+        return { tokens: Number(tokens), window: window == null ? undefined : Number(window), exact, extra: readExtra(extra) };
       }),
     log: (level, message, fields) => log.log(level, wellFormed(message), Object.entries(fields).map(logField)),
     readBlob(name, offset, length) {
@@ -101,9 +101,14 @@ function readResponse(raw) {
     model: raw.model,
     usage: { ...usage, extra: readExtra(extra) },
     opaque: raw.opaque.map(({ kind, value }) => ({ other: { kind, json: value } })),
-    cut: raw.cut == null ? undefined : { ...raw.cut, tokensBefore: Number(raw.cut.tokensBefore), tokensAfter: Number(raw.cut.tokensAfter) },
+    cut: raw.cut == null ? undefined : readCut(raw.cut),
     extra: readExtra(raw.extra),
   });
+}
+
+function readCut(cut) {
+  const { tokensBefore, tokensAfter, extra } = cut;
+  return { ...cut, tokensBefore: Number(tokensBefore), tokensAfter: Number(tokensAfter), extra: readExtra(extra) };
 }
 
 export function writeRequest(request) {
@@ -137,7 +142,7 @@ function writeFormat(answer) {
   if (answer === undefined || answer === "text") return { tag: "text" };
   if (answer === "json") return { tag: "json" };
   const name = String(answer.title ?? "").replace(/[^A-Za-z0-9-]/g, "_").slice(0, 64) || "answer";
-  return { tag: "json-schema", val: { name, schema: write(answer), strict: isStrict(answer) } };
+  return { tag: "json-schema", val: { name, schema: write(answer), strict: isStrict(answer), extra: [] } };
 }
 
 function writeMessage({ speaker, parts, cache = false, extra }) {
@@ -152,9 +157,9 @@ function writePart(part) {
     return { tag: "tool-call", val: { id, name, arguments: wellFormed(part.toolCall.arguments), extra: writeExtra(extra) } };
   }
   if (part.toolResult) {
-    const { call, content, isError = false, media = [] } = part.toolResult;
-    const val = { callId: call.id, name: call.name, content: wellFormed(content), isError, media: media.map(writeMedia) };
-    return { tag: "tool-result", val };
+    const { call, content, isError = false, media = [], extra } = part.toolResult;
+    const told = { callId: call.id, name: call.name, content: wellFormed(content), isError };
+    return { tag: "tool-result", val: { ...told, media: media.map(writeMedia), extra: writeExtra(extra) } };
   }
   if (part.other) return { tag: "other", val: { kind: part.other.kind, value: part.other.json } };
   throw new TypeError(`${format([part])} is no part of a message: it has one of text, media, toolCall, toolResult and other`);

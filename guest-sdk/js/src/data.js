@@ -9,8 +9,8 @@ import { decodeUtf8 } from "./web.js";
 const CHUNK_BYTES = 1 << 20;
 
 export class Blob {
-  constructor({ name, mimeType, size, digest }) {
-    Object.assign(this, { name, mimeType, size: Number(size), digest });
+  constructor({ name, mimeType, size, digest, extra }) {
+    Object.assign(this, { name, mimeType, size: Number(size), digest, extra: readExtra(extra) });
   }
 
   read(offset, length) {
@@ -55,17 +55,22 @@ export function readItem(raw) {
 }
 
 export function readContext(raw) {
-  const { calls, tokens, microDollars } = raw.budget;
+  const { calls, tokens, microDollars, extra } = raw.budget;
   return {
     job: raw.job,
     attempt: raw.attempt,
     config: shaped(raw.config, "bad_config", "the configuration is not JSON"),
-    budget: { calls: optional(calls), tokens: optional(tokens), microDollars: optional(microDollars) },
+    budget: {
+      calls: optional(calls),
+      tokens: optional(tokens),
+      microDollars: optional(microDollars),
+      extra: readExtra(extra),
+    },
     extra: readExtra(raw.extra),
   };
 }
 
-export function readExtra(pairs) {
+export function readExtra(pairs = []) {
   return Object.fromEntries(pairs.map(({ name, value }) => [name, parse(value)]));
 }
 

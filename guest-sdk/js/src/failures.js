@@ -6,6 +6,7 @@ export class Failure extends Error {
     this.name = "Failure";
     this.code = code;
     this.detail = options.detail;
+    this.extra = options.extra;
   }
 }
 
@@ -15,6 +16,7 @@ export class RetryLater extends Error {
     this.name = "RetryLater";
     this.code = code;
     this.detail = options.detail;
+    this.extra = options.extra;
     this.afterMs = options.afterMs;
   }
 }

@@ -1,6 +1,6 @@
 // How an item goes through a plugin's module. Texts in, texts out: nothing here knows of bindings.
 
-import { readContext, readEmissions, readItem } from "./data.js";
+import { readContext, readEmissions, readItem, writeExtra } from "./data.js";
 import { Failure, RetryLater, Skip } from "./failures.js";
 import { write } from "./json.js";
 import { LlmError } from "./llm.js";
@@ -20,9 +20,13 @@ export function describe(plugin) {
     configSchema: manifest.config && write(manifest.config),
     outputSchema: manifest.output && write(manifest.output),
     requiredFields: manifest.requires ?? [],
-    modelRoles: (manifest.roles ?? []).map(({ name, description = "", optional = false }) => ({ name, description, optional })),
+    modelRoles: (manifest.roles ?? []).map(role),
     extra: [],
   };
+}
+
+function role({ name, description = "", optional = false, extra }) {
+  return { name, description, optional, extra: writeExtra(extra) };
 }
 
 /** `{ emitted: [{ value, name }] }`, `{ skipped }` or `{ failed }`. Throws only what no plugin means to throw. */
@@ -36,13 +40,14 @@ export function run(plugin, rawItem, rawContext) {
     if (error instanceof Failure) return failed(error, error.detail, false);
     if (error instanceof RetryLater) return failed(error, error.detail, true, error.afterMs);
     if (error instanceof LlmError) {
-      return failed(error, Object.keys(error.extra).length ? error.extra : undefined, error.kind === "bad-answer");
+      const { code, message, extra, kind } = error;
+      return failed({ code, message }, Object.keys(extra).length ? extra : undefined, kind === "bad-answer");
     }
     throw error;
   }
 }
 
-function failed({ code, message }, detail, retryable, afterMs) {
+function failed({ code, message, extra }, detail, retryable, afterMs) {
   return {
     failed: {
       code: String(code),
@@ -50,6 +55,7 @@ function failed({ code, message }, detail, retryable, afterMs) {
       retryable,
       afterMs: afterMs === undefined ? undefined : Math.max(0, Math.ceil(afterMs)),
       detail: detail === undefined ? undefined : detailText(detail),
+      extra: Object.entries(extra ?? {}).map(([name, value]) => ({ name, value: detailText(value) })),
     },
   };
 }

@@ -1,5 +1,6 @@
 // A plugin's tests run in Node, where there is no host. This stands in for it.
 
+import { readExtra } from "./data.js";
 import { run as runPlugin } from "./handler.js";
 import { install, noHost } from "./host.js";
 import { parse, write } from "./json.js";
@@ -41,8 +42,9 @@ export function run(plugin, item, { config = {}, attempt = 1, id = "item-0", bud
       { job: "test", attempt, config: write(config), budget, extra: [] },
     );
     const values = ending.emitted?.map(({ value }) => parse(value));
-    const { detail } = ending.failed ?? {};
-    const failed = ending.failed && { ...ending.failed, detail: detail === undefined ? undefined : parse(detail) };
+    const { detail, extra, ...told } = ending.failed ?? {};
+    const more = extra?.length ? { extra: readExtra(extra) } : {};
+    const failed = ending.failed && { ...told, detail: detail === undefined ? undefined : parse(detail), ...more };
     return { values, names: ending.emitted?.map(({ name }) => name), skipped: ending.skipped, failed, log };
   } finally {
     install(before);

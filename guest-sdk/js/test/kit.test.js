@@ -95,6 +95,7 @@ test("what cannot be emitted fails the item", () => {
 test("failures say what shall be done", () => {
   const { failed } = throwing(new Failure("no_text", "it is empty", { detail: { a: 1 } }));
   assert.deepEqual(failed, { code: "no_text", message: "it is empty", retryable: false, afterMs: undefined, detail: { a: 1 } });
+  assert.deepEqual(throwing(new Failure("a", "b", { extra: { "acme:team": "red" } })).failed.extra, { "acme:team": "red" });
   assert.equal(throwing(new RetryLater("bad", "again", { afterMs: 1.2 })).failed.afterMs, 2);
   assert.equal(throwing(new RetryLater("bad", "again")).failed.retryable, true);
   assert.equal(throwing(new Skip("nothing to do")).skipped, "nothing to do");
@@ -110,7 +111,7 @@ test("a manifest without what it needs is told", () => {
   assert.throws(() => describe(plugin(() => 1, { version: 1 })), /no `version`/);
   const said = describe(plugin(() => 1, { config: { type: "object" }, roles: [{ name: "judge" }] }));
   assert.equal(said.configSchema, '{"type":"object"}');
-  assert.deepEqual(said.modelRoles, [{ name: "judge", description: "", optional: false }]);
+  assert.deepEqual(said.modelRoles, [{ name: "judge", description: "", optional: false, extra: [] }]);
 });
 
 test("a model is asked with instructions, a question and settings", () => {

@@ -48,6 +48,8 @@ export interface Role {
   description?: string;
   /** Whether the plugin works without it. */
   optional?: boolean;
+  /** What a newer host may know. */
+  extra?: { [name: string]: unknown };
 }
 
 /** One unit of work: a line of the input. */
@@ -86,6 +88,8 @@ export interface Budget {
   tokens?: number;
   /** Millionths of a US dollar. */
   microDollars?: number;
+  /** What a newer host may add. */
+  extra?: { [name: string]: Json };
 }
 
 /** Bytes that the host holds. Hand it to `llm.chat(…, { attach: [blob] })`, and they never enter the plugin. */
@@ -96,6 +100,8 @@ export interface Blob {
   size: number;
   /** SHA-256, as 64 lower case hexadecimal digits. */
   digest: string;
+  /** What a newer host may add. */
+  extra: { [name: string]: Json };
   /** At most `length` bytes from `offset`; fewer, or none, where the blob ends. */
   read(offset: number, length: number): Uint8Array;
   /** All of it. It has to fit the plugin's memory. */
@@ -122,10 +128,12 @@ export class Failure extends Error {
   /**
    * @param code for programs: lower case words joined by underscores
    * @param message for a person: what happened, and what would help
+   * @param options `detail`: kept beside the failed item; `extra`: what a newer host may know
    */
-  constructor(code: string, message: string, options?: { detail?: unknown });
+  constructor(code: string, message: string, options?: { detail?: unknown; extra?: { [name: string]: unknown } });
   code: string;
   detail: unknown;
+  extra?: { [name: string]: unknown };
 }
 
 /**
@@ -134,10 +142,15 @@ export class Failure extends Error {
  */
 export class RetryLater extends Error {
   /** @param options `afterMs`: the least wait before the next attempt */
-  constructor(code: string, message: string, options?: { afterMs?: number; detail?: unknown });
+  constructor(
+    code: string,
+    message: string,
+    options?: { afterMs?: number; detail?: unknown; extra?: { [name: string]: unknown } },
+  );
   code: string;
   afterMs?: number;
   detail: unknown;
+  extra?: { [name: string]: unknown };
 }
 
 /** Throw it: there is nothing to do for the item. It counts as done. */
@@ -230,7 +243,7 @@ export namespace llm {
     | { text: string }
     | { media: Media }
     | { toolCall: ToolCall }
-    | { toolResult: { call: ToolCall; content: string; isError?: boolean; media?: Media[] } }
+    | { toolResult: { call: ToolCall; content: string; isError?: boolean; media?: Media[]; extra?: { [name: string]: unknown } } }
     | { other: Other };
 
   /** Exactly one of `url`, `bytes` and `blob`, the name of one of the item's. */
@@ -278,7 +291,7 @@ export namespace llm {
     usage: Usage;
     opaque: { other: Other }[];
     /** Undefined: the request was sent whole. */
-    cut?: { how: string; tokensBefore: number; tokensAfter: number; messagesDropped: number };
+    cut?: { how: string; tokensBefore: number; tokensAfter: number; messagesDropped: number; extra: { [name: string]: Json } };
     extra: { [name: string]: Json };
     /** The text, parsed. Throws an `LlmError` of the kind `bad-answer`. */
     json<T = any>(): T;
@@ -300,6 +313,7 @@ export namespace llm {
     /** How many tokens the model can take in all, if that is known. */
     window?: number;
     exact: boolean;
+    extra?: { [name: string]: Json };
   }
 }
 

@@ -81,8 +81,8 @@ def test_the_version_of_the_tool_stands_in_two_places_alike():
     assert f'"componentize-py=={COMPONENTIZE}"' in (KIT / "pyproject.toml").read_text()
 
 
-@pytest.mark.skipif(not (KIT / "../../wit/0.1.0").exists(), reason="outside of the repository")
+@pytest.mark.skipif(not (KIT / "../../wit/1.0.0").exists(), reason="outside of the repository")
 def test_the_contract_in_the_kit_is_that_of_the_repository():
-    theirs = {path.name: path.read_text() for path in (KIT / "../../wit/0.1.0").glob("*.wit")}
+    theirs = {path.name: path.read_text() for path in (KIT / "../../wit/1.0.0").glob("*.wit")}
     ours = {path.name: path.read_text() for path in (KIT / "src/sandmill_plugin/wit").glob("*.wit")}
     assert ours == theirs

@@ -1,4 +1,4 @@
-//! What `wit-bindgen` makes of the contract (`wit/0.1.0`). The rest of the crate converts to and from these types; a
+//! What `wit-bindgen` makes of the contract (`wit/1.0.0`). The rest of the crate converts to and from these types; a
 //! plugin sees few of them, and only where a wrapper would add nothing.
 
 #![allow(

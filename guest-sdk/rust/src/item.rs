@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -39,6 +40,8 @@ pub struct Blob {
     pub size: u64,
     /// SHA-256, as 64 lower case hexadecimal digits.
     pub digest: String,
+    /// What a newer host may add.
+    pub extra: BTreeMap<String, Value>,
 }
 
 /// What stands around an item.
@@ -56,7 +59,7 @@ pub struct Context<C> {
 }
 
 /// What is left before the host refuses with [`ErrorKind::Limit`](crate::llm::ErrorKind::Limit). None: no limit was set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Budget {
     /// Calls to a provider, each element of [`llm::all`](crate::llm::all) being one.
     pub calls: Option<u64>,
@@ -64,6 +67,8 @@ pub struct Budget {
     pub tokens: Option<u64>,
     /// Millionths of a US dollar.
     pub micro_dollars: Option<u64>,
+    /// What a newer host may add.
+    pub extra: BTreeMap<String, Value>,
 }
 
 impl<T: DeserializeOwned> Item<T> {
@@ -81,12 +86,12 @@ impl<C: DeserializeOwned> Context<C> {
         let config = serde_json::from_str(&context.config).map_err(|error| {
             Failure::permanent("bad_config", format!("the configuration is not what this plugin takes: {error}"))
         })?;
-        let wit::Budget { calls, tokens, micro_dollars } = context.budget;
+        let wit::Budget { calls, tokens, micro_dollars, extra } = context.budget;
         Ok(Self {
             job: context.job,
             attempt: context.attempt,
             config,
-            budget: Budget { calls, tokens, micro_dollars },
+            budget: Budget { calls, tokens, micro_dollars, extra: extra_map(&extra) },
             extra: extra_map(&context.extra),
         })
     }
@@ -94,7 +99,8 @@ impl<C: DeserializeOwned> Context<C> {
 
 impl Blob {
     fn from_wit(blob: wit::Blob) -> Self {
-        Self { name: blob.name, mime_type: blob.mime_type, size: blob.size, digest: blob.digest }
+        let extra = extra_map(&blob.extra);
+        Self { name: blob.name, mime_type: blob.mime_type, size: blob.size, digest: blob.digest, extra }
     }
 
     /// At most `length` bytes from `offset`; fewer, or none, where the blob ends. Fails with the code `missing_blob`.
@@ -118,4 +124,10 @@ impl Blob {
 /// The host hands out only valid JSON; what is not is left out, like a name that nobody knows.
 pub(crate) fn extra_map(pairs: &[wit::Pair]) -> BTreeMap<String, Value> {
     pairs.iter().filter_map(|pair| Some((pair.name.clone(), serde_json::from_str(&pair.value).ok()?))).collect()
+}
+
+/// `None`: the value has no JSON form.
+pub(crate) fn pair(name: impl Into<String>, value: impl Serialize) -> Option<wit::Pair> {
+    let value = serde_json::to_string(&value).ok()?;
+    Some(wit::Pair { name: name.into(), value })
 }

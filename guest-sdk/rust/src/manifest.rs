@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::bindings::sandmill::plugin::types as wit;
 use crate::export::schema_of;
+use crate::item::pair;
 
 /// What a plugin says of itself, once, before the first item.
 ///
@@ -58,16 +59,22 @@ impl Manifest {
         self.push_role(name.into(), description.into(), true)
     }
 
-    /// An open-ended property. A value that has no JSON form is left out.
-    pub fn extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        if let Ok(value) = serde_json::to_string(&value) {
-            self.0.extra.push(wit::Pair { name: name.into(), value });
+    /// An open-ended property of the role that was added last: what a newer host may know. A value that has no JSON form is left out.
+    pub fn role_extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        if let Some(role) = self.0.model_roles.last_mut() {
+            role.extra.extend(pair(name, value));
         }
         self
     }
 
+    /// An open-ended property. A value that has no JSON form is left out.
+    pub fn extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        self.0.extra.extend(pair(name, value));
+        self
+    }
+
     fn push_role(mut self, name: String, description: String, optional: bool) -> Self {
-        self.0.model_roles.push(wit::ModelRole { name, description, optional });
+        self.0.model_roles.push(wit::ModelRole { name, description, optional, extra: Vec::new() });
         self
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::bindings::sandmill::plugin::types as wit;
+use crate::item::pair;
 
 /// How an item ends when all is well.
 ///
@@ -39,6 +40,7 @@ pub struct Failure {
     code: String,
     message: String,
     detail: Option<Value>,
+    extra: Vec<wit::Pair>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -106,7 +108,7 @@ impl Failure {
     /// The same again would fail the same way. `code` is for programs, lower case words joined by underscores; `message` is
     /// for a person, and best says what would help.
     pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: Kind::Permanent, code: code.into(), message: message.into(), detail: None }
+        Self { kind: Kind::Permanent, code: code.into(), message: message.into(), detail: None, extra: Vec::new() }
     }
 
     /// An answer was no good: run the item again from the start, and pay for it again. Not for a provider that fails; the
@@ -129,6 +131,12 @@ impl Failure {
         self
     }
 
+    /// An open-ended property: what a newer host may know. A value that has no JSON form is left out.
+    pub fn extra(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        self.extra.extend(pair(name, value));
+        self
+    }
+
     pub fn code(&self) -> &str {
         &self.code
     }
@@ -147,7 +155,7 @@ impl Failure {
             Kind::Retryable { after } => wit::FailureKind::Retryable(after.map(whole_milliseconds)),
         };
         let detail = self.detail.map(|detail| detail.to_string());
-        wit::Failure { kind, code: self.code, message: self.message, detail }
+        wit::Failure { kind, code: self.code, message: self.message, detail, extra: self.extra }
     }
 }
 
@@ -199,6 +207,9 @@ mod tests {
             Failure::retryable("a", "b").after(Duration::from_micros(1500)).detail(json!({"c": 1})).into_wit();
         assert_eq!(failure.kind, wit::FailureKind::Retryable(Some(2)));
         assert_eq!(failure.detail.as_deref(), Some(r#"{"c":1}"#));
+        assert_eq!(failure.extra, []);
+        let failure = Failure::permanent("a", "b").extra("acme:team", "red").into_wit();
+        assert_eq!(failure.extra, [wit::Pair { name: "acme:team".into(), value: "\"red\"".into() }]);
         let failure = Failure::permanent("a", "b").after(Duration::from_secs(1)).into_wit();
         assert_eq!(failure.kind, wit::FailureKind::Permanent);
     }

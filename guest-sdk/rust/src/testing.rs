@@ -141,7 +141,7 @@ pub fn context(config: &str) -> wit::Context {
         job: "test".to_owned(),
         attempt: 1,
         config: config.to_owned(),
-        budget: wit::Budget { calls: None, tokens: None, micro_dollars: None },
+        budget: wit::Budget { calls: None, tokens: None, micro_dollars: None, extra: Vec::new() },
         extra: Vec::new(),
     }
 }

@@ -51,6 +51,7 @@ pub struct ToolResult {
     pub content: String,
     pub is_error: bool,
     pub media: Vec<Media>,
+    pub extra: Vec<Pair>,
 }
 
 /// A part that only the provider understands. `value` is valid JSON.
@@ -101,6 +102,7 @@ pub struct JsonSchema {
     /// Valid JSON.
     pub schema: String,
     pub strict: bool,
+    pub extra: Vec<Pair>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +135,7 @@ impl Request {
     /// About how long it is, in bytes: to tell what takes long to hash and to send.
     pub fn bytes(&self) -> usize {
         let schema = match &self.format {
-            ResponseFormat::JsonSchema(schema) => schema.schema.len(),
+            ResponseFormat::JsonSchema(schema) => schema.schema.len() + of_pairs(&schema.extra),
             ResponseFormat::Text | ResponseFormat::Json => 0,
         };
         let tools =
@@ -150,7 +152,10 @@ impl Part {
             Self::Text(text) => text.len(),
             Self::Media(media) => media.bytes(),
             Self::ToolCall(call) => call.arguments.len() + of_pairs(&call.extra),
-            Self::ToolResult(result) => result.content.len() + result.media.iter().map(Media::bytes).sum::<usize>(),
+            Self::ToolResult(result) => {
+                let media = result.media.iter().map(Media::bytes).sum::<usize>();
+                result.content.len() + media + of_pairs(&result.extra)
+            }
             Self::Other(other) => other.value.len(),
         }
     }

@@ -174,8 +174,8 @@ mod tests {
         let module = r#"(module
             (memory (export "memory") 1)
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 8)
-            (func (export "sandmill:plugin/handler@0.1.0#describe") (result i32) unreachable)
-            (func (export "sandmill:plugin/handler@0.1.0#process") (param i32) (result i32) unreachable))"#;
+            (func (export "sandmill:plugin/handler@1.0.0#describe") (result i32) unreachable)
+            (func (export "sandmill:plugin/handler@1.0.0#process") (param i32) (result i32) unreachable))"#;
         let dir = folder("command = [\"cp\", \"it.wasm\", \"made/core.wasm\"]\ncore = \"made/core.wasm\"\n");
         std::fs::write(dir.path().join("it.wasm"), wat::parse_str(module).unwrap()).unwrap();
         let path = super::build(dir.path(), Says::Quietly).unwrap().path;

@@ -1,18 +1,12 @@
 //! From a core module, which is as far as the compilers of some languages get, to a component of the contract's world.
 
+use crate::sandbox::Release;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER as ADAPTER,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, SourceMap, WorldId};
 
-/// The contract, by file.
-const CONTRACT: [(&str, &str); 4] = [
-    ("types.wit", include_str!("../../../wit/0.1.0/types.wit")),
-    ("llm.wit", include_str!("../../../wit/0.1.0/llm.wit")),
-    ("host.wit", include_str!("../../../wit/0.1.0/host.wit")),
-    ("world.wit", include_str!("../../../wit/0.1.0/world.wit")),
-];
 const WORLD: &str = "processor";
 
 /// `core`: a module that imports and exports what the contract's world has, by the names of the canonical ABI, and WASI in its first
@@ -32,7 +26,7 @@ pub(super) fn encode(core: &[u8]) -> Result<Vec<u8>, String> {
 
 fn contract() -> Result<(Resolve, WorldId), String> {
     let mut files = SourceMap::new();
-    for (name, text) in CONTRACT {
+    for (name, text) in Release::latest().wit {
         files.push_str(name, text);
     }
     let group = files.parse().map_err(|(_, error)| error.to_string())?;
@@ -50,8 +44,8 @@ mod tests {
     const CORE: &str = r#"(module
         (memory (export "memory") 1)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
-        (func (export "sandmill:plugin/handler@0.1.0#describe") (result i32) unreachable)
-        (func (export "sandmill:plugin/handler@0.1.0#process") (param i32) (result i32) unreachable)
+        (func (export "sandmill:plugin/handler@1.0.0#describe") (result i32) unreachable)
+        (func (export "sandmill:plugin/handler@1.0.0#process") (param i32) (result i32) unreachable)
     )"#;
 
     #[test]
@@ -59,7 +53,7 @@ mod tests {
         let component = encode(&wat::parse_str(CORE).unwrap()).unwrap();
         let anatomy = crate::sandbox::Anatomy::read(&component, false).unwrap();
         let exports: Vec<String> = anatomy.exports.iter().map(ToString::to_string).collect();
-        assert_eq!(exports, ["sandmill:plugin/handler@0.1.0"]);
+        assert_eq!(exports, ["sandmill:plugin/handler@1.0.0"]);
     }
 
     #[test]
@@ -68,7 +62,7 @@ mod tests {
             let reason = encode(&wat::parse_str(CORE.replace(from, to)).unwrap()).unwrap_err();
             assert!(reason.contains(part), "{reason}");
         };
-        check("0#process", "0#proces", "sandmill:plugin/handler@0.1.0");
+        check("0#process", "0#proces", "sandmill:plugin/handler@1.0.0");
         check("(memory", "(import \"env\" \"open\" (func)) (memory", "env");
         assert!(!encode(b"\0asm\x0d\0\x01\0").unwrap_err().is_empty());
     }

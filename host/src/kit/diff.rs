@@ -288,8 +288,8 @@ mod tests {
             assert!(!between(new, none).rights_grew(), "what goes is no right that grows");
             assert!(!between(new, new).rights_grew());
         };
-        check((&["sandmill:plugin/llm@0.1.0"], &[], &[]), "ask models");
-        check((&["sandmill:plugin/blobs@0.1.0"], &[], &[]), "files that come with items");
+        check((&["sandmill:plugin/llm@1.0.0"], &[], &[]), "ask models");
+        check((&["sandmill:plugin/blobs@1.0.0"], &[], &[]), "files that come with items");
         check((&["wasi:http/outgoing-handler@0.2.0"], &[], &[]), "HTTP");
         check((&["acme:x/y@1.0.0"], &[], &[]), "acme:x/y@1.0.0");
         check((&[], &["judge"], &[]), "judge");
@@ -300,7 +300,7 @@ mod tests {
     fn what_every_language_imports_is_a_change_and_no_right() {
         let old: (&[&str], &[&str], &[&str]) = (&["wasi:io/streams@0.2.0"], &["default"], &["read=data"]);
         let new: (&[&str], &[&str], &[&str]) = (
-            &["wasi:io/streams@0.2.6", "wasi:cli/stdout@0.2.6", "wasi:sockets/tcp@0.2.6", "sandmill:plugin/log@0.1.0"],
+            &["wasi:io/streams@0.2.6", "wasi:cli/stdout@0.2.6", "wasi:sockets/tcp@0.2.6", "sandmill:plugin/log@1.0.0"],
             &["default"],
             &["read=data=/data/old"],
         );

@@ -6,7 +6,7 @@ use super::reach::{Reach, reach};
 use super::signature::SignatureState;
 use super::source::Source;
 use crate::domain::{Digest, Grants, Needs, sanitize_text};
-use crate::sandbox::{Anatomy, Extern, Manifest};
+use crate::sandbox::{Anatomy, Extern, Manifest, Release};
 use serde_json::{Value, json};
 
 /// Columns of a terminal.
@@ -78,6 +78,12 @@ impl Inspection {
         Some(format!("{WORLD}{version}"))
     }
 
+    /// The released version of the contract that it was built for; the error says why it is none.
+    pub fn contract(&self) -> Result<&'static Release, String> {
+        let names = |all: &[Extern]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Release::of(names(&self.anatomy.imports), names(&self.anatomy.exports))
+    }
+
     /// Whether what is pinned is this.
     pub fn is_pinned(&self) -> Option<bool> {
         self.pin.as_ref().map(|pin| pin.digest == self.digest)
@@ -93,7 +99,9 @@ impl Inspection {
         sheet.row("size", [size(anatomy.bytes)]);
         sheet.row("language", joined(anatomy.made_with("language")));
         sheet.row("tools", joined([anatomy.made_with("processed-by"), anatomy.made_with("sdk")].concat()));
+        let contract = self.contract();
         sheet.row("world", [self.world().unwrap_or_else(|| format!("none: it does not export {HANDLER}"))]);
+        sheet.row("contract", [contract.map_or_else(|why| text(&why), |release| release.version.to_string())]);
         sheet.row("imports", names(&anatomy.imports));
         sheet.row("exports", names(&anatomy.exports));
         if anatomy.unlisted > 0 {
@@ -179,6 +187,10 @@ impl Inspection {
             let one = |it: &Extern| json!({"name": it.name, "version": it.version, "kind": it.kind});
             all.iter().map(one).collect()
         };
+        let (contract, contract_error) = match self.contract() {
+            Ok(release) => (Some(release.version.to_string()), None),
+            Err(why) => (None, Some(text(&why))),
+        };
         let (error, manifest) = match &self.manifest {
             Described::As(manifest) => (None, Some(manifest_json(manifest))),
             Described::Fails(reason) => (Some(text(reason)), None),
@@ -194,6 +206,8 @@ impl Inspection {
             "registry_manifest": self.registry_manifest.as_ref().map(ToString::to_string),
             "bytes": anatomy.bytes,
             "world": self.world(),
+            "contract": contract,
+            "contract_error": contract_error,
             "imports": externs(&anatomy.imports),
             "exports": externs(&anatomy.exports),
             "unlisted": anatomy.unlisted,
@@ -334,9 +348,9 @@ mod tests {
 
     fn inspection(manifest: Described) -> Inspection {
         let text = r#"(component
-            (import "sandmill:plugin/llm@0.1.0" (instance))
+            (import "sandmill:plugin/llm@1.0.0" (instance))
             (core module (@producers (language "Rust" "") (processed-by "rustc" "1.95.0")) (memory 17))
-            (instance $i) (export "sandmill:plugin/handler@0.1.0" (instance $i)))"#;
+            (instance $i) (export "sandmill:plugin/handler@1.0.0" (instance $i)))"#;
         let bytes = text.as_bytes().to_vec();
         let anatomy = Anatomy::read(&bytes, true).unwrap();
         let component = Component {
@@ -370,11 +384,11 @@ mod tests {
         for part in [
             "language Rust\n",
             "tools    rustc 1.95.0",
-            "world    sandmill:plugin/processor@0.1.0",
+            "world    sandmill:plugin/processor@1.0.0",
             "models   default: answers",
             "config   a, b (required)",
             "name     p [2J",
-            "imports  sandmill:plugin/llm@0.1.0",
+            "imports  sandmill:plugin/llm@1.0.0",
             "pinned   no",
             "1.1 MiB from the start, without a bound",
         ] {
@@ -389,8 +403,8 @@ mod tests {
         assert!(failed.lines().iter().any(|line| line == "says     nothing: cpu_time: too long"));
         let json = failed.as_json();
         assert_eq!((&json["manifest"], &json["describe_error"]), (&Value::Null, &json!("cpu_time: too long")));
-        assert_eq!(json["world"], "sandmill:plugin/processor@0.1.0");
-        assert_eq!(json["imports"][0], json!({"name": "sandmill:plugin/llm", "version": "0.1.0", "kind": "instance"}));
+        assert_eq!(json["world"], "sandmill:plugin/processor@1.0.0");
+        assert_eq!(json["imports"][0], json!({"name": "sandmill:plugin/llm", "version": "1.0.0", "kind": "instance"}));
     }
 
     proptest! {

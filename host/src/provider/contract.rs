@@ -107,7 +107,7 @@ async fn over_http_the_answer_is_that_of_the_process() {
     let mut structured = call("x");
     let schema = r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}"#.to_owned();
     Arc::make_mut(&mut structured.request).format =
-        ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema, strict: true });
+        ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema, strict: true, extra: vec![] });
     let in_process = MockProvider::new(Faults::default(), 1);
     with_server("", Log::default(), async |address| {
         for call in [call("a question"), structured] {
@@ -207,7 +207,8 @@ async fn every_protocol_gives_json_and_calls_tools_and_knows_its_models() {
             let request = Arc::make_mut(&mut structured.request);
             request.max_output_tokens = Some(50);
             let schema = r#"{"type":"object","properties":{"a":{"const":"b"}},"required":["a"]}"#.to_owned();
-            request.format = ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema, strict: true });
+            request.format =
+                ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema, strict: true, extra: vec![] });
             assert_eq!(provider.complete(&structured).await.unwrap().completion.text, r#"{"a":"b"}"#);
             let request = Arc::make_mut(&mut structured.request);
             request.format = ResponseFormat::Text;

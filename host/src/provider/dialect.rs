@@ -6,7 +6,7 @@ use super::classify::Profile;
 use super::json::NotJson;
 use super::reserved::find_reserved;
 use super::{Call, Measure, ModelFacts, ProviderError};
-use crate::domain::{Completion, ErrorClass, Pair, sanitize_line};
+use crate::domain::{Completion, ErrorClass, Pair, ResponseFormat, sanitize_line};
 use reqwest::Url;
 use reqwest::header::HeaderName;
 use serde_json::Value;
@@ -103,7 +103,11 @@ impl From<BadRequest> for ProviderError {
 /// made sure.
 pub(super) fn check_reserved(call: &Call, reserved: &[&str]) -> Result<(), BadRequest> {
     let find = |pairs: &[Pair]| pairs.iter().find_map(|pair| find_reserved(pair, reserved));
-    if let Some(path) = find(&call.request.extra) {
+    let of_schema = match &call.request.format {
+        ResponseFormat::JsonSchema(schema) => find(&schema.extra),
+        ResponseFormat::Text | ResponseFormat::Json => None,
+    };
+    if let Some(path) = find(&call.request.extra).or(of_schema) {
         return Err(BadRequest(format!("the field `{path}` belongs to the host: leave it out of `extra`")));
     }
     match find(&call.parameters) {

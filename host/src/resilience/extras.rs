@@ -4,7 +4,7 @@
 //! for what an answer brought: that goes back as it came. What the host decides, and what costs extra, has no leave at all.
 
 use super::route::Route;
-use crate::domain::{Completion, Media, Message, OtherPart, Pair, Part, Request, Tool};
+use crate::domain::{Completion, Media, Message, OtherPart, Pair, Part, Request, ResponseFormat, Tool};
 use crate::provider::{find_reserved, spelling};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -85,10 +85,16 @@ fn digest(name: &str, value: &str) -> [u8; 32] {
 
 impl Extras {
     pub(super) fn of(request: &Request, brought: &Brought) -> Result<Self, Reserved> {
-        if let Some(path) = request.extra.iter().find_map(|pair| find_reserved(pair, &RESERVED)) {
+        let of_schema = match &request.format {
+            ResponseFormat::JsonSchema(schema) => schema.extra.as_slice(),
+            ResponseFormat::Text | ResponseFormat::Json => &[],
+        };
+        // Where a wire has no object for the schema, its fields stand among the request's own.
+        let own = || request.extra.iter().chain(of_schema);
+        if let Some(path) = own().find_map(|pair| find_reserved(pair, &RESERVED)) {
             return Err(Reserved(path));
         }
-        let mut extras = Self(request.extra.iter().map(|pair| pair.name.clone()).collect());
+        let mut extras = Self(own().map(|pair| pair.name.clone()).collect());
         for message in &request.messages {
             extras.add_message(message, brought);
         }
@@ -105,7 +111,10 @@ impl Extras {
                 Part::Text(_) => {}
                 Part::Media(media) => self.add_media(media),
                 Part::ToolCall(call) => self.add(&call.extra, brought),
-                Part::ToolResult(result) => result.media.iter().for_each(|media| self.add_media(media)),
+                Part::ToolResult(result) => {
+                    self.add(&result.extra, brought);
+                    result.media.iter().for_each(|media| self.add_media(media));
+                }
                 Part::Other(part) if brought.has(&part.kind, &part.value) => {}
                 Part::Other(part) => self.0.extend(kinds(part)),
             }
@@ -154,7 +163,7 @@ fn kinds(part: &OtherPart) -> Vec<String> {
 mod tests {
     use super::super::hash::tests::request;
     use super::*;
-    use crate::domain::{MediaSource, Speaker, ToolCall, ToolResult};
+    use crate::domain::{JsonSchema, MediaSource, Speaker, ToolCall, ToolResult};
 
     fn pair(name: &str, value: &str) -> Pair {
         Pair { name: name.into(), value: value.into() }
@@ -164,6 +173,11 @@ mod tests {
         let mut request = request("a");
         request.messages[0].parts.push(part);
         request
+    }
+
+    fn with_schema(extra: Pair) -> Request {
+        let schema = JsonSchema { name: "n".into(), schema: "{}".into(), strict: true, extra: vec![extra] };
+        Request { format: ResponseFormat::JsonSchema(schema), ..request("a") }
     }
 
     fn check(request: &Request, expected: &[&str]) {
@@ -187,8 +201,9 @@ mod tests {
             content: String::new(),
             is_error: false,
             media: vec![media],
+            extra: vec![pair("cache_control", "{}")],
         };
-        check(&with_part(Part::ToolResult(result)), &["detail"]);
+        check(&with_part(Part::ToolResult(result)), &["cache_control", "detail"]);
         let call = ToolCall {
             id: "1".into(),
             name: "t".into(),
@@ -207,6 +222,7 @@ mod tests {
         check(&with_part(other("thinking", r#"{"type":"document"}"#)), &["document"]);
         check(&with_part(other("x", r#"{"executableCode":{}}"#)), &["executableCode"]);
         check(&with_part(other("x", "[]")), &["x"]);
+        check(&with_schema(pair("description", "\"x\"")), &["description"]);
     }
 
     #[test]
@@ -235,8 +251,10 @@ mod tests {
             ("generationConfig", r#"{"candidateCount":4}"#, "generationConfig.candidateCount"),
             ("extra_body", r#"{"tools":[]}"#, "extra_body.tools"),
         ] {
-            let request = Request { extra: vec![pair(name, value)], ..request("a") };
-            assert_eq!(Extras::of(&request, &Brought::default()), Err(Reserved(path.into())));
+            for request in [Request { extra: vec![pair(name, value)], ..request("a") }, with_schema(pair(name, value))]
+            {
+                assert_eq!(Extras::of(&request, &Brought::default()), Err(Reserved(path.into())));
+            }
         }
         let tool = Tool {
             name: "t".into(),

@@ -4,7 +4,7 @@
 //! (keys, limits, timeouts, prices) is no part of the digest.
 
 use crate::domain::{
-    Media, MediaSource, Message, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice,
+    Media, MediaSource, Message, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -68,13 +68,7 @@ fn part(part: &Part) -> Value {
         Part::Text(text) => json!({"text": text}),
         Part::Media(item) => json!({"media": media(item)}),
         Part::ToolCall(call) => json!({"tool_call": tool_call(call)}),
-        Part::ToolResult(result) => json!({"tool_result": {
-            "call_id": result.call_id,
-            "name": result.name,
-            "content": result.content,
-            "is_error": result.is_error,
-            "media": result.media.iter().map(media).collect::<Vec<_>>(),
-        }}),
+        Part::ToolResult(result) => json!({"tool_result": tool_result(result)}),
         Part::Other(other) => json!({"other": {"kind": other.kind, "value": parsed(&other.value)}}),
     }
 }
@@ -85,6 +79,17 @@ fn media(media: &Media) -> Value {
         MediaSource::Bytes(bytes) => json!({"sha256": hex::encode(Sha256::digest(bytes))}),
     };
     json!({"mime_type": media.mime_type, "source": source, "extra": pairs(&media.extra)})
+}
+
+fn tool_result(result: &ToolResult) -> Value {
+    let form = json!({
+        "call_id": result.call_id,
+        "name": result.name,
+        "content": result.content,
+        "is_error": result.is_error,
+        "media": result.media.iter().map(media).collect::<Vec<_>>(),
+    });
+    with_extra(form, &result.extra)
 }
 
 fn tool_call(call: &ToolCall) -> Value {
@@ -114,9 +119,18 @@ fn format(format: &ResponseFormat) -> Value {
         ResponseFormat::Text => json!("text"),
         ResponseFormat::Json => json!("json"),
         ResponseFormat::JsonSchema(schema) => {
-            json!({"name": schema.name, "schema": parsed(&schema.schema), "strict": schema.strict})
+            let form = json!({"name": schema.name, "schema": parsed(&schema.schema), "strict": schema.strict});
+            with_extra(form, &schema.extra)
         }
     }
+}
+
+/// For what had none when the first digests were stored: without them it has the digest that it had then.
+fn with_extra(mut form: Value, extra: &[Pair]) -> Value {
+    if !extra.is_empty() {
+        form["extra"] = pairs(extra);
+    }
+    form
 }
 
 fn pairs(pairs: &[Pair]) -> Value {

@@ -114,7 +114,7 @@ mod tests {
     fn of_schema() -> Request {
         let schema = r#"{"type":"object","required":["a"],"properties":{"a":{"type":"integer"}}}"#.into();
         Request {
-            format: ResponseFormat::JsonSchema(JsonSchema { name: "x".into(), schema, strict: true }),
+            format: ResponseFormat::JsonSchema(JsonSchema { name: "x".into(), schema, strict: true, extra: vec![] }),
             ..request("q")
         }
     }

@@ -1,6 +1,5 @@
 //! One attempt: a fresh store, one call of `process`, a verdict.
 
-use super::bindings::v0_1::Processor;
 use super::convert;
 use super::crash;
 use super::host::TOO_MANY_AT_ONCE;
@@ -120,8 +119,8 @@ impl Plugin {
         let context = convert::context_to_wit(job, attempt, budget);
         let (cpu, wall) = store.data().clocks();
         let call = async {
-            let instance: Processor = self.instance_pre().instantiate_async(&mut *store).await?;
-            instance.sandmill_plugin_handler().call_process(&mut *store, &input, &context).await
+            let instance = self.linked().instantiate(&mut *store).await?;
+            instance.process(&mut *store, &input, &context).await
         };
         let called = bounded(limits, cpu, wall, call).await;
         if let (Some(Err(error)), Some(name)) = (&called, store.data().watch.coredump.clone()) {

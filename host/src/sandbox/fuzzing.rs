@@ -1,8 +1,8 @@
 //! What the fuzz targets reach of this module: what a guest hands over, and the bytes of a component. Part of no build but theirs
 //! (`tests/fuzz`).
 
-pub use super::bindings::v0_1::exports::sandmill::plugin::handler;
-pub use super::bindings::v0_1::sandmill::plugin::{llm, types};
+pub use super::bindings::v1_0::exports::sandmill::plugin::handler;
+pub use super::bindings::v1_0::sandmill::plugin::{llm, types};
 
 use super::convert;
 use super::{Limits, Manifest};

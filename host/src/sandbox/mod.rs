@@ -7,6 +7,7 @@ mod anatomy;
 mod attempt;
 mod bindings;
 mod compile;
+mod contract;
 mod convert;
 mod crash;
 mod egress;
@@ -17,6 +18,7 @@ pub mod fuzzing;
 mod given;
 mod host;
 mod limits;
+mod linked;
 mod manifest;
 mod plugin;
 #[cfg(test)]
@@ -33,6 +35,7 @@ pub use attempt::{AttemptReport, Job, LogLine, LogListener, Watch};
 pub use compile::{
     CACHE_BYTES_MAX, Cache, CacheError, CompilePlace, Compiling, WorkerEnd, WorkerLimits, Workshop, work,
 };
+pub use contract::{RELEASES, Release};
 pub use engine::Engine;
 pub use given::Given;
 pub use limits::{DEPTH_MAX, Limits};

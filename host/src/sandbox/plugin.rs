@@ -1,8 +1,8 @@
 //! From bytes to a plugin: compiled and linked once, and asked what it is.
 
 use super::attempt::{Job, bounded, ended};
-use super::bindings::v0_1::{Processor, ProcessorPre};
-use super::bindings::{HANDLER, PACKAGE};
+use super::contract::Release;
+use super::linked::{self, Linked};
 use super::state::{GuestState, Seed};
 use super::time::monotonic;
 use super::{Compiling, Engine, Given, Limits, Manifest, SandboxError, convert};
@@ -10,12 +10,12 @@ use crate::domain::{
     AttemptNumber, CallEnd, Completion, Digest, Llm, LlmError, LlmErrorKind, Request, TokenCount, Verdict,
 };
 use std::sync::Arc;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, Linker};
 
 /// A compiled plugin, ready to be instantiated many times.
 pub struct Plugin {
     engine: Arc<Engine>,
-    pre: ProcessorPre<GuestState>,
+    linked: Linked,
     manifest: Manifest,
     digest: String,
     live_max: u32,
@@ -36,15 +36,18 @@ impl Plugin {
     ) -> Result<Self, SandboxError> {
         let digest = digest.hex();
         let component = compiling.component(&engine, bytes, &digest, is_text)?;
-        check_world(&engine, &component)?;
-        let linker = link(&engine.wasmtime).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
-        let pre = linker.instantiate_pre(&component).and_then(ProcessorPre::new).map_err(|error| {
+        let release = release_of(&engine, &component)?;
+        let interfaces = link(&engine.wasmtime).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        let pre = interfaces.instantiate_pre(&component);
+        let linked = pre.and_then(|pre| Linked::new(release.speaks, pre)).map_err(|error| {
             SandboxError::NotAPlugin(format!(
-                "the component does not fit the plugin world: {error:#}; it was built for another version of the interface, or imports what no plugin is given"
+                "the component does not fit the plugin world of {}: {error:#}; it imports what no plugin is given, or was not built with a kit of that version",
+                release.version
             ))
         })?;
         let live_max = live_max(&engine, &component);
-        let mut plugin = Self { engine, pre, manifest: Manifest::unknown(), digest, live_max, given: Given::default() };
+        let mut plugin =
+            Self { engine, linked, manifest: Manifest::unknown(), digest, live_max, given: Given::default() };
         plugin.manifest = plugin.describe().await?;
         Ok(plugin)
     }
@@ -76,8 +79,8 @@ impl Plugin {
         &self.engine.wasmtime
     }
 
-    pub(super) fn instance_pre(&self) -> &ProcessorPre<GuestState> {
-        &self.pre
+    pub(super) fn linked(&self) -> &Linked {
+        &self.linked
     }
 
     /// Under the same limits as any attempt.
@@ -94,8 +97,8 @@ impl Plugin {
         ));
         let (cpu, wall) = store.data().clocks();
         let call = async {
-            let instance: Processor = self.pre.instantiate_async(&mut store).await?;
-            instance.sandmill_plugin_handler().call_describe(&mut store).await
+            let instance = self.linked.instantiate(&mut store).await?;
+            instance.describe(&mut store).await
         };
         let called = bounded(self.limits(), cpu, wall, call).await;
         match ended(called, &store) {
@@ -113,32 +116,16 @@ impl Plugin {
     }
 }
 
-/// Says which world a component is of when it is not ours: the linker's own words name a missing function at best.
-fn check_world(engine: &Engine, component: &Component) -> Result<(), SandboxError> {
-    let exports: Vec<String> =
-        component.component_type().exports(&engine.wasmtime).map(|(name, _)| name.to_owned()).collect();
-    if exports.iter().any(|name| name == HANDLER) {
-        return Ok(());
-    }
-    Err(SandboxError::NotAPlugin(match exports.iter().find(|name| name.starts_with(PACKAGE)) {
-        Some(other) => format!(
-            "the component is a plugin for `{other}`, and this host knows `{HANDLER}`: use a newer sandmill, or build the plugin against the older interface"
-        ),
-        None if exports.is_empty() => format!("the component exports nothing: a plugin exports `{HANDLER}`"),
-        None => format!(
-            "the component is of another world: it exports {}, and a plugin exports `{HANDLER}`",
-            exports
-                .iter()
-                .take(5)
-                .map(|name| format!("`{}`", crate::domain::sanitize_text(name, 100)))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
-    }))
+/// The version of the contract that it was built for.
+fn release_of(engine: &Engine, component: &Component) -> Result<&'static Release, SandboxError> {
+    let ty = component.component_type();
+    let imports = ty.imports(&engine.wasmtime).map(|(name, _)| name.to_owned());
+    let exports = ty.exports(&engine.wasmtime).map(|(name, _)| name.to_owned());
+    Release::of(imports, exports).map_err(SandboxError::NotAPlugin)
 }
 
 /// Everything a guest can reach.
-fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<GuestState>> {
+pub(super) fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     linker.allow_shadowing(true);
@@ -149,7 +136,7 @@ fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<GuestState>> {
     super::files::add_to_linker(&mut linker)?;
     linker.allow_shadowing(false);
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    Processor::add_to_linker::<_, HasSelf<_>>(&mut linker, GuestState::called)?;
+    linked::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

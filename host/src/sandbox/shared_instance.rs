@@ -2,7 +2,6 @@
 //! be found, so that finding nothing means something.
 
 use super::attempt::Job;
-use super::bindings::v0_1::Processor;
 use super::convert;
 use super::plugin::NoModels;
 use super::state::{GuestState, Seed};
@@ -40,11 +39,10 @@ async fn an_instance_that_served_two_items_would_give_the_firsts_secret_away() {
         Arc::default(),
     );
     let mut store = plugin.store(state);
-    let instance: Processor = plugin.instance_pre().instantiate_async(&mut store).await.unwrap();
-    let handler = instance.sandmill_plugin_handler();
+    let instance = plugin.linked().instantiate(&mut store).await.unwrap();
     let (item, context) = (convert::item_to_wit(&item), convert::context_to_wit(&job, first, Budget::default()));
-    assert!(handler.call_process(&mut store, &item, &context).await.unwrap().is_ok());
-    let second = handler.call_process(&mut store, &item, &context).await.unwrap();
+    assert!(instance.process(&mut store, &item, &context).await.unwrap().is_ok());
+    let second = instance.process(&mut store, &item, &context).await.unwrap();
     assert_eq!(second.unwrap_err().code, "leak");
 }
 

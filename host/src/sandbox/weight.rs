@@ -1,7 +1,7 @@
 //! How many bytes a guest hands over with a request: near enough to tell what takes long to check.
 
-use super::bindings::v0_1::sandmill::plugin::llm as wl;
-use super::bindings::v0_1::sandmill::plugin::types::Pair;
+use super::bindings::v1_0::sandmill::plugin::llm as wl;
+use super::bindings::v1_0::sandmill::plugin::types::Pair;
 
 pub(super) fn of_request(request: &wl::Request) -> usize {
     let tools = request
@@ -9,7 +9,7 @@ pub(super) fn of_request(request: &wl::Request) -> usize {
         .iter()
         .map(|tool| tool.name.len() + tool.description.len() + tool.parameters.len() + of_pairs(&tool.extra));
     let schema = match &request.format {
-        wl::ResponseFormat::JsonSchema(schema) => schema.schema.len(),
+        wl::ResponseFormat::JsonSchema(schema) => schema.schema.len() + of_pairs(&schema.extra),
         wl::ResponseFormat::Text | wl::ResponseFormat::Json => 0,
     };
     request.messages.iter().map(of_message).sum::<usize>()
@@ -24,10 +24,15 @@ pub(super) fn pieces_of_request(request: &wl::Request) -> usize {
     let message =
         |message: &wl::Message| 1 + message.extra.len() + message.parts.iter().map(pieces_of_part).sum::<usize>();
     let tools = request.tools.iter().map(|tool| 1 + tool.extra.len());
+    let of_schema = match &request.format {
+        wl::ResponseFormat::JsonSchema(schema) => schema.extra.len(),
+        wl::ResponseFormat::Text | wl::ResponseFormat::Json => 0,
+    };
     request.messages.iter().map(message).sum::<usize>()
         + tools.sum::<usize>()
         + request.stop.len()
         + request.extra.len()
+        + of_schema
 }
 
 fn pieces_of_part(part: &wl::Part) -> usize {
@@ -36,7 +41,7 @@ fn pieces_of_part(part: &wl::Part) -> usize {
         wl::Part::Text(_) | wl::Part::Other(_) => 0,
         wl::Part::Media(one) => media(one),
         wl::Part::ToolCall(call) => call.extra.len(),
-        wl::Part::ToolResult(result) => result.media.iter().map(media).sum(),
+        wl::Part::ToolResult(result) => result.extra.len() + result.media.iter().map(media).sum::<usize>(),
     }
 }
 
@@ -50,7 +55,8 @@ fn of_part(part: &wl::Part) -> usize {
         wl::Part::Media(media) => of_media(media),
         wl::Part::ToolCall(call) => call.name.len() + call.arguments.len() + of_pairs(&call.extra),
         wl::Part::ToolResult(result) => {
-            result.name.len() + result.content.len() + result.media.iter().map(of_media).sum::<usize>()
+            let media = result.media.iter().map(of_media).sum::<usize>();
+            result.name.len() + result.content.len() + media + of_pairs(&result.extra)
         }
         wl::Part::Other(other) => other.value.len(),
     }

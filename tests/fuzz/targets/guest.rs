@@ -37,6 +37,7 @@ fn returned(bytes: &[u8]) -> Result<handler::Outcome, handler::Failure> {
         code,
         message: fields.text(),
         detail: fields.next().map(|detail| String::from_utf8_lossy(detail).into_owned()),
+        extra: Vec::new(),
     };
     match tag {
         b's' => Ok(handler::Outcome::Skip(types::Skip { reason: first, extra: Vec::new() })),

@@ -123,6 +123,11 @@ impl Builder {
                 content: fields.text(),
                 is_error: text.len() % 2 == 1,
                 media: if text.len() % 5 == 4 { vec![media(b'B', "file".into(), fields)] } else { Vec::new() },
+                extra: if text.len() % 3 == 2 {
+                    vec![Pair { name: text.clone(), value: fields.text() }]
+                } else {
+                    Vec::new()
+                },
             })),
             b'x' => self.part(Part::Other(OtherPart { kind: text, value: fields.text() })),
             b'T' => asked.tools.push(Tool {
@@ -138,6 +143,7 @@ impl Builder {
                     strict: text.is_empty(),
                     name: text,
                     schema: fields.text(),
+                    extra: Vec::new(),
                 });
             }
             b'n' => asked.max_output_tokens = text.parse().ok(),

@@ -27,7 +27,12 @@ pub(crate) fn any(bytes: &[u8]) {
         config_schema: Some(schema.clone()),
         output_schema: Some(schema),
         required_fields: vec![fields.text()],
-        model_roles: vec![types::ModelRole { name: fields.text(), description: String::new(), optional: true }],
+        model_roles: vec![types::ModelRole {
+            name: fields.text(),
+            description: String::new(),
+            optional: true,
+            extra: Vec::new(),
+        }],
         extra: Vec::new(),
     };
     match manifest(described) {

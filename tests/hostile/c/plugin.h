@@ -23,7 +23,7 @@ EXPORT("realloc") void *reallocate(void *old, size_t old_size, size_t align, siz
   return used <= sizeof heap ? at : 0;
 }
 
-static _Alignas(8) struct { uint32_t is_error, pad; uint32_t outcome; const emission *list; uint32_t length; char room[44]; } result;
+static _Alignas(8) struct { uint32_t is_error, pad; uint32_t outcome; const emission *list; uint32_t length; char room[52]; } result;
 static emission one;
 
 static void *yes(void) {

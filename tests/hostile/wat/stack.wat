@@ -30,7 +30,7 @@
   (i32.add (call $down (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
 (func $attack (param i32) (result i32) (call $down (i32.const 0)))
 ;; == imports
-(import "sandmill:plugin/log@0.1.0" (instance $log
+(import "sandmill:plugin/log@1.0.0" (instance $log
   (type $level_ (enum "trace" "debug" "info" "warn" "error"))
   (export "level" (type $level (eq $level_)))
   (type $pair_ (record (field "name" string) (field "value" string)))

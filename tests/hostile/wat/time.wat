@@ -115,7 +115,7 @@
 (func $attack (param i32) (result i32)
   (loop (call $log (i32.const 2) (i32.const 1024) (i32.const 7) (i32.const 0) (i32.const 0)) (br 0)) (unreachable))
 ;; == imports
-(import "sandmill:plugin/log@0.1.0" (instance $log
+(import "sandmill:plugin/log@1.0.0" (instance $log
   (type $level_ (enum "trace" "debug" "info" "warn" "error"))
   (export "level" (type $level (eq $level_)))
   (type $pair_ (record (field "name" string) (field "value" string)))

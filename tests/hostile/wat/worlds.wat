@@ -13,11 +13,25 @@
 ;;;; import-of-another-shape
 ;; The name is right, the type is not.
 ;; == imports
-(import "sandmill:plugin/blobs@0.1.0" (instance $blobs (export "read" (func (param "path" string) (result string)))))
+(import "sandmill:plugin/blobs@1.0.0" (instance $blobs (export "read" (func (param "path" string) (result string)))))
 
 ;;;; newer-interface
 ;; == world
 sandmill:plugin/handler@9.0.0
+
+;;;; newer-minor-interface
+;; The linker by itself would take it.
+;; == world
+sandmill:plugin/handler@1.9.0
+
+;;;; interface-of-two-versions
+;; == imports
+(import "sandmill:plugin/blobs@1.9.0" (instance $blobs
+  (export "read" (func (param "name" string) (param "offset" u64) (param "length" u32) (result (result (list u8) (error string)))))))
+
+;;;; interface-that-was-never-released
+;; == world
+sandmill:plugin/handler@0.1.0
 
 ;;;; another-world
 ;; == world
@@ -38,7 +52,7 @@ wasi:http/incoming-handler@0.2.6
   (core instance $i (instantiate $m))
   (func $f (canon lift (core func $i "f")))
   (instance $h (export "describe" (func $f)) (export "process" (func $f)))
-  (export "sandmill:plugin/handler@0.1.0" (instance $h)))
+  (export "sandmill:plugin/handler@1.0.0" (instance $h)))
 
 ;;;; handler-that-is-a-function
 ;; == whole
@@ -46,4 +60,4 @@ wasi:http/incoming-handler@0.2.6
   (core module $m (func (export "f")))
   (core instance $i (instantiate $m))
   (func $f (canon lift (core func $i "f")))
-  (export "sandmill:plugin/handler@0.1.0" (func $f)))
+  (export "sandmill:plugin/handler@1.0.0" (func $f)))

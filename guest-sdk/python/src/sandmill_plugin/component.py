@@ -45,7 +45,7 @@ class ComponentHost:
             count = wit_llm.count_tokens(_request(request))
         except Err as error:
             raise _error(error.value) from None
-        return llm.TokenCount(count.tokens, count.window, count.exact)
+        return llm.TokenCount(count.tokens, count.window, count.exact, _extra(count.extra))
 
     def log(self, level: str, message: str, fields: dict[str, Any]) -> None:
         wit_log.log(wit_log.Level[level.upper()], _whole(message), _log_fields(fields))
@@ -66,7 +66,9 @@ def handler(plugin: Plugin[Any, Any], modules: dict[str, str]) -> type:
 
     class Handler:
         def describe(self) -> wit.Manifest:
-            roles = [wit.ModelRole(role.name, role.description, role.optional) for role in plugin.roles]
+            roles = [
+                wit.ModelRole(role.name, role.description, role.optional, _pairs(role.extra)) for role in plugin.roles
+            ]
             return wit.Manifest(
                 plugin.name,
                 plugin.version,
@@ -122,12 +124,13 @@ def _frame(frame: traceback.FrameSummary, modules: dict[str, str]) -> traceback.
 
 
 def _item(item: wit.Item) -> RawItem:
-    blobs = tuple(Blob(blob.name, blob.mime_type, blob.size, blob.digest) for blob in item.blobs)
+    blobs = tuple(Blob(blob.name, blob.mime_type, blob.size, blob.digest, _extra(blob.extra)) for blob in item.blobs)
     return RawItem(item.id, item.index, item.json, blobs, _raw_pairs(item.extra))
 
 
 def _context(context: wit.Context) -> RawContext:
-    budget = Budget(context.budget.calls, context.budget.tokens, context.budget.micro_dollars)
+    left = context.budget
+    budget = Budget(left.calls, left.tokens, left.micro_dollars, _extra(left.extra))
     return RawContext(context.job, context.attempt, context.config, budget, _raw_pairs(context.extra))
 
 
@@ -137,7 +140,8 @@ def _outcome(ending: Ending) -> wit.Outcome:
     if isinstance(ending, Skipped):
         return wit.Outcome_Skip(wit.Skip(_whole(ending.reason), []))
     kind: Any = wit.FailureKind_Retryable(ending.after_ms) if ending.retryable else wit.FailureKind_Permanent()
-    raise Err(wit.Failure(kind, _whole(ending.code), _whole(ending.message), ending.detail))
+    extra = [wit.Pair(_whole(name), value) for name, value in ending.extra]
+    raise Err(wit.Failure(kind, _whole(ending.code), _whole(ending.message), ending.detail, extra))
 
 
 def _request(request: llm.Request) -> wit_llm.Request:
@@ -165,7 +169,7 @@ def _format(request: llm.Request) -> wit_llm.ResponseFormat:
     if schema is None:
         return wit_llm.ResponseFormat_Text() if request.answer is str else wit_llm.ResponseFormat_Json()
     name, made = schema
-    return wit_llm.ResponseFormat_JsonSchema(wit_llm.JsonSchema(name, shapes.write(made), shapes.is_strict(made)))
+    return wit_llm.ResponseFormat_JsonSchema(wit_llm.JsonSchema(name, shapes.write(made), shapes.is_strict(made), []))
 
 
 def _tool_choice(choice: llm.ToolChoice | None) -> wit_llm.ToolChoice | None:
@@ -193,7 +197,8 @@ def _part(part: llm.Part) -> wit_llm.Part:
             return wit_llm.Part_ToolCall(call)
         case llm.ToolResult():
             media = [_media(one) for one in part.media]
-            result = wit_llm.ToolResult(part.call.id, part.call.name, _whole(part.content), part.is_error, media)
+            content, extra = _whole(part.content), _pairs(part.extra)
+            result = wit_llm.ToolResult(part.call.id, part.call.name, content, part.is_error, media, extra)
             return wit_llm.Part_ToolResult(result)
         case llm.Other():
             return wit_llm.Part_Other(wit_llm.OtherPart(part.kind, shapes.write(part.value)))
@@ -227,7 +232,9 @@ def _response(response: wit_llm.Response) -> llm.Response:
             _extra(usage.extra),
         ),
         opaque=tuple(llm.Other(part.kind, shapes.parse(part.value)) for part in response.opaque),
-        cut=None if cut is None else llm.Cut(cut.how, cut.tokens_before, cut.tokens_after, cut.messages_dropped),
+        cut=None
+        if cut is None
+        else llm.Cut(cut.how, cut.tokens_before, cut.tokens_after, cut.messages_dropped, _extra(cut.extra)),
         extra=_extra(response.extra),
     )
 

@@ -26,6 +26,8 @@ class Blob:
     """In bytes."""
     digest: str
     """SHA-256, as 64 lower case hexadecimal digits."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What a newer host may add."""
 
     def read(self, offset: int, length: int) -> bytes:
         """At most `length` bytes from `offset`; fewer, or none, where the blob ends."""
@@ -64,6 +66,8 @@ class Budget:
     tokens: int | None = None
     """Read and written together."""
     micro_dollars: int | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What a newer host may add."""
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,16 @@ class Fail(Exception):
     """The same again would fail the same way: the item goes to the dead letters.
 
     `code` is for programs, lower case words joined by underscores; dead letters are grouped by it. `message` is for a person, and
-    best says what would help. `detail` is anything that can be written as JSON, kept beside the failed item.
+    best says what would help. `detail` is anything that can be written as JSON, kept beside the failed item. `extra` are
+    properties that a newer host may know.
     """
 
-    def __init__(self, code: str, message: str, *, detail: Any = None) -> None:
+    def __init__(self, code: str, message: str, *, detail: Any = None, extra: dict[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.detail = detail
+        self.extra = extra or {}
 
 
 class Retry(Exception):
@@ -27,12 +29,21 @@ class Retry(Exception):
     seconds or as a `timedelta`.
     """
 
-    def __init__(self, code: str, message: str, *, after: float | timedelta | None = None, detail: Any = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        after: float | timedelta | None = None,
+        detail: Any = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.after = after.total_seconds() if isinstance(after, timedelta) else after
         self.detail = detail
+        self.extra = extra or {}
 
 
 class Skip(Exception):

@@ -66,6 +66,7 @@ class ToolResult:
     content: str
     is_error: bool = False
     media: tuple[Media, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,8 @@ class Cut:
     tokens_before: int
     tokens_after: int
     messages_dropped: int
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What a newer host may add."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,8 @@ class TokenCount:
     window: int | None
     """How many tokens the model can take in all, if that is known."""
     exact: bool
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What a newer host may add."""
 
 
 class LlmError(Exception):

@@ -6,7 +6,7 @@ import inspect
 import math
 import typing
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Generic, ParamSpec, Sequence, TypeVar, Union
 
 from . import shapes
@@ -25,6 +25,8 @@ class Role:
     name: str
     description: str = ""
     optional: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What a newer host may know."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Failed:
     retryable: bool = False
     after_ms: int | None = None
     detail: str | None = None
+    extra: tuple[tuple[str, str], ...] = ()
 
 
 Ending = Union[Emitted, Skipped, Failed]
@@ -119,10 +122,10 @@ class Plugin(Generic[P, R]):
         except Skip as skip:
             return Skipped(skip.reason)
         except Fail as failure:
-            return Failed(failure.code, failure.message, detail=_detail(failure.detail))
+            return Failed(failure.code, failure.message, detail=_detail(failure.detail), extra=_pairs(failure.extra))
         except Retry as retry:
             after_ms = None if retry.after is None else max(0, math.ceil(retry.after * 1000))
-            return Failed(retry.code, retry.message, True, after_ms, _detail(retry.detail))
+            return Failed(retry.code, retry.message, True, after_ms, _detail(retry.detail), _pairs(retry.extra))
         except LlmError as error:
             return Failed(error.code, error.message, isinstance(error, BadAnswer), detail=_detail(error.extra or None))
 
@@ -191,6 +194,10 @@ def _detail(detail: Any) -> str | None:
         return shapes.write(detail)
     except (ValueError, TypeError):
         return shapes.write(repr(detail))
+
+
+def _pairs(values: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _detail(value) or "null") for name, value in values.items())
 
 
 def _extra(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -97,6 +97,7 @@ impl Chat {
             content: content.into(),
             is_error: false,
             media: Vec::new(),
+            extra: Vec::new(),
         };
         self.add(Speaker::Tool, Part::ToolResult(result))
     }
@@ -244,12 +245,13 @@ impl Chat {
 }
 
 fn schema_format(name: String, schema: &Value) -> ResponseFormat {
-    ResponseFormat::JsonSchema(WitSchema { name, schema: schema.to_string(), strict: schema::is_strict(schema) })
+    let (strict, schema) = (schema::is_strict(schema), schema.to_string());
+    ResponseFormat::JsonSchema(WitSchema { name, schema, strict, extra: Vec::new() })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{BTreeMap, HashMap};
 
     use serde::Deserialize;
 
@@ -268,7 +270,13 @@ mod tests {
 
     #[test]
     fn media_join_the_users_message() {
-        let blob = Blob { name: "scan".into(), mime_type: "image/png".into(), size: 1, digest: String::new() };
+        let blob = Blob {
+            name: "scan".into(),
+            mime_type: "image/png".into(),
+            size: 1,
+            digest: String::new(),
+            extra: BTreeMap::new(),
+        };
         let request = request(chat().system("a").user("b").blob(&blob).media("audio/wav", vec![1]).cache());
         assert_eq!(request.messages.len(), 2);
         assert_eq!(request.messages[1].parts.len(), 3);

@@ -27,8 +27,12 @@ pub(super) fn count_tokens(request: &Request) -> Result<TokenCount, Error> {
     #[cfg(target_family = "wasm")]
     let result = wit::count_tokens(request);
     #[cfg(not(target_family = "wasm"))]
-    let result =
-        Ok(TokenCount { tokens: text_bytes(request).div_ceil(4), window: crate::testing::window(), exact: false });
+    let result = Ok(TokenCount {
+        tokens: text_bytes(request).div_ceil(4),
+        window: crate::testing::window(),
+        exact: false,
+        extra: Vec::new(),
+    });
     result.map_err(Error::from_wit)
 }
 

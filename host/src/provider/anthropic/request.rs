@@ -186,6 +186,7 @@ fn tool_result(result: &ToolResult) -> Result<Object<'_>, BadRequest> {
     if result.is_error {
         block.set("is_error", true);
     }
+    block.merge(&result.extra)?;
     Ok(block)
 }
 
@@ -216,9 +217,10 @@ fn output_config<'a>(call: &'a Call) -> Result<Option<Object<'a>>, BadRequest> {
     let ResponseFormat::JsonSchema(schema) = &call.request.format else {
         return Ok(None);
     };
-    let format = Object::new()
+    let mut format = Object::new()
         .with("type", "json_schema")
         .with("schema", Json::raw(&schema.schema, "the schema of the answer")?);
+    format.merge(&schema.extra)?;
     let mut config = Object::new();
     let merge = |config: &mut Object<'a>, pairs: &'a [Pair]| {
         let mut named = pairs.iter().filter(|pair| pair.name == "output_config");

@@ -44,7 +44,12 @@ fn the_least_request_has_a_system_apart_and_a_bound() {
 
 #[test]
 fn parameters_go_where_they_belong_and_the_operators_win() {
-    let format = ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema: "{}".to_owned(), strict: true });
+    let format = ResponseFormat::JsonSchema(JsonSchema {
+        name: "n".to_owned(),
+        schema: "{}".to_owned(),
+        strict: true,
+        extra: vec![],
+    });
     let request = Request {
         tools: vec![Tool {
             name: "f".to_owned(),
@@ -93,7 +98,10 @@ fn a_round_of_tool_calls_is_two_turns() {
     };
     let result = |id: &str, is_error: bool, media: Vec<Media>| {
         let (call_id, name, content) = (id.to_owned(), "f".to_owned(), format!("result of {id}"));
-        message(Speaker::Tool, vec![Part::ToolResult(ToolResult { call_id, name, content, is_error, media })])
+        message(
+            Speaker::Tool,
+            vec![Part::ToolResult(ToolResult { call_id, name, content, is_error, media, extra: vec![] })],
+        )
     };
     let opaque = Part::Other(OtherPart { kind: "thinking".to_owned(), value: thinking.to_owned() });
     let conversation = vec![
@@ -156,6 +164,20 @@ fn media_are_images_and_documents() {
     assert_eq!(encoded(&call(request(vec![message(Speaker::User, parts)])))["messages"][0]["content"], expected);
     let sound = media("audio/wav", bytes(b"foo"), vec![]);
     assert!(refused(request(vec![message(Speaker::User, vec![sound])])).contains("`audio`"));
+}
+
+#[test]
+fn what_a_plugin_adds_to_a_schema_or_a_tools_result_stands_beside_it() {
+    let extra = || vec![pair("title", "\"x\"")];
+    let (name, schema) = ("n".to_owned(), "{}".to_owned());
+    let format = ResponseFormat::JsonSchema(JsonSchema { name, schema, strict: true, extra: extra() });
+    let (call_id, name, content) = ("1".to_owned(), "f".to_owned(), "c".to_owned());
+    let result = ToolResult { call_id, name, content, is_error: false, media: vec![], extra: extra() };
+    let asked = vec![message(Speaker::Tool, vec![Part::ToolResult(result)])];
+    let body = encoded(&call(Request { format, ..request(asked) }));
+    assert_eq!(body["output_config"]["format"], json!({"type": "json_schema", "schema": {}, "title": "x"}));
+    let told = json!({"type": "tool_result", "tool_use_id": "1", "content": "c", "title": "x"});
+    assert_eq!(body["messages"][0]["content"], json!([told]));
 }
 
 #[test]

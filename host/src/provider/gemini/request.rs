@@ -57,6 +57,9 @@ fn body(call: &Call) -> Result<Object<'_>, BadRequest> {
         body.set("toolConfig", Object::new().with("functionCallingConfig", calling));
     }
     configure(&mut config, request)?;
+    if let ResponseFormat::JsonSchema(schema) = &request.format {
+        merge(&mut body, &mut config, &schema.extra)?;
+    }
     merge(&mut body, &mut config, &request.extra)?;
     if !config.is_empty() {
         body.set(CONFIG, config);
@@ -191,6 +194,7 @@ fn function_response(result: &ToolResult) -> Result<Json<'_>, BadRequest> {
         Ok(object) if is_object => inner.set("response", object),
         _ => inner.set("response", Object::new().with("output", words())),
     }
+    inner.merge(&result.extra)?;
     Ok(Object::new().with("functionResponse", inner).into())
 }
 

@@ -45,7 +45,12 @@ fn parameters_go_where_they_belong_and_the_operators_win() {
             extra: vec![],
         }],
         tool_choice: Some(ToolChoice::Named("f".to_owned())),
-        format: ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema: "{}".to_owned(), strict: true }),
+        format: ResponseFormat::JsonSchema(JsonSchema {
+            name: "n".to_owned(),
+            schema: "{}".to_owned(),
+            strict: true,
+            extra: vec![],
+        }),
         max_output_tokens: Some(7),
         temperature: Some(0.5),
         top_p: Some(0.9),
@@ -74,7 +79,7 @@ fn parameters_go_where_they_belong_and_the_operators_win() {
 
 #[test]
 fn the_older_field_for_a_schema_takes_its_place() {
-    let schema = JsonSchema { name: "n".to_owned(), schema: "{}".to_owned(), strict: true };
+    let schema = JsonSchema { name: "n".to_owned(), schema: "{}".to_owned(), strict: true, extra: vec![] };
     let extra = vec![pair("responseSchema", r#"{"type":"OBJECT"}"#)];
     let body = encoded(&call(Request { format: ResponseFormat::JsonSchema(schema), extra, ..request(vec![]) }));
     let expected = json!({"responseMimeType": "application/json", "responseSchema": {"type": "OBJECT"}});
@@ -89,7 +94,10 @@ fn a_round_of_tool_calls_is_two_turns_and_signatures_go_back() {
     };
     let result = |id: &str, content: &str, is_error: bool, media: Vec<Media>| {
         let (call_id, name, content) = (id.to_owned(), "f".to_owned(), content.to_owned());
-        message(Speaker::Tool, vec![Part::ToolResult(ToolResult { call_id, name, content, is_error, media })])
+        message(
+            Speaker::Tool,
+            vec![Part::ToolResult(ToolResult { call_id, name, content, is_error, media, extra: vec![] })],
+        )
     };
     let source = MediaSource::Bytes(b"foo".as_slice().into());
     let image = Media { mime_type: "image/png".to_owned(), source, extra: vec![] };
@@ -120,6 +128,21 @@ fn a_round_of_tool_calls_is_two_turns_and_signatures_go_back() {
         ]},
     ]);
     assert_eq!(encoded(&call(request(conversation)))["contents"], expected);
+}
+
+#[test]
+fn what_a_plugin_adds_to_a_schema_or_a_tools_result_stands_beside_it() {
+    let extra = || vec![pair("title", "\"x\"")];
+    let (name, schema) = ("n".to_owned(), "{}".to_owned());
+    let format = ResponseFormat::JsonSchema(JsonSchema { name, schema, strict: true, extra: extra() });
+    let (call_id, name, content) = ("1".to_owned(), "f".to_owned(), "c".to_owned());
+    let result = ToolResult { call_id, name, content, is_error: false, media: vec![], extra: extra() };
+    let asked = vec![message(Speaker::Tool, vec![Part::ToolResult(result)])];
+    let body = encoded(&call(Request { format, ..request(asked) }));
+    let config = json!({"responseMimeType": "application/json", "responseJsonSchema": {}, "title": "x"});
+    assert_eq!(body["generationConfig"], config);
+    let told = json!({"functionResponse": {"id": "1", "name": "f", "response": {"output": "c"}, "title": "x"}});
+    assert_eq!(body["contents"][0]["parts"], json!([told]));
 }
 
 #[test]

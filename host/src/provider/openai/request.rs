@@ -188,6 +188,7 @@ fn tool_result<'a>(result: &'a ToolResult, message: &'a Message) -> Result<Json<
         .with("role", "tool")
         .with("tool_call_id", result.call_id.as_str())
         .with("content", result.content.as_str());
+    object.merge(&result.extra)?;
     if message.speaker == Speaker::Tool {
         object.merge(&message.extra)?;
     }
@@ -224,10 +225,11 @@ fn response_format(format: &ResponseFormat) -> Result<Option<Json<'_>>, BadReque
         ResponseFormat::Text => Ok(None),
         ResponseFormat::Json => Ok(Some(Object::new().with("type", "json_object").into())),
         ResponseFormat::JsonSchema(schema) => {
-            let inner = Object::new()
+            let mut inner = Object::new()
                 .with("name", schema.name.as_str())
                 .with("strict", schema.strict)
                 .with("schema", Json::raw(&schema.schema, "the schema of the answer")?);
+            inner.merge(&schema.extra)?;
             Ok(Some(Object::new().with("type", "json_schema").with("json_schema", inner).into()))
         }
     }

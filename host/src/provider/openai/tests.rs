@@ -65,7 +65,12 @@ fn parameters_go_where_they_belong() {
             extra: vec![pair("strict", "true")],
         }],
         tool_choice: Some(ToolChoice::Named("f".to_owned())),
-        format: ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema: "{}".to_owned(), strict: true }),
+        format: ResponseFormat::JsonSchema(JsonSchema {
+            name: "n".to_owned(),
+            schema: "{}".to_owned(),
+            strict: true,
+            extra: vec![],
+        }),
         max_output_tokens: Some(7),
         temperature: Some(0.5),
         top_p: Some(0.9),
@@ -113,9 +118,29 @@ fn what_the_operator_sets_wins() {
 #[test]
 fn a_schema_keeps_the_order_of_its_properties() {
     let schema = r#"{"properties":{"z":{},"a":{}}}"#.to_owned();
-    let format = ResponseFormat::JsonSchema(JsonSchema { name: "n".to_owned(), schema: schema.clone(), strict: false });
+    let format = ResponseFormat::JsonSchema(JsonSchema {
+        name: "n".to_owned(),
+        schema: schema.clone(),
+        strict: false,
+        extra: vec![],
+    });
     let body = encode(&call(Request { format, ..request(vec![]) }), LimitField::MaxTokens).unwrap();
     assert!(String::from_utf8(body).unwrap().contains(&schema));
+}
+
+#[test]
+fn what_a_plugin_adds_to_a_schema_or_a_tools_result_stands_beside_it() {
+    let (name, schema) = ("n".to_owned(), "{}".to_owned());
+    let extra = vec![pair("description", "\"x\""), pair("name", "\"y\"")];
+    let format = ResponseFormat::JsonSchema(JsonSchema { name, schema, strict: true, extra });
+    let Part::ToolResult(result) = tool_result("1", vec![]) else { panic!("a result") };
+    let result = ToolResult { extra: vec![pair("cache", "true"), pair("role", "\"user\"")], ..result };
+    let asked = vec![message(Speaker::Tool, vec![Part::ToolResult(result)])];
+    let body = encoded(Request { format, ..request(asked) });
+    let inner = json!({"name": "n", "strict": true, "schema": {}, "description": "x"});
+    assert_eq!(body["response_format"], json!({"type": "json_schema", "json_schema": inner}));
+    let told = json!({"role": "tool", "tool_call_id": "1", "content": "result of 1", "cache": true});
+    assert_eq!(body["messages"], json!([told]));
 }
 
 #[test]
@@ -157,7 +182,7 @@ fn every_kind_of_part_has_its_place() {
 
 fn tool_result(id: &str, media: Vec<Media>) -> Part {
     let (call_id, name, content) = (id.to_owned(), "f".to_owned(), format!("result of {id}"));
-    Part::ToolResult(ToolResult { call_id, name, content, is_error: false, media })
+    Part::ToolResult(ToolResult { call_id, name, content, is_error: false, media, extra: vec![] })
 }
 
 #[test]

@@ -239,7 +239,7 @@ async fn output_gives_way_before_input_by_the_providers_own_numbers() {
 fn of_schema(text: &str) -> Request {
     let schema = r#"{"type":"object","required":["a"]}"#.into();
     Request {
-        format: ResponseFormat::JsonSchema(JsonSchema { name: "x".into(), schema, strict: true }),
+        format: ResponseFormat::JsonSchema(JsonSchema { name: "x".into(), schema, strict: true, extra: vec![] }),
         ..request(text)
     }
 }

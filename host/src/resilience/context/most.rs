@@ -167,6 +167,7 @@ mod tests {
             content: "x".into(),
             is_error: false,
             media: vec![picture("image/png", 10)],
+            extra: Vec::new(),
         };
         assert!(of(Part::ToolResult(result)) > PICTURE);
     }

@@ -1,6 +1,6 @@
 //! `blobs`: the bytes of the item's blobs, a piece at a time.
 
-use crate::sandbox::bindings::v0_1::sandmill::plugin::blobs::Host;
+use crate::sandbox::bindings::v1_0::sandmill::plugin::blobs::Host;
 use crate::sandbox::convert::find_blob;
 use crate::sandbox::limits::Exceeded;
 use crate::sandbox::state::GuestState;

@@ -2,7 +2,7 @@
 
 use crate::domain::{CallEnd, Completion, Llm, LlmError, LlmErrorKind, Request as Asked};
 use crate::heavy;
-use crate::sandbox::bindings::v0_1::sandmill::plugin::llm::{Error, Host, Request, Response, TokenCount};
+use crate::sandbox::bindings::v1_0::sandmill::plugin::llm::{Error, Host, Request, Response, TokenCount};
 use crate::sandbox::convert::{completion_to_wit, error_to_wit, request_from_wit, token_count_to_wit};
 use crate::sandbox::limits::Exceeded;
 use crate::sandbox::state::GuestState;

@@ -2,8 +2,8 @@
 
 use crate::domain::{sanitize_text, without_escapes};
 use crate::sandbox::attempt::LogLine;
-use crate::sandbox::bindings::v0_1::sandmill::plugin::log::{Host, Level};
-use crate::sandbox::bindings::v0_1::sandmill::plugin::types::Pair;
+use crate::sandbox::bindings::v1_0::sandmill::plugin::log::{Host, Level};
+use crate::sandbox::bindings::v1_0::sandmill::plugin::types::Pair;
 use crate::sandbox::state::GuestState;
 use std::fmt::Write;
 

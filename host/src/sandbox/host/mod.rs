@@ -6,7 +6,7 @@ mod log;
 
 pub(super) use llm::TOO_MANY_AT_ONCE;
 
-use super::bindings::v0_1::sandmill::plugin::types;
+use super::bindings::v1_0::sandmill::plugin::types;
 use super::state::GuestState;
 
 impl types::Host for GuestState {}

@@ -1,11 +1,11 @@
 ;; What a plugin imports that calls the host: a log, a clock, blobs, stdout.
-(import "sandmill:plugin/log@0.1.0" (instance $log
+(import "sandmill:plugin/log@1.0.0" (instance $log
   (type $level_ (enum "trace" "debug" "info" "warn" "error"))
   (export "level" (type $level (eq $level_)))
   (type $pair_ (record (field "name" string) (field "value" string)))
   (export "pair" (type $pair (eq $pair_)))
   (export "log" (func (param "level" $level) (param "message" string) (param "fields" (list $pair))))))
-(import "sandmill:plugin/blobs@0.1.0" (instance $blobs
+(import "sandmill:plugin/blobs@1.0.0" (instance $blobs
   (export "read" (func (param "name" string) (param "offset" u64) (param "length" u32)
     (result (result (list u8) (error string)))))))
 (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))

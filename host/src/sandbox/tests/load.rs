@@ -1,6 +1,34 @@
 //! What a component needs from the start, told before any item runs.
 
+use super::super::contract::Speaks;
+use super::super::linked::Linked;
+use super::super::plugin::link;
 use super::*;
+use wasmtime::component::Component;
+
+/// A plugin that says of itself that it is for another version of the contract.
+fn of_version(version: &str) -> String {
+    calling("", &[]).replace("@1.0.0", &format!("@{version}"))
+}
+
+/// Whether wasmtime by itself would take it.
+fn links(text: &str) -> bool {
+    let engine = Engine::new(Limits::default(), 1).unwrap().wasmtime.clone();
+    let pre = link(&engine).unwrap().instantiate_pre(&Component::new(&engine, text).unwrap());
+    pre.and_then(|pre| Linked::new(Speaks::V1_0, pre)).is_ok()
+}
+
+#[tokio::test]
+async fn a_newer_version_is_refused_though_the_linker_would_take_it() {
+    assert!(links(&of_version("1.0.0")) && links(&of_version("1.9.0")));
+    assert!(!links(&of_version("2.0.0")) && !links(&of_version("0.9.0")));
+    for version in ["1.9.0", "2.0.0"] {
+        let refused = refusal(Limits::default(), &of_version(version)).await;
+        let built_for = format!("built for sandmill:plugin@{version}, and this sandmill knows up to 1.0.0");
+        assert!(refused.contains(&built_for), "{refused}");
+    }
+    assert_eq!(verdict(Limits::default(), &of_version("1.0.0")).await, DONE);
+}
 
 #[tokio::test]
 async fn a_component_that_needs_more_than_it_may_have_is_told_which_flag_gives_it() {

@@ -23,7 +23,12 @@ impl Guest for Hostile {
             config_schema: None,
             output_schema: None,
             required_fields: Vec::new(),
-            model_roles: vec![ModelRole { name: "default".into(), description: "any".into(), optional: true }],
+            model_roles: vec![ModelRole {
+                name: "default".into(),
+                description: "any".into(),
+                optional: true,
+                extra: Vec::new(),
+            }],
             extra: Vec::new(),
         }
     }
@@ -54,7 +59,13 @@ fn emit(value: impl Into<String>) -> Outcome {
 }
 
 fn fail(code: impl Into<String>, message: impl Into<String>) -> Failure {
-    Failure { kind: FailureKind::Permanent, code: code.into(), message: message.into(), detail: None }
+    Failure {
+        kind: FailureKind::Permanent,
+        code: code.into(),
+        message: message.into(),
+        detail: None,
+        extra: Vec::new(),
+    }
 }
 
 #[cfg(target_family = "wasm")]

@@ -139,7 +139,12 @@ fn nested(depth: usize) -> String {
 }
 
 fn schema(text: &str) -> ResponseFormat {
-    ResponseFormat::JsonSchema(JsonSchema { name: "answer".into(), schema: text.into(), strict: true })
+    ResponseFormat::JsonSchema(JsonSchema {
+        name: "answer".into(),
+        schema: text.into(),
+        strict: true,
+        extra: Vec::new(),
+    })
 }
 
 fn hostile_fields() -> Request {

@@ -1,0 +1,34 @@
+//! Whether a text is JSON that the host hands on: valid, within bounds, not nested too deep for those who read it later.
+
+use super::{JSON_BYTES_MAX, sound};
+
+const JSON_DEPTH_MAX: usize = 100;
+
+pub(super) fn check(text: &str, what: &str) -> Result<(), String> {
+    if text.len() > JSON_BYTES_MAX {
+        return Err(format!("{what} is larger than {JSON_BYTES_MAX} bytes"));
+    }
+    if depth(text) > JSON_DEPTH_MAX {
+        return Err(format!("{what} is nested more than {JSON_DEPTH_MAX} levels deep"));
+    }
+    sound::check(text).map_err(|error| format!("{what} is not JSON: {error}"))
+}
+
+/// How deep arrays and objects nest. Counted before parsing, since parsers recurse.
+pub(super) fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
