@@ -5,6 +5,7 @@
 mod bad_input;
 mod batch;
 mod cases;
+mod check_plugin;
 mod compile;
 mod contract;
 mod crash;

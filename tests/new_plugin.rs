@@ -78,6 +78,9 @@ fn check(lang: &str, install: impl FnOnce(&Path)) {
     let log = place.run(&["log", "j", "--item", "m-01"]).expect(0).stdout;
     assert!(log.contains("info: asking "), "{lang}: {log}");
 
+    place.run(&["plugin", "check", &plugin, "--strict"]).expect(0);
+    place.run(&["plugin", "test", &plugin]).expect(0);
+
     let lines: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("    ")).collect();
     let after_build = lines.iter().position(|line| *line == "sandmill plugin build .").unwrap() + 1;
     let mut tests = Command::new("sh");

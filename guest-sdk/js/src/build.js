@@ -72,7 +72,7 @@ export const handler = make(plugin, { ${INTERFACES.join(", ")} }, () => globalTh
     if (!error.errors) throw error;
     const told = await esbuild.formatMessages(error.errors, { kind: "error" });
     const reaches = error.errors.some(({ text }) => /Could not resolve "(node:)?(fs|net|http|https|os|crypto|child_process|path)/.test(text));
-    const hint = reaches ? "a plugin runs in QuickJS, not in Node: it has no files, no network and none of Node's modules" : "see above";
+    const hint = reaches ? "a plugin runs in QuickJS, not in Node: it has no files, no network and none of Node's modules" : "see below";
     throw new BuildError(`the plugin cannot be bundled: ${hint}\n${told.join("")}`);
   }
   const [code, map] = [".js", ".js.map"].map((end) => result.outputFiles.find((file) => file.path.endsWith(end)).text);

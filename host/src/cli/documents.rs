@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const CONFIGURATION: &str = "docs/configuration.md";
-const WITH_FLAGS: [&str; 11] = [
+const WITH_FLAGS: [&str; 12] = [
     "README.md",
     CONFIGURATION,
     "docs/providers.md",
@@ -22,9 +22,10 @@ const WITH_FLAGS: [&str; 11] = [
     "docs/sandbox.md",
     "docs/security.md",
     "docs/testing.md",
+    "docs/plugins.md",
 ];
-/// Of cargo, and those that clap adds when it runs.
-const OTHER_FLAGS: [&str; 5] = ["help", "lib", "release", "version", "workspace"];
+/// Of cargo and oras, and those that clap adds when it runs.
+const OTHER_FLAGS: [&str; 6] = ["annotation", "help", "lib", "release", "version", "workspace"];
 
 fn document(name: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);

@@ -315,7 +315,7 @@ impl Sheet {
 }
 
 /// Broken at blanks, and where there is none in mid-word. Columns are counted as characters.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let (mut line, mut used) = (String::new(), 0);

@@ -21,6 +21,7 @@ pub use build::{BuildError, Built, Says, build};
 pub use diff::Difference;
 pub use embedded::Language;
 pub use folder::{Component, FolderError, digest_of_sources, locate, sources_of};
+pub(crate) use inspect::wrapped;
 pub use inspect::{Described, Inspection};
 pub use lock::{LOCK_FILE, Lock, LockError, Pin};
 pub use new::{Created, NewError, new};

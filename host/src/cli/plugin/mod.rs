@@ -1,6 +1,7 @@
 //! `plugin …`: plugins before they run.
 
 mod build;
+mod check;
 mod diff;
 mod inspect;
 mod lock;
@@ -24,6 +25,8 @@ pub(super) enum PluginCommand {
     Test(Box<test::TestArgs>),
     /// Run a plugin on one item from the command line, and show the answer; nothing is stored
     Run(Box<run_one::RunOneArgs>),
+    /// Check whether a plugin would work in a run: its world, grants, schemas, and one item with the mock provider
+    Check(Box<check::CheckArgs>),
     /// Show what a plugin is made of, what it asks for and what it says of itself
     Inspect(inspect::InspectArgs),
     /// Show what a newer plugin has that an older one had not; exit code 7 if it may do more
@@ -58,6 +61,7 @@ pub(super) fn plugin(command: &PluginCommand) -> CliResult {
         PluginCommand::Build(args) => build::build(args),
         PluginCommand::Test(args) => test::test(args),
         PluginCommand::Run(args) => run_one::run_one(args),
+        PluginCommand::Check(args) => check::check(args),
         PluginCommand::Inspect(args) => inspect::inspect(args),
         PluginCommand::Diff(args) => diff::diff(args),
         PluginCommand::Lock(args) => lock::lock(args),

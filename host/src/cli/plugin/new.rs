@@ -45,6 +45,8 @@ pub(super) fn new(args: &NewArgs) -> CliResult {
     }
     println!("    sandmill plugin build .");
     println!("    {}", made.test);
+    println!("    sandmill plugin test .");
+    println!("    sandmill plugin check .");
     println!("    sandmill run . --input sample/items.jsonl --output out.jsonl --provider mock");
     println!("\nREADME.md says what is in it, and how it runs with a model.");
     Ok(Exit::Done)

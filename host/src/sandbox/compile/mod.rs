@@ -72,6 +72,12 @@ impl Compiling {
         Ok(component)
     }
 
+    /// Whether it was compiled before and would be loaded as that. `digest`: as above.
+    pub fn is_kept(&self, engine: &Engine, digest: &str, is_text: bool) -> bool {
+        let found = self.cache.as_ref().map(|cache| cache.get(&Key::new(&engine.wasmtime, digest, is_text)));
+        matches!(found, Some(Ok(Found::Whole(_))))
+    }
+
     fn compile(&self, bytes: &[u8], is_text: bool) -> Result<Vec<u8>, SandboxError> {
         match &self.place {
             CompilePlace::Child(workshop) => workshop.compile(bytes, is_text),
@@ -175,7 +181,10 @@ mod tests {
         let bench = Bench::new();
         let load = |place| bench.compiling(place).component(&bench.engine, TEXT, &"a".repeat(64), true).map(drop);
         assert!(load(nowhere()).unwrap_err().to_string().contains("/nowhere"));
+        let is_kept = |digest: &str| bench.compiling(nowhere()).is_kept(&bench.engine, digest, true);
+        assert!(!is_kept(&"a".repeat(64)));
         load(CompilePlace::InProcess).unwrap();
+        assert!(is_kept(&"a".repeat(64)) && !is_kept(&"b".repeat(64)));
         load(nowhere()).unwrap();
         let other = bench.compiling(nowhere()).component(&bench.engine, TEXT, &"b".repeat(64), true);
         assert!(other.is_err(), "another component's code is not taken");
