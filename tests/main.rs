@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends so")]
 
+mod alerts;
 mod bad_input;
 mod batch;
 mod cases;

@@ -3,6 +3,7 @@
 //! The modules stand in ranks, lowest first; each imports lower ranks only (`ARCHITECTURE.md`, enforced by
 //! `tests/tidy.rs`).
 
+pub mod alert;
 pub mod catalog;
 pub mod cli;
 pub mod clock;

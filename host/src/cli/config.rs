@@ -5,10 +5,13 @@ use super::routes::plan_all;
 use super::run_args::{ProviderArgs, RunArgs, WorkArgs};
 use super::trust::{Trust, TrustArgs};
 use super::{CliResult, Exit, compiling, policy, settings, show};
+use crate::alert;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, GrantsTable};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -71,6 +74,8 @@ fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     args.limits.of_item(&config.limits)?;
     settings::run(&args, config)?;
     compiling::limits(config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let channels = alert::Plan::new(&config.alert, &clock)?.map_or(0, |plan| plan.targets.len());
     let mut planned = plan_all(&args, config)?;
     policy.bound_routes(&mut planned)?;
     Trust::new(&TrustArgs::default(), config, file, &policy)?;
@@ -80,6 +85,7 @@ fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     for (path, policy) in policy.files() {
         policy.grants.as_ref().map(GrantsTable::grants).transpose().with_context(|| path.display().to_string())?;
     }
-    println!("{} providers and {} routes can be used", config.provider.len(), config.route.len());
+    let alerted = if channels > 0 { format!(", and {channels} channels for alerts") } else { String::new() };
+    println!("{} providers and {} routes can be used{alerted}", config.provider.len(), config.route.len());
     Ok(())
 }

@@ -10,11 +10,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const CONFIGURATION: &str = "docs/configuration.md";
-const WITH_FLAGS: [&str; 12] = [
+const WITH_FLAGS: [&str; 13] = [
     "README.md",
     CONFIGURATION,
     "docs/providers.md",
     "docs/provider-errors.md",
+    "docs/alerts.md",
     "docs/summary.md",
     "docs/limits.md",
     "docs/input.md",
@@ -58,6 +59,11 @@ fn every_key_of_the_files_is_in_the_document_and_no_other() {
         ("`[context]`", keys::<config::Context>()),
         ("`[limits]`", keys::<config::Limits>()),
         ("`[sandbox]`", keys::<config::Sandbox>()),
+        ("`[alert]`", keys::<config::Alert>()),
+        ("`[alert.slack.NAME]`", keys::<config::SlackChannel>()),
+        ("`[alert.email.NAME]`", keys::<config::EmailChannel>()),
+        ("`[alert.webhook.NAME]`", keys::<config::WebhookChannel>()),
+        ("`[alert.command.NAME]`", keys::<config::CommandChannel>()),
         ("`[provider.NAME]`", keys::<config::Provider>()),
         ("`[route.NAME]`", keys::<config::Route>()),
         ("`[route.NAME.limits]`, `[provider.NAME.limits]`", keys::<config::RouteLimits>()),

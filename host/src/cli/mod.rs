@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
 
+mod alert;
 mod attach;
 mod attempts;
 mod card;
@@ -92,6 +93,9 @@ enum Command {
     /// Check or show the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Try the channels through which alerts are sent
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
     /// Build plugins, look into them, compare and pin them
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -126,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Failed(command) => failed::failed(&command),
         Command::Debug(args) => debug::debug(&args),
         Command::Merge(args) => merge::merge(&args),
+        Command::Alert(command) => alert::alert(&command),
         Command::Config(command) => config::config(&command),
         Command::Plugin(command) => plugin::plugin(&command),
         Command::MockServer(args) => mock_server::mock_server(&args),

@@ -10,6 +10,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct ResumeArgs {
     /// The job's name, or the path of its .db file
     job: String,
@@ -25,6 +26,9 @@ pub(super) struct ResumeArgs {
     /// Say each longer wait, each failure, and what plugins log
     #[arg(short, long)]
     verbose: bool,
+    /// Tell nobody of this run, whatever channels for alerts sandmill.toml names
+    #[arg(long)]
+    no_alerts: bool,
 }
 
 pub(super) fn resume(resume: &ResumeArgs) -> CliResult {
@@ -41,6 +45,7 @@ pub(super) fn resume(resume: &ResumeArgs) -> CliResult {
         json: args.json || resume.json,
         quiet: resume.quiet,
         verbose: resume.verbose,
+        no_alerts: resume.no_alerts,
         ..args
     };
     let config = match &args.config {

@@ -135,6 +135,11 @@ pub(super) struct RunArgs {
     #[arg(skip)]
     #[serde(skip)]
     pub(super) retry: Option<FailedFilter>,
+    /// Tell nobody, whatever sandmill.toml says under [alert]
+    #[arg(long, help_heading = "Output")]
+    #[serde(skip)]
+    pub(super) no_alerts: bool,
+
     /// The items are those of the store, which were merged into it, and the input is not read.
     #[arg(skip)]
     #[serde(default)]

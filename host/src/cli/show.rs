@@ -1,5 +1,7 @@
 //! `config show`: every setting in force, each with where it comes from; secrets are masked.
 
+mod alert;
+
 use super::compiling::{self, COMPILE_CPU, COMPILE_MEMORY};
 use super::endpoint::{self, CONNECT_TIMEOUT};
 use super::limits;
@@ -54,6 +56,7 @@ pub(super) fn show(
     sheet.breaker(args, config);
     sheet.context(args, config);
     sheet.trust(config);
+    sheet.alert(config);
     sheet.grants(config)?;
     for (name, table) in &config.model {
         for (key, value) in table {

@@ -3,6 +3,7 @@
 //! Read from the working directory or `--config`, never from a plugin's folder; paths in it are relative to its own. An unknown key is an error that
 //! lists the known ones.
 
+mod alert;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod grants;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use alert::{Alert, CommandChannel, EmailChannel, SlackChannel, WebhookChannel};
 pub use grants::{GivenTable, GrantsTable, NeedsTable};
 pub use limits::{Dollars, Limit, Limits, Size, Time};
 pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices, TierPrices};
@@ -43,6 +45,7 @@ pub struct Config {
     /// `[grants.PLUGIN]`: by how the plugin is named, a path relative to the file's folder or `oci://REGISTRY/NAME`.
     pub grants: BTreeMap<String, GivenTable>,
     pub sandbox: Sandbox,
+    pub alert: Alert,
 }
 
 /// `[trust]`: which plugins may run.
@@ -189,6 +192,7 @@ impl Config {
         if let Some(cache) = self.sandbox.cache.as_mut().filter(|cache| cache.as_os_str() != NO_CACHE) {
             *cache = folder.join(&*cache);
         }
+        self.alert.resolve(folder);
         let is_path = |name: &str| !name.contains("://");
         let of_file = |(name, mut table): (String, GivenTable)| {
             table.resolve(folder);

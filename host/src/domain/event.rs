@@ -3,6 +3,7 @@
 //! Events go forward only. Nothing that decides may depend on one.
 
 use super::{ErrorClass, FailureClass, ItemId};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -105,6 +106,18 @@ pub enum Event {
 /// Takes events; must neither block nor fail.
 pub trait EventSink: Send + Sync {
     fn emit(&self, event: Event);
+}
+
+/// Each of them is told.
+pub struct Listeners(pub Vec<Arc<dyn EventSink>>);
+
+impl EventSink for Listeners {
+    fn emit(&self, event: Event) {
+        if let Some((last, others)) = self.0.split_last() {
+            others.iter().for_each(|listener| listener.emit(event.clone()));
+            last.emit(event);
+        }
+    }
 }
 
 /// For tests, and for where nobody listens.

@@ -20,7 +20,7 @@ pub(crate) use crash::tests::card as test_card;
 pub use crash::{CrashCard, CrashKind, Frame, LastCall};
 pub use digest::{Digest, NoDigest};
 pub use error_class::{Action, ErrorClass};
-pub use event::{Event, EventSink, NoEvents};
+pub use event::{Event, EventSink, Listeners, NoEvents};
 pub use grant::{Folder, Grant, GrantError, Grants, HostPattern, Needs, Origin, Scheme};
 pub use item::{Blob, BlobFile, Fingerprint, Item, ItemId, ItemSeq};
 pub use llm::{

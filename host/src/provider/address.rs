@@ -64,8 +64,11 @@ pub fn masked(text: &str) -> String {
 }
 
 /// What runs on this machine is never asked for through the environment's proxy.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    is_loopback_host(url.host_str().unwrap_or_default())
+}
+
+pub(crate) fn is_loopback_host(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

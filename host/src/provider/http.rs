@@ -17,6 +17,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, Proxy, RequestBuilder, Response, Url};
 use sha2::{Digest, Sha256};
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +64,8 @@ impl HttpProvider {
         dialect: Box<dyn Dialect>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ProviderSettingsError> {
-        let client = client(&settings, &base)?;
+        let (proxy, ca_file) = (settings.proxy.as_deref(), settings.ca_file.as_deref());
+        let client = client(&base, proxy, ca_file, settings.connect_timeout)?;
         let headers = settings.headers.iter().map(|(name, value)| header(name, value));
         Ok(Self {
             client,
@@ -238,16 +240,23 @@ impl std::fmt::Debug for HttpProvider {
     }
 }
 
-fn client(settings: &HttpSettings, base: &Url) -> Result<Client, ProviderSettingsError> {
+/// A client that follows no redirect. `proxy`: without one as the environment says, and none towards this machine; `ca_file`: PEM,
+/// certificates that are trusted beside the system's.
+pub(crate) fn client(
+    base: &Url,
+    proxy: Option<&str>,
+    ca_file: Option<&Path>,
+    connect_timeout: Duration,
+) -> Result<Client, ProviderSettingsError> {
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
-        .connect_timeout(settings.connect_timeout)
+        .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_MAX)
         .tcp_keepalive(TCP_KEEPALIVE)
         .redirect(reqwest::redirect::Policy::none())
         // On HTTP/2 all requests share a connection: they queue for its streams, and are lost together with it.
         .http1_only();
-    match &settings.proxy {
+    match proxy {
         Some(proxy) => {
             // The error may hold the proxy's password.
             builder = builder.proxy(Proxy::all(proxy).map_err(|_| ProviderSettingsError::BadProxy)?);
@@ -255,8 +264,8 @@ fn client(settings: &HttpSettings, base: &Url) -> Result<Client, ProviderSetting
         None if address::is_loopback(base) => builder = builder.no_proxy(),
         None => {}
     }
-    if let Some(path) = &settings.ca_file {
-        let bad = |reason: String| ProviderSettingsError::BadCaFile { path: path.clone(), reason };
+    if let Some(path) = ca_file {
+        let bad = |reason: String| ProviderSettingsError::BadCaFile { path: path.to_path_buf(), reason };
         let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
         let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(chain(&error)))?;
         if certificates.is_empty() {
@@ -322,7 +331,7 @@ pub(super) fn connection_broken(status: Option<u16>) -> ProviderError {
 }
 
 /// An error and its causes, in one line; what repeats its cause is left out.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -104,22 +104,24 @@ fn sendable(key: Option<ApiKey>) -> Result<Option<ApiKey>, ProviderSettingsError
 }
 
 impl KeySource {
-    /// Reads the key; white space around it is dropped. Blocks.
     fn read(&self) -> Result<Option<ApiKey>, ProviderSettingsError> {
-        let missing = |reason: String| ProviderSettingsError::NoApiKey(reason);
+        self.secret().map_err(ProviderSettingsError::NoApiKey)
+    }
+
+    /// Reads the secret; white space around it is dropped. Blocks. The error says why there is none.
+    pub(crate) fn secret(&self) -> Result<Option<ApiKey>, String> {
         let text = match self {
             Self::None => return Ok(None),
-            Self::Env(name) => std::env::var(name).map_err(|_| missing(format!("the environment has no {name}")))?,
+            Self::Env(name) => std::env::var(name).map_err(|_| format!("the environment has no {name}"))?,
             Self::File(path) => {
-                let file =
-                    std::fs::File::open(path).map_err(|error| missing(format!("{}: {error}", path.display())))?;
-                bounded(file).map_err(|error| missing(format!("{}: {error}", path.display())))?
+                let file = std::fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                bounded(file).map_err(|error| format!("{}: {error}", path.display()))?
             }
             Self::Command(words) => {
                 let [program, arguments @ ..] = words.as_slice() else {
-                    return Err(missing("the command for it is empty".into()));
+                    return Err("the command for it is empty".into());
                 };
-                printed(program, arguments).map_err(|reason| missing(format!("`{program}` {reason}")))?
+                printed(program, arguments).map_err(|reason| format!("`{program}` {reason}"))?
             }
         };
         Ok(Some(ApiKey::new(text.trim().to_owned())))

@@ -42,11 +42,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use address::masked;
+pub(crate) use address::{is_loopback, is_loopback_host};
 pub use error::ProviderError;
+pub(crate) use http::{chain, client};
 pub use key::ApiKey;
 pub use limits::{Allowance, Measure, ModelFacts, Overflow, RateLimits};
 pub use mock::{BadFaults, FaultHelp, Faults, MockProvider};
 pub use reserved::{find_reserved, reserved_parameter, spelling};
+pub(crate) use retry_after::parse as wait_asked;
 pub use settings::{HttpSettings, KeySource, Protocol, Settings};
 
 /// What a provider is asked: the plugin's request and what the operator resolved around it.

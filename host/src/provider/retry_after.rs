@@ -18,7 +18,7 @@ const PHRASES: [&str; 6] =
 
 /// The headers that hold milliseconds, the more exact ones, come first. Zero, negative and unreadable values count as
 /// absent. `now_unix_ms` is what dates are relative to.
-pub(super) fn parse(headers: &HeaderMap, now_unix_ms: u64) -> Option<Duration> {
+pub(crate) fn parse(headers: &HeaderMap, now_unix_ms: u64) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let milliseconds = |name: &str| text(name).and_then(|value| number(value, 0.001));
     milliseconds("retry-after-ms")

@@ -67,6 +67,9 @@ pub struct RunSummary {
     pub cost_dollars: f64,
     pub input_tokens: u64,
     pub output_tokens: u64,
+    /// Alerts that reached a channel, and that did not, each counted once for each channel.
+    pub alerts_sent: u64,
+    pub alerts_lost: u64,
     pub duration_seconds: f64,
     /// Items that ended in this run, by second.
     pub items_per_second: f64,
@@ -133,6 +136,8 @@ impl RunSummary {
             cost_dollars: as_float(tally.cost) / 1e6,
             input_tokens: tally.input_tokens,
             output_tokens: tally.output_tokens,
+            alerts_sent: 0,
+            alerts_lost: 0,
             duration_seconds,
             items_per_second: if duration_seconds > 0.0 { as_float(ended) / duration_seconds } else { 0.0 },
         }
@@ -226,6 +231,9 @@ impl Summary {
                 "  routes     circuit breaker opened {} times, another route stepped in {} times",
                 run.breaker_openings, run.fallbacks
             );
+        }
+        if run.alerts_sent + run.alerts_lost > 0 {
+            let _ = writeln!(text, "  alerts     {} delivered, {} not", run.alerts_sent, run.alerts_lost);
         }
         if !run.retries.is_empty() {
             let listed: Vec<String> = run.retries.iter().map(|(class, count)| format!("{class} {count}")).collect();

@@ -3,29 +3,33 @@
 use super::super::card::debug_command;
 use super::super::{CliResult, Exit, Failure, print_json};
 use super::Session;
+use crate::alert::{Alerts, Delivered};
 use crate::failpoint;
 use crate::output;
 use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
 use crate::results::{self, ExportError, Target};
-use crate::run::{Ending, RunTotals, TallySnapshot};
+use crate::run::{Ending, RunTotals, Shutdown, TallySnapshot};
 use crate::store::{Counts, Order, RunEnd, RunId, StoreError};
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// The ends of one run, brought together once.
+pub(super) struct Ended {
+    pub(super) run: RunId,
+    pub(super) ending: Ending,
+    pub(super) totals: RunTotals,
+    pub(super) tally: TallySnapshot,
+    /// The job as the run found it.
+    pub(super) before: Counts,
+    pub(super) unknown: u64,
+    pub(super) seconds: f64,
+}
+
 impl Session<'_> {
-    /// Output first: what is done is written, however the run ended.
-    #[expect(clippy::too_many_arguments, reason = "the ends of one run, brought together once")]
-    pub(super) fn conclude(
-        &self,
-        run: RunId,
-        ending: &Ending,
-        totals: RunTotals,
-        tally: &TallySnapshot,
-        before: Counts,
-        unknown: u64,
-        seconds: f64,
-    ) -> CliResult {
+    /// Output first: what is done is written, however the run ended. Then whoever is to be told is told.
+    pub(super) fn conclude(&self, ended: &Ended, alerts: Option<&Alerts>, shutdown: Shutdown) -> CliResult {
+        let Ended { run, ending, totals, tally, before, unknown, seconds } = ended;
         let reader = self.store.reader();
         let counts = reader.counts().map_err(Failure::internal)?;
         let groups = reader.failure_groups().map_err(Failure::internal)?;
@@ -42,10 +46,16 @@ impl Session<'_> {
         for (class, _, count, _) in &groups {
             *failures.entry(class.clone()).or_default() += count;
         }
+        let delivered =
+            alerts.map(|alerts| self.tell_of_the_end(alerts, ending, counts, exit, shutdown)).unwrap_or_default();
         let summary = Summary {
             schema: SCHEMA,
             job: JobSummary::new(self.job.as_str(), counts, failures, cost),
-            run: RunSummary::new(tally, totals, before, unknown, seconds),
+            run: RunSummary {
+                alerts_sent: delivered.sent,
+                alerts_lost: delivered.lost,
+                ..RunSummary::new(tally, *totals, *before, *unknown, *seconds)
+            },
             ended: EndedSummary {
                 state: ending.state().to_owned(),
                 reason: ending.reason(),
@@ -67,7 +77,7 @@ impl Session<'_> {
             summary: text.clone(),
         };
         failpoint::pass("run-end-before");
-        let stored = self.runtime.block_on(self.store.end_run(run, end));
+        let stored = self.runtime.block_on(self.store.end_run(*run, end));
         failpoint::pass("run-end-after");
         self.tell(&summary, &groups, exit);
         if let Some(path) = &self.args.summary {
@@ -85,6 +95,25 @@ impl Session<'_> {
         }
         written.map_err(|error| Failure { error: error.into(), exit })?;
         Ok(exit)
+    }
+
+    /// Another signal ends the wait.
+    fn tell_of_the_end(
+        &self,
+        alerts: &Alerts,
+        ending: &Ending,
+        counts: Counts,
+        exit: Exit,
+        mut shutdown: Shutdown,
+    ) -> Delivered {
+        let Counts { done, skipped, failed, .. } = counts;
+        let pending = counts.pending();
+        let exit = exit.number();
+        let counts =
+            format!("{done} done, {skipped} skipped, {failed} failed, {pending} pending in all; exit code {exit}");
+        alerts.ended(ending, &counts);
+        let phase = shutdown.phase();
+        self.runtime.block_on(alerts.close(shutdown.changed_from(phase)))
     }
 
     /// Whoever wants quiet still learns why it ended before all was done, and what goes on.
@@ -145,10 +174,15 @@ impl Session<'_> {
     }
 
     fn resume_command(&self) -> String {
+        format!("sandmill resume {}{}", self.job, self.place())
+    }
+
+    /// Behind the job's name in commands.
+    pub(super) fn place(&self) -> String {
         let default = std::path::absolute(".sandmill").unwrap_or_default();
         match &self.args.store {
-            Some(dir) if *dir != default => format!("sandmill resume {} --store {}", self.job, dir.display()),
-            Some(_) | None => format!("sandmill resume {}", self.job),
+            Some(dir) if *dir != default => format!(" --store {}", dir.display()),
+            Some(_) | None => String::new(),
         }
     }
 }

@@ -13,6 +13,7 @@ use super::routes::{self, Planned};
 use super::run_args::RunArgs;
 use super::trust::Trust;
 use super::{CliResult, Exit, Failure, dry_run, policy, runtime, settings};
+use crate::alert;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::Blob;
@@ -107,6 +108,7 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     // Before minutes are spent on compiling.
     Store::check_free(store_dir, job)?;
+    let alerts = if args.no_alerts || args.dry_run { None } else { alert::Plan::new(&config.alert, &clock)? };
     let trust = Trust::new(&args.trust, config, args.config.as_deref(), &policy)?;
     let mut prepared = prepare(args, config, &runtime, &trust, &policy, store_dir, &console)?;
     policy.bound_routes(&mut prepared.routes)?;
@@ -122,6 +124,7 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
         runtime: &runtime,
         console: &console,
         clock,
+        alerts,
     };
     let result = session.run(shutdown);
     let cleared = control::clear(store_dir, job);
@@ -236,4 +239,5 @@ struct Session<'a> {
     runtime: &'a Runtime,
     console: &'a Console,
     clock: Arc<dyn Clock>,
+    alerts: Option<alert::Plan>,
 }

@@ -6,7 +6,9 @@ use super::super::run_args::{OnChange, OnDuplicate, OnUnknown};
 use super::super::steer::Steering;
 use super::super::{CliResult, Failure, THREAD_STACK_BYTES, settings};
 use super::Session;
-use crate::domain::EventSink;
+use super::conclude::Ended;
+use crate::alert::{Alerts, Around, Observed};
+use crate::domain::{EventSink, Listeners};
 use crate::input;
 use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
 use crate::run::{
@@ -40,10 +42,24 @@ impl Session<'_> {
             .block_on(self.store.begin_run(digest, generation, started_ms, self.tags()))
             .map_err(Failure::internal)?;
         let began = self.clock.monotonic();
-        let (ending, totals, tally) = self.work(run, generation, shutdown, before)?;
+        let alerts = self.alerts();
+        let (ending, totals, tally) = self.work(run, generation, shutdown.clone(), before, alerts.as_ref())?;
         self.console.finish();
         let seconds = self.clock.monotonic().saturating_sub(began).as_secs_f64();
-        self.conclude(run, &ending, totals, &tally, before, unknown, seconds)
+        let ended = Ended { run, ending, totals, tally, before, unknown, seconds };
+        self.conclude(&ended, alerts.as_deref(), shutdown)
+    }
+
+    fn alerts(&self) -> Option<Arc<Alerts>> {
+        let console = self.console.clone();
+        let around = Around {
+            clock: Arc::clone(&self.clock),
+            runtime: self.runtime.handle().clone(),
+            job: self.job.to_string(),
+            place: self.place(),
+            say: Arc::new(move |text| console.say(text)),
+        };
+        self.alerts.clone().map(|plan| Arc::new(Alerts::start(plan, around)))
     }
 
     fn tags(&self) -> String {
@@ -223,9 +239,12 @@ impl Session<'_> {
         generation: crate::store::GenerationId,
         shutdown: Shutdown,
         before: Counts,
+        alerts: Option<&Arc<Alerts>>,
     ) -> Result<(Ending, RunTotals, TallySnapshot), Failure> {
         let guests = guest_runtime()?;
-        let tally = Arc::new(Tally::new(Box::new(self.console.clone())));
+        let mut listeners: Vec<Arc<dyn EventSink>> = vec![Arc::new(self.console.clone())];
+        listeners.extend(alerts.map(|alerts| Arc::clone(alerts) as Arc<dyn EventSink>));
+        let tally = Arc::new(Tally::new(Box::new(Listeners(listeners))));
         let shared = Arc::new(self.shared(run, generation, &tally)?);
         let settings = settings::run(self.args, self.config)?;
         let stack = Arc::clone(&shared.stack);
@@ -236,12 +255,14 @@ impl Session<'_> {
         });
         let steering = self.steering(&shared, orders);
         let watching = self.watch(&tally, &stack, control.clone())?;
+        let alerting = alerting(alerts.cloned(), Arc::clone(&stack), control.clone());
         let already = match &self.args.retry {
             Some(filter) => before.total.saturating_sub(self.store.reader().count_failed(filter)?.0),
             None if self.args.skip_failed => before.done + before.skipped + before.failed,
             None => before.done + before.skipped,
         };
-        let following = self.console.clone().follow(Arc::clone(&tally), stack, control.clone(), before.total, already);
+        let following =
+            self.console.clone().follow(Arc::clone(&tally), Arc::clone(&stack), control.clone(), before.total, already);
         let dispatcher = Dispatcher::new(shared, settings, guests.handle().clone(), shutdown, control);
         let broken = |what: &str| (Ending::Broken { message: format!("{what} ended by itself") }, RunTotals::default());
         let (ending, totals) = self.runtime.block_on(async {
@@ -250,8 +271,13 @@ impl Session<'_> {
                 () = following => broken("progress"),
                 () = steering.follow() => broken("the look at what is asked"),
                 () = watching => broken("the watchdog"),
+                () = alerting => broken("the look at what is told"),
             }
         });
+        // What was spent last is looked at once more.
+        if let Some(alerts) = alerts {
+            alerts.look(observed(&stack, false));
+        }
         guests.shutdown_background();
         Ok((ending, totals, tally.snapshot()))
     }
@@ -348,6 +374,18 @@ impl Session<'_> {
             plugin,
         })
     }
+}
+
+/// Looks for what is to be told, until it is dropped.
+async fn alerting(alerts: Option<Arc<Alerts>>, stack: Arc<Stack>, control: Control) {
+    match alerts {
+        Some(alerts) => alerts.follow(|| observed(&stack, control.orders().paused)).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn observed(stack: &Stack, paused: bool) -> Observed {
+    Observed { paused, cost: stack.spent().micro_dollars }
 }
 
 /// Guests have threads of their own, and look at the queue after every poll: one that spins delays its neighbours by a tick.
