@@ -17,6 +17,7 @@ mod hostile;
 mod input;
 mod jobs;
 mod kits;
+mod metrics;
 mod money;
 mod new_plugin;
 mod plugins;

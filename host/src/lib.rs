@@ -13,6 +13,7 @@ pub mod failpoint;
 pub mod heavy;
 pub mod input;
 pub mod kit;
+pub mod metrics;
 pub mod output;
 pub mod progress;
 pub mod provider;

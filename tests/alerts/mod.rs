@@ -177,6 +177,28 @@ fn bad_settings_are_told_before_anything_is_asked_and_can_be_passed_over() {
     place.run(&["alert", "test", "opps"]).expect_error(2, &["there is no channel `opps`: ops; did you mean `ops`?"]);
 }
 
+#[test]
+fn no_plugin_is_given_what_alerts_are_sent_with() {
+    let (place, receiver) = (Place::new(), Receiver::start(&[]));
+    std::fs::create_dir(place.path("secrets")).unwrap();
+    place.write("secrets/slack", format!("{}/services/X", receiver.url));
+    place.write(
+        "sandmill.toml",
+        "[alert.slack.ops]\nurl_file = \"secrets/slack\"\n[alert.webhook.hook]\nurl_env = \"HOOK\"\n",
+    );
+    place.write("in.jsonl", items(1, |index| json!({"id": index})));
+    let misbehave = plugin("misbehave");
+    let env = [("HOOK", receiver.url.clone()), ("COPY", format!("see {}", receiver.url))];
+    for (grant, expected) in [
+        ("env=HOOK", "env=HOOK is not given"),
+        ("env=COPY", "what COPY holds is the key in HOOK"),
+        ("read=secrets", "is a secret of [alert.slack.ops]"),
+    ] {
+        let args = ["run", &misbehave, "--input", "in.jsonl", "--grant", grant];
+        place.run_with(&args, &env).expect_error(2, &[expected]);
+    }
+}
+
 /// Items one after the other, so that it is certain what the rules see.
 fn batch(place: &Place, ways: &[&str], more: &[&str]) -> Ran {
     place.write(

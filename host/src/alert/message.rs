@@ -175,8 +175,9 @@ impl Alert {
     }
 }
 
+/// `verbatim`: Slack makes no links and mentions of plain text.
 fn mrkdwn(text: &str) -> Value {
-    json!({ "type": "mrkdwn", "text": cut(text, SLACK_SECTION_MAX) })
+    json!({ "type": "mrkdwn", "text": cut(text, SLACK_SECTION_MAX), "verbatim": true })
 }
 
 /// Nothing in it mentions anybody or makes a link: <https://docs.slack.dev/messaging/formatting-message-text#escaping>.
@@ -271,6 +272,7 @@ pub(super) mod tests {
     fn nothing_in_a_message_for_slack_mentions_anybody_and_all_of_it_is_short_enough() {
         let slack = Alert { reason: "<!channel> & more".into(), ..alert() }.to_slack();
         assert_eq!(slack["blocks"][1]["text"]["text"], "&lt;!channel&gt; &amp; more");
+        assert_eq!(slack["blocks"][1]["text"]["verbatim"], true);
         assert!(!slack.to_string().contains("<!"), "{slack}");
         let long = Alert { job: "j".repeat(300), reason: "<".repeat(5_000), ..alert() }.to_slack();
         let lengths = |value: &Value| value.as_str().unwrap().chars().count();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AlertCommand {
-    /// Send a test through each channel of [alert], and say how each went; exit code 2 if one did not take it
+    /// Send a test through each channel of sandmill.toml, and say how each went; exit code 2 if one did not take it
     Test(TestArgs),
 }
 

@@ -73,6 +73,7 @@ fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     args.limits.of_attempt(&config.limits)?;
     args.limits.of_item(&config.limits)?;
     settings::run(&args, config)?;
+    settings::metrics(&args, config)?;
     compiling::limits(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let channels = alert::Plan::new(&config.alert, &clock)?.map_or(0, |plan| plan.targets.len());

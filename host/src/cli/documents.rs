@@ -10,12 +10,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const CONFIGURATION: &str = "docs/configuration.md";
-const WITH_FLAGS: [&str; 13] = [
+const WITH_FLAGS: [&str; 14] = [
     "README.md",
     CONFIGURATION,
     "docs/providers.md",
     "docs/provider-errors.md",
     "docs/alerts.md",
+    "docs/metrics.md",
     "docs/summary.md",
     "docs/limits.md",
     "docs/input.md",

@@ -135,7 +135,11 @@ pub(super) struct RunArgs {
     #[arg(skip)]
     #[serde(skip)]
     pub(super) retry: Option<FailedFilter>,
-    /// Tell nobody, whatever sandmill.toml says under [alert]
+    /// Serve figures for Prometheus while the run goes on: a port of this machine (0: a free one), or ADDRESS:PORT
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = listen, help_heading = "Output")]
+    #[serde(default)]
+    pub(super) metrics: Option<String>,
+    /// Tell nobody of this run, whatever channels for alerts sandmill.toml names
     #[arg(long, help_heading = "Output")]
     #[serde(skip)]
     pub(super) no_alerts: bool,
@@ -333,6 +337,11 @@ fn shard(text: &str) -> Result<ShardArg, String> {
 /// Kept as text, so that it is stored as it was given.
 pub(super) fn duration(text: &str) -> Result<String, String> {
     humantime::parse_duration(text).map(|_| text.to_owned()).map_err(|error| format!("{error}: write 500ms, 30s or 5m"))
+}
+
+/// Kept as text, so that it is stored as it was given.
+fn listen(text: &str) -> Result<String, String> {
+    super::settings::listen(text).map(|_| text.to_owned())
 }
 
 pub(super) fn size(text: &str) -> Result<u64, String> {

@@ -9,6 +9,7 @@ use crate::store::Take;
 use anyhow::{Context, bail};
 use clap::Parser;
 use sha2::{Digest, Sha256};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -106,6 +107,19 @@ pub(super) fn watchdog(args: &RunArgs, config: &Config) -> anyhow::Result<Option
     Ok((!patience.is_zero()).then_some(patience))
 }
 
+/// Where figures are served, if anywhere.
+pub(super) fn metrics(args: &RunArgs, config: &Config) -> anyhow::Result<Option<SocketAddr>> {
+    let text = args.metrics.as_deref().or(config.run.metrics.as_deref());
+    text.map(listen).transpose().map_err(|reason| anyhow::anyhow!("[run] metrics: {reason}"))
+}
+
+/// A port of this machine, or an address with its port.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
+    let of_port = text.parse::<u16>().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let read = of_port.ok().or_else(|| text.parse().ok());
+    read.ok_or_else(|| format!("`{text}` is no port and no address: write 9464, or 127.0.0.1:9464"))
+}
+
 /// Sandmill's part of the user's caches, as the XDG base directory specification has it. `None`: the user has no home.
 pub(super) fn caches() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -174,6 +188,16 @@ pub(super) fn default_job(plugin: &Path, input: &Path, shard: Option<ShardArg>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_alone_is_one_of_this_machine() {
+        assert_eq!(listen("9464"), Ok("127.0.0.1:9464".parse().unwrap()));
+        assert_eq!(listen("0.0.0.0:80"), Ok("0.0.0.0:80".parse().unwrap()));
+        assert_eq!(listen("[::1]:0"), Ok("[::1]:0".parse().unwrap()));
+        for text in ["99999", "localhost:80", "10.0.0.1", ""] {
+            assert!(listen(text).unwrap_err().contains("9464"), "{text}");
+        }
+    }
 
     #[test]
     fn two_inputs_of_one_name_are_two_jobs() {

@@ -204,6 +204,7 @@ impl Sheet<'_> {
         self.pick("run.max_consecutive_errors", errors.0, errors.1, CONSECUTIVE_ERRORS);
         self.bounded("run.max_traps", (given.work.max_traps, args.work.max_traps), run.max_traps, settings::TRAPS);
         self.pick("run.watchdog", args.work.watchdog.clone(), run.watchdog.map(time), time(settings::WATCHDOG));
+        self.pick("run.metrics", args.metrics.clone(), run.metrics.clone(), "none".into());
     }
 
     fn budget(&mut self, given: &RunArgs, args: &RunArgs) {

@@ -100,10 +100,37 @@ pub struct CommandChannel {
     pub rules: Option<Vec<String>>,
 }
 
+/// Where a secret stands, if there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretPlace<'a> {
+    pub section: String,
+    pub variable: Option<&'a str>,
+    pub file: Option<&'a Path>,
+}
+
 impl Alert {
     /// How many there are to be told.
     pub fn channels(&self) -> usize {
         self.slack.len() + self.email.len() + self.webhook.len() + self.command.len()
+    }
+
+    /// Where the secrets of all channels stand.
+    pub fn secrets(&self) -> Vec<SecretPlace<'_>> {
+        let mut places = Vec::new();
+        let mut add = |kind: &str, name: &str, variable, file| {
+            places.push(SecretPlace { section: format!("alert.{kind}.{name}"), variable, file });
+        };
+        for (name, at) in &self.slack {
+            add("slack", name, at.url_env.as_deref(), at.url_file.as_deref());
+        }
+        for (name, at) in &self.email {
+            add("email", name, at.password_env.as_deref(), at.password_file.as_deref());
+        }
+        for (name, at) in &self.webhook {
+            add("webhook", name, at.url_env.as_deref(), at.url_file.as_deref());
+            add("webhook", name, at.secret_env.as_deref(), at.secret_file.as_deref());
+        }
+        places
     }
 
     pub(super) fn resolve(&mut self, folder: &Path) {
@@ -135,6 +162,18 @@ mod tests {
         assert_eq!(mail.password_file.as_deref(), Some(Path::new("/run/p")));
         assert_eq!(mail.ca_file.as_deref(), Some(Path::new("/srv/ca.pem")));
         assert_eq!(alert.webhook["w"].secret_file.as_deref(), Some(Path::new("/srv/s")));
+    }
+
+    #[test]
+    fn every_variable_and_file_that_holds_a_secret_is_named() {
+        let text = "[slack.ops]\nurl_file = \"a\"\n[email.mail]\npassword_env = \"B\"\nca_file = \"none\"\n\
+                    [webhook.w]\nurl_env = \"C\"\nsecret_file = \"d\"";
+        let alert: Alert = toml::from_str(text).unwrap();
+        let places = alert.secrets();
+        let variables: Vec<_> = places.iter().filter_map(|at| Some((at.section.as_str(), at.variable?))).collect();
+        let files: Vec<_> = places.iter().filter_map(|at| Some((at.section.as_str(), at.file?.to_str()?))).collect();
+        assert_eq!(variables, [("alert.email.mail", "B"), ("alert.webhook.w", "C")]);
+        assert_eq!(files, [("alert.slack.ops", "a"), ("alert.webhook.w", "d")]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use alert::{Alert, CommandChannel, EmailChannel, SlackChannel, WebhookChannel};
+pub use alert::{Alert, CommandChannel, EmailChannel, SecretPlace, SlackChannel, WebhookChannel};
 pub use grants::{GivenTable, GrantsTable, NeedsTable};
 pub use limits::{Dollars, Limit, Limits, Size, Time};
 pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices, TierPrices};
@@ -76,6 +76,8 @@ pub struct Run {
     /// How long nothing may move before it is said; `0s`: never.
     #[serde(deserialize_with = "duration")]
     pub watchdog: Option<Duration>,
+    /// Where figures are served: a port of this machine, or an address with its port.
+    pub metrics: Option<String>,
 }
 
 /// `[retry]`.

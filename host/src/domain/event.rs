@@ -22,6 +22,9 @@ pub enum Event {
     /// A provider answered, and the answer is committed.
     CallAnswered {
         item: ItemId,
+        route: String,
+        /// From the bytes that left to the end of the answer.
+        took: Duration,
         input_tokens: u64,
         output_tokens: u64,
         /// In millionths of a dollar; `None`: the route has no prices.
@@ -40,6 +43,8 @@ pub enum Event {
     /// An HTTP attempt ended without an answer.
     CallFailed {
         item: ItemId,
+        route: String,
+        took: Duration,
         class: ErrorClass,
         /// What it may have cost all the same.
         cost: Option<u64>,
@@ -114,7 +119,9 @@ pub struct Listeners(pub Vec<Arc<dyn EventSink>>);
 impl EventSink for Listeners {
     fn emit(&self, event: Event) {
         if let Some((last, others)) = self.0.split_last() {
-            others.iter().for_each(|listener| listener.emit(event.clone()));
+            for listener in others {
+                listener.emit(event.clone());
+            }
             last.emit(event);
         }
     }

@@ -9,6 +9,7 @@ use crate::domain::{AttemptNumber, Cut, ErrorClass, Event, ItemId, ItemSeq, Tier
 use crate::failpoint;
 use crate::provider::{Answer, Call, ProviderError};
 use crate::store::{self, AttemptId, CallId};
+use std::time::Duration;
 
 /// Which question of which attempt a call answers.
 #[derive(Debug, Clone, Copy)]
@@ -52,12 +53,14 @@ impl Ledger<'_> {
     pub(super) async fn exchange(&self, try_number: u32, reserved: Amount) -> Option<Exchanged> {
         let id = self.intend(try_number, reserved).await?;
         failpoint::pass("call-intended");
+        let began = self.stack.clock.monotonic();
         let result = self.ask().await;
+        let took = self.stack.clock.monotonic().saturating_sub(began);
         failpoint::pass("call-arrived");
         let used = self.used(&result, reserved);
         self.close(id, &result, used).await?;
         failpoint::pass("call-committed");
-        self.tell(&result, used);
+        self.tell(&result, used, took);
         Some(Exchanged { result, used })
     }
 
@@ -150,16 +153,18 @@ impl Ledger<'_> {
         self.or_halt(self.stack.store.call_end(id, ended_ms, end).await)
     }
 
-    fn tell(&self, result: &Result<Answer, NoAnswer>, used: Amount) {
-        let (item, cost) = (self.item.clone(), self.cost(used));
+    fn tell(&self, result: &Result<Answer, NoAnswer>, used: Amount, took: Duration) {
+        let (item, route, cost) = (self.item.clone(), self.route.name.clone(), self.cost(used));
         self.stack.events.emit(match result {
             Ok(answer) => Event::CallAnswered {
                 item,
+                route,
+                took,
                 input_tokens: answer.completion.usage.input_tokens,
                 output_tokens: answer.completion.usage.output_tokens,
                 cost,
             },
-            Err(failure) => Event::CallFailed { item, class: failure.error.class, cost },
+            Err(failure) => Event::CallFailed { item, route, took, class: failure.error.class, cost },
         });
     }
 

@@ -74,7 +74,7 @@ mod tests {
 
     fn status(breaker: BreakerState, open_for: Option<u64>, in_flight: u32) -> (String, GateStatus) {
         let open_for = open_for.map(Duration::from_secs);
-        let status = GateStatus { breaker, open_for, in_flight, concurrency_limit: 8, pace: (None, None) };
+        let status = GateStatus { breaker, open_for, in_flight, waiting: 0, concurrency_limit: 8, pace: (None, None) };
         ("r".into(), status)
     }
 

@@ -11,6 +11,7 @@ use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError, Took};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -36,6 +37,8 @@ pub struct Shared {
     pub fails_unknown: bool,
     /// Instances that may be live.
     pub live: Semaphore,
+    /// Items that are being run.
+    pub under_way: AtomicU64,
 }
 
 /// How an item left its worker.
@@ -70,6 +73,7 @@ pub(super) struct ItemReport {
 /// `place` is given back when the item has succeeded, before that is durable; one that fails keeps it until then, so that a
 /// stop after so many errors in a row comes before many more.
 pub(super) async fn run_item(shared: &Shared, pending: PendingItem, place: OwnedSemaphorePermit) -> ItemReport {
+    let _under_way = UnderWay::new(&shared.under_way);
     let PendingItem { item, has_history, has_blobs } = pending;
     let mut worker =
         Worker { shared, item, place: Some(place), room: None, crash: None, attempts: 0, answers_not_reused: 0 };
@@ -82,6 +86,22 @@ pub(super) async fn run_item(shared: &Shared, pending: PendingItem, place: Owned
     };
     let Worker { crash, attempts, answers_not_reused, .. } = worker;
     ItemReport { ended, crash, attempts, answers_not_reused }
+}
+
+/// Counts as long as it lives.
+struct UnderWay<'a>(&'a AtomicU64);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Worker<'a> {

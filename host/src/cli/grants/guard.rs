@@ -45,6 +45,10 @@ impl Guarded {
             keys.extend(spec.key_env.clone());
             unread.extend(spec.key_file.clone().map(|path| (path, format!("the key of [provider.{name}]"))));
         }
+        for config::SecretPlace { section, variable, file } in config.alert.secrets() {
+            keys.extend(variable.map(str::to_owned));
+            unread.extend(file.map(|path| (path.to_path_buf(), format!("a secret of [{section}]"))));
+        }
         let file = args.config.as_deref().unwrap_or_else(|| Path::new(DEFAULT_FILE));
         let lock = args.trust.look.plugin_lock.clone().unwrap_or_else(|| file.with_file_name(LOCK_FILE));
         let mut unchanged = vec![

@@ -1,8 +1,10 @@
 //! `run`: the wiring. Everything that can be wrong is found before the first item runs.
 
 mod conclude;
+mod figures;
 mod session;
 
+use self::figures::Figures;
 use super::attach;
 use super::grants;
 use super::input as inputs;
@@ -109,6 +111,7 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     // Before minutes are spent on compiling.
     Store::check_free(store_dir, job)?;
     let alerts = if args.no_alerts || args.dry_run { None } else { alert::Plan::new(&config.alert, &clock)? };
+    let figures = Figures::serve(args, config, &runtime, &console)?;
     let trust = Trust::new(&args.trust, config, args.config.as_deref(), &policy)?;
     let mut prepared = prepare(args, config, &runtime, &trust, &policy, store_dir, &console)?;
     policy.bound_routes(&mut prepared.routes)?;
@@ -125,6 +128,7 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
         console: &console,
         clock,
         alerts,
+        figures,
     };
     let result = session.run(shutdown);
     let cleared = control::clear(store_dir, job);
@@ -240,4 +244,5 @@ struct Session<'a> {
     console: &'a Console,
     clock: Arc<dyn Clock>,
     alerts: Option<alert::Plan>,
+    figures: Option<Figures>,
 }

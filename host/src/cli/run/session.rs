@@ -7,6 +7,7 @@ use super::super::steer::Steering;
 use super::super::{CliResult, Failure, THREAD_STACK_BYTES, settings};
 use super::Session;
 use super::conclude::Ended;
+use super::figures::Figures;
 use crate::alert::{Alerts, Around, Observed};
 use crate::domain::{EventSink, Listeners};
 use crate::input;
@@ -22,6 +23,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
@@ -43,6 +45,9 @@ impl Session<'_> {
             .map_err(Failure::internal)?;
         let began = self.clock.monotonic();
         let alerts = self.alerts();
+        if let Some(figures) = &self.figures {
+            figures.count(self, before, started_ms)?;
+        }
         let (ending, totals, tally) = self.work(run, generation, shutdown.clone(), before, alerts.as_ref())?;
         self.console.finish();
         let seconds = self.clock.monotonic().saturating_sub(began).as_secs_f64();
@@ -244,6 +249,7 @@ impl Session<'_> {
         let guests = guest_runtime()?;
         let mut listeners: Vec<Arc<dyn EventSink>> = vec![Arc::new(self.console.clone())];
         listeners.extend(alerts.map(|alerts| Arc::clone(alerts) as Arc<dyn EventSink>));
+        listeners.extend(self.figures.as_ref().and_then(Figures::listener));
         let tally = Arc::new(Tally::new(Box::new(Listeners(listeners))));
         let shared = Arc::new(self.shared(run, generation, &tally)?);
         let settings = settings::run(self.args, self.config)?;
@@ -256,11 +262,10 @@ impl Session<'_> {
         let steering = self.steering(&shared, orders);
         let watching = self.watch(&tally, &stack, control.clone())?;
         let alerting = alerting(alerts.cloned(), Arc::clone(&stack), control.clone());
-        let already = match &self.args.retry {
-            Some(filter) => before.total.saturating_sub(self.store.reader().count_failed(filter)?.0),
-            None if self.args.skip_failed => before.done + before.skipped + before.failed,
-            None => before.done + before.skipped,
-        };
+        if let Some(figures) = &self.figures {
+            figures.begin(Arc::clone(&shared), control.clone());
+        }
+        let already = self.already(before)?;
         let following =
             self.console.clone().follow(Arc::clone(&tally), Arc::clone(&stack), control.clone(), before.total, already);
         let dispatcher = Dispatcher::new(shared, settings, guests.handle().clone(), shutdown, control);
@@ -280,6 +285,15 @@ impl Session<'_> {
         }
         guests.shutdown_background();
         Ok((ending, totals, tally.snapshot()))
+    }
+
+    /// Items that have ended, and are not run again.
+    pub(super) fn already(&self, before: Counts) -> Result<u64, Failure> {
+        Ok(match &self.args.retry {
+            Some(filter) => before.total.saturating_sub(self.store.reader().count_failed(filter)?.0),
+            None if self.args.skip_failed => before.done + before.skipped + before.failed,
+            None => before.done + before.skipped,
+        })
     }
 
     fn steering(&self, shared: &Shared, orders: tokio::sync::watch::Sender<Orders>) -> Steering<'_> {
@@ -371,6 +385,7 @@ impl Session<'_> {
             item_spending: Spending { micro_dollars_max: of_item.micro_dollars, tokens_max: of_item.tokens },
             fails_unknown: self.args.on_unknown == OnUnknown::Fail,
             live,
+            under_way: AtomicU64::new(0),
             plugin,
         })
     }

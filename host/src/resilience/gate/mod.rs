@@ -72,6 +72,8 @@ pub struct GateStatus {
     /// Until the breaker lets one call try.
     pub open_for: Option<Duration>,
     pub in_flight: u32,
+    /// Callers that are not let through yet.
+    pub waiting: u32,
     pub concurrency_limit: u32,
     /// Requests and tokens by the minute, where known.
     pub pace: (Option<u64>, Option<u64>),
@@ -175,6 +177,7 @@ impl Gate {
             breaker: state.breaker.state(),
             open_for: state.breaker.open_until().map(|until| until.saturating_sub(now)),
             in_flight: state.concurrency.in_flight(),
+            waiting: self.waiting.load(Ordering::Relaxed),
             concurrency_limit: state.concurrency.limit(),
             pace: state.limiter.pace(),
         }
