@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub(crate) const SANDMILL: &str = env!("CARGO_BIN_EXE_sandmill");
@@ -49,15 +49,19 @@ fn folder(name: &str) -> PathBuf {
 /// `SANDMILL_TEST_KITS=all` that fails.
 #[expect(clippy::print_stderr, reason = "a test that did not take place must be told")]
 pub(crate) fn built_if_it_can_be(path: &Path) -> Option<String> {
+    built_or_why_not(path).map_err(|said| eprintln!("not tested: {}: {said}", path.display())).ok()
+}
+
+/// The same; the error: which tool is missing, and how to have it.
+pub(crate) fn built_or_why_not(path: &Path) -> Result<String, String> {
     let output = Command::new(SANDMILL).args(["plugin", "build", "-q"]).arg(path).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
-        return Some(path.display().to_string());
+        return Ok(path.display().to_string());
     }
     assert!(said.contains("needs what is not there"), "{said}");
     assert!(std::env::var("SANDMILL_TEST_KITS").as_deref() != Ok("all"), "{said}");
-    eprintln!("not tested: {}: {said}", path.display());
-    None
+    Err(said.into_owned())
 }
 
 /// Where all tests keep compiled plugins, so that each is compiled once.
@@ -200,6 +204,51 @@ fn finish(mut child: Child, stdin: &[u8]) -> Ran {
     drop(done);
     guard.join().unwrap();
     Ran::new(&output)
+}
+
+/// What a provider of a test says.
+pub(crate) struct Said {
+    status: u16,
+    body: String,
+}
+
+impl Said {
+    pub(crate) fn new(status: u16, body: impl Into<String>) -> Self {
+        Self { status, body: body.into() }
+    }
+}
+
+/// A provider that answers each question as the test says, by its body. Of its models it tells nothing. It ends with the process.
+pub(crate) struct Saying {
+    /// Up to and including the version.
+    pub(crate) url: String,
+}
+
+impl Saying {
+    pub(crate) fn start(says: impl Fn(&str) -> Said + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let says = Arc::new(says);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let says = Arc::clone(&says);
+                // A question that waits holds up no other.
+                std::thread::spawn(move || {
+                    let mut stream = stream.unwrap();
+                    let said = match read_post(&stream) {
+                        Some(body) => says(&String::from_utf8(body).unwrap()),
+                        None => Said::new(404, ""),
+                    };
+                    let Said { status, body } = said;
+                    let length = body.len();
+                    let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+                    // Who asked may be gone: that is for the test to find.
+                    let _ = stream.write_all((head + &body).as_bytes());
+                });
+            }
+        });
+        Self { url }
+    }
 }
 
 /// Sends a signal by name to a process that this test started.

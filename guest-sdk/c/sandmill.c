@@ -347,13 +347,13 @@ const sm_error *sm_chat_many(const sm_ask *asks, size_t count, sm_answer *answer
   return NULL;
 }
 
-const sm_error *sm_count_tokens(sm_ask ask, uint64_t *tokens, sm_number *window) {
+const sm_error *sm_count_tokens(sm_ask ask, sm_token_count *count) {
   sandmill_plugin_llm_request_t asked = request(&ask, ask.schema != NULL);
-  sandmill_plugin_llm_token_count_t count;
+  sandmill_plugin_llm_token_count_t told;
   sandmill_plugin_llm_error_t error;
-  if (!sandmill_plugin_llm_count_tokens(&asked, &count, &error)) return error_of(&error);
-  *tokens = count.tokens;
-  if (window) *window = (sm_number){.is_set = count.window.is_some, .value = (double)count.window.val};
+  if (!sandmill_plugin_llm_count_tokens(&asked, &told, &error)) return error_of(&error);
+  sm_number window = {.is_set = told.window.is_some, .value = (double)told.window.val};
+  *count = (sm_token_count){.tokens = told.tokens, .window = window, .exact = told.exact};
   return NULL;
 }
 

@@ -202,9 +202,16 @@ sm_answer sm_chat_json(sm_ask ask);
 /* Asks all at the same time. The answers stand in the order of the questions; those with a `schema` are read as JSON. An error that
  * is returned means that the whole was refused and nothing was asked, and `answers` is left as it was. */
 const sm_error *sm_chat_many(const sm_ask *asks, size_t count, sm_answer *answers);
-/* How long a question would be, in tokens; costs nothing. `window`: how much the model can take in all, if that is known; may be
- * NULL. An error is returned, and NULL is none. */
-const sm_error *sm_count_tokens(sm_ask ask, uint64_t *tokens, sm_number *window);
+typedef struct {
+  uint64_t tokens;
+  /* How much the model can take in all, if that is known. */
+  sm_number window;
+  /* Whether the model's own encoding was used. If not, it is an estimate. */
+  bool exact;
+} sm_token_count;
+
+/* How long a question would be; costs nothing. An error is returned, and NULL is none. */
+const sm_error *sm_count_tokens(sm_ask ask, sm_token_count *count);
 /* The item fails with the error's code; after SM_BAD_ANSWER it is begun anew. */
 sm_result sm_fail_with(const sm_error *error);
 

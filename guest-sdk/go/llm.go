@@ -183,6 +183,15 @@ const (
 	BadAnswer
 )
 
+// String is the contract's word for it.
+func (k ErrorKind) String() string {
+	names := [...]string{"transient", "too-large", "rejected", "refused", "limit", "denied", "cancelled", "bad-answer"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return fmt.Sprintf("ErrorKind(%d)", int(k))
+}
+
 // LLMError is why there is no answer. It is final for this attempt: the host has already retried what is worth it.
 type LLMError struct {
 	Kind ErrorKind

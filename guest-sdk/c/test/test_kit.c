@@ -49,10 +49,9 @@ sm_result sm_process(const sm_item *item, const sm_context *cx) {
     return sm_emit(sm_text(sm_format("%s %s", answers[0].text, answers[1].error ? answers[1].error->code : "?")));
   }
   if (!strcmp(work, "count")) {
-    uint64_t tokens;
-    sm_number window;
-    SM_TEST(!sm_count_tokens((sm_ask){.user = "12345"}, &tokens, &window) && !window.is_set);
-    return sm_emit(sm_integer((int64_t)tokens));
+    sm_token_count count;
+    SM_TEST(!sm_count_tokens((sm_ask){.user = "12345"}, &count) && !count.window.is_set);
+    return sm_emit(sm_integer((int64_t)count.tokens));
   }
   sm_answer answer = sm_chat_json((sm_ask){.user = sm_get_text(item->data, "text", "?"), .system = "Sort.", .schema = OPEN});
   return answer.error ? sm_fail_with(answer.error) : sm_emit(sm_copy(answer.json));
