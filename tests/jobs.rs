@@ -305,6 +305,7 @@ fn the_policy_bounds_what_is_set_too() {
 fn a_store_of_an_older_format_is_read_and_goes_on() {
     check_older(1);
     check_older(2);
+    check_older(3);
 }
 
 #[track_caller]
@@ -330,7 +331,7 @@ fn check_older(number: i64) {
         for part in parts {
             assert!(said.contains(part), "{command:?}: `{part}` is not said in:\n{said}");
         }
-        assert_eq!(format(), 3);
+        assert_eq!(format(), 4);
     }
     fresh();
     place.write(

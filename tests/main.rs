@@ -22,6 +22,7 @@ mod money;
 mod new_plugin;
 mod plugins;
 mod provider;
+mod report;
 mod results;
 mod resume;
 mod reuse;

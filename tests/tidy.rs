@@ -33,7 +33,7 @@ const RANKS: [(&str, u32); 23] = [
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 32] = [
+const OWNED: [(&str, &[&str]); 33] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -59,6 +59,7 @@ const OWNED: [(&str, &[&str]); 32] = [
     ("jsonschema", &["schema"]),
     ("toml", &["config", "catalog", "kit", "cli"]),
     ("indicatif", &["progress"]),
+    ("minijinja", &["report"]),
     ("flate2", &["input"]),
     ("zstd", &["input"]),
     ("globset", &["input"]),

@@ -1,6 +1,7 @@
-//! The crash card as a person reads it, in 80 columns, and the command that runs its item again.
+//! The crash card as a person reads it, in 80 columns, and the job as commands name it.
 
 use crate::domain::{CrashCard, sanitize_line, sanitize_text};
+use crate::report::JobCommand;
 use crate::store::{StoreError, encode_card};
 use std::fmt::Write;
 use std::path::Path;
@@ -51,23 +52,11 @@ pub(super) fn as_json(card: &CrashCard) -> Result<serde_json::Value, StoreError>
     serde_json::from_str(&text).map_err(|error| StoreError::Format(format!("a crash card: {error}")))
 }
 
-/// The command that runs one item again, offline, to be pasted into a shell.
-pub(super) fn debug_command(job: &str, store: Option<&Path>, item: &str) -> String {
+/// Names a job of the folder `store` in commands.
+pub(super) fn job_command(job: &str, store: Option<&Path>) -> JobCommand {
     let default = std::path::absolute(super::settings::STORE).unwrap_or_default();
-    let store = match store {
-        Some(dir) if std::path::absolute(dir).is_ok_and(|dir| dir != default) => {
-            format!(" --store {}", quoted(&dir.display().to_string()))
-        }
-        Some(_) | None => String::new(),
-    };
-    let dashes = if item.starts_with('-') { "-- " } else { "" };
-    format!("sandmill debug{store} {} {dashes}{}", quoted(job), quoted(item))
-}
-
-fn quoted(word: &str) -> String {
-    let word = sanitize_line(word, TEXT_BYTES_MAX);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@+=,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    let other = store.filter(|dir| std::path::absolute(dir).is_ok_and(|dir| dir != default));
+    JobCommand::new(job, other.map(|dir| dir.display().to_string()))
 }
 
 struct Sheet(String);
@@ -170,10 +159,9 @@ crash       panic, in attempt 2
     }
 
     #[test]
-    fn the_command_can_be_pasted_whatever_the_item_is_called() {
-        assert_eq!(debug_command("j", None, "a-1"), "sandmill debug j a-1");
-        assert_eq!(debug_command("j", None, "it's $(all)"), r"sandmill debug j 'it'\''s $(all)'");
-        assert_eq!(debug_command("j", Some(Path::new("/x y")), "-a"), "sandmill debug --store '/x y' j -- -a");
-        assert_eq!(debug_command("j", Some(Path::new(".sandmill")), "a"), "sandmill debug j a");
+    fn the_folder_is_named_where_it_is_not_the_default() {
+        assert_eq!(job_command("j", None).of("debug"), "sandmill debug j");
+        assert_eq!(job_command("j", Some(Path::new(".sandmill"))).of("debug"), "sandmill debug j");
+        assert_eq!(job_command("j", Some(Path::new("/x"))).of("debug"), "sandmill debug --store /x j");
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const CONFIGURATION: &str = "docs/configuration.md";
-const WITH_FLAGS: [&str; 14] = [
+const WITH_FLAGS: [&str; 15] = [
     "README.md",
     CONFIGURATION,
     "docs/providers.md",
@@ -20,6 +20,7 @@ const WITH_FLAGS: [&str; 14] = [
     "docs/summary.md",
     "docs/limits.md",
     "docs/input.md",
+    "docs/report.md",
     "docs/results.md",
     "docs/sandbox.md",
     "docs/security.md",

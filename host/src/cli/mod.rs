@@ -32,6 +32,7 @@ mod pause;
 mod plugin;
 mod policy;
 mod prices;
+mod report;
 mod resume;
 mod routes;
 mod run;
@@ -80,6 +81,8 @@ enum Command {
     Cost(cost::CostArgs),
     /// Write what a job has yielded, in the columns and the format that are wanted
     Export(export::ExportArgs),
+    /// Make one page of all that is known of a job: how it ended, its pace, its failures, its cost
+    Report(report::ReportArgs),
     /// Look at failed items, take them out, try them again
     #[command(subcommand)]
     Failed(failed::FailedCommand),
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Log(args) => log::log(&args),
         Command::Cost(args) => cost::cost(&args),
         Command::Export(args) => export::export(&args),
+        Command::Report(args) => report::report(&args),
         Command::Failed(command) => failed::failed(&command),
         Command::Debug(args) => debug::debug(&args),
         Command::Merge(args) => merge::merge(&args),

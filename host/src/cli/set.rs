@@ -91,7 +91,7 @@ impl Change {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::MaxCost(_) => "max-cost",
             Self::Concurrency(_) => "concurrency",

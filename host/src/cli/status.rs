@@ -82,6 +82,32 @@ fn one(job: &JobRef, reader: &Reader, args: &StatusArgs) -> Result<(), Failure> 
     Ok(())
 }
 
+/// Whether a process has a job, and what becomes of it.
+pub(super) struct Standing {
+    pub(super) state: String,
+    /// A process runs it.
+    pub(super) goes_on: bool,
+    pub(super) paused: bool,
+}
+
+impl Standing {
+    /// `last`: the job's last run.
+    pub(super) fn look(job: &JobRef, last: Option<&RunRow>) -> Result<Self, StoreError> {
+        let is_under_way = last.is_some_and(|run| run.state.is_none() && is_alive(run.pid));
+        // A run that has not begun its first item has the lock, and no row yet. The lock is looked at only where it may
+        // tell something: a run that begins at that very moment would find it taken.
+        let goes_on = is_under_way || runner_of(&job.dir, &job.name)?.is_some();
+        // What was asked of a run that died is asked no more.
+        let paused = is_under_way && control::read(&job.dir, &job.name).is_ok_and(|control| control.paused);
+        let state = match (goes_on && !is_under_way, paused) {
+            (true, _) => "its input is being read".into(),
+            (false, true) => format!("paused: {}", last_state(last)),
+            (false, false) => last_state(last),
+        };
+        Ok(Self { state, goes_on, paused })
+    }
+}
+
 /// How a job stands at one moment.
 pub(super) struct View {
     pub(super) job: String,
@@ -100,17 +126,7 @@ pub(super) struct View {
 impl View {
     fn look(job: &JobRef, reader: &Reader) -> Result<Self, StoreError> {
         let (counts, usage, runs) = (reader.counts()?, reader.usage()?, reader.runs()?);
-        let is_under_way = runs.last().is_some_and(|run| run.state.is_none() && is_alive(run.pid));
-        // A run that has not begun its first item has the lock, and no row yet. The lock is looked at only where it may
-        // tell something: a run that begins at that very moment would find it taken.
-        let goes_on = is_under_way || runner_of(&job.dir, &job.name)?.is_some();
-        // What was asked of a run that died is asked no more.
-        let paused = is_under_way && control::read(&job.dir, &job.name).is_ok_and(|control| control.paused);
-        let state = match (goes_on && !is_under_way, paused) {
-            (true, _) => "its input is being read".into(),
-            (false, true) => format!("paused: {}", last_state(runs.last())),
-            (false, false) => last_state(runs.last()),
-        };
+        let Standing { state, goes_on, paused } = Standing::look(job, runs.last())?;
         Ok(Self {
             job: job.name.to_string(),
             counts,

@@ -10,7 +10,7 @@ use crate::progress::Console;
 use crate::resilience::Stack;
 use crate::run::Orders;
 use crate::store::control::{self, Control};
-use crate::store::{JobName, Store, StoreError};
+use crate::store::{JobName, NewRouteEvent, RunId, Store, StoreError};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ pub(super) struct Steering<'a> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) dir: PathBuf,
     pub(super) job: JobName,
+    pub(super) run: RunId,
     pub(super) orders: watch::Sender<Orders>,
 }
 
@@ -100,12 +101,30 @@ impl Steering<'_> {
             anyhow::Ok(())
         });
         let replied = replied.await;
+        if was_paused != control.paused {
+            let words = if control.paused { ["runs", "paused"] } else { ["paused", "runs"] };
+            self.record(words[0], words[1]).await?;
+        }
         for change in made {
+            self.record(change.name(), &change.value()).await?;
             if let Change::MaxCost(most) = change {
                 self.stack.limit_cost(most);
             }
         }
         replied?
+    }
+
+    /// Into the books: it explains what became of the job's pace.
+    async fn record(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let detail = serde_json::json!({"from": from, "to": to, "reason": "asked for from outside"});
+        let event = NewRouteEvent {
+            run: self.run,
+            at_ms: self.clock.unix_ms(),
+            route: String::new(),
+            kind: "job",
+            detail: detail.to_string(),
+        };
+        self.store.enqueue_route_event(event).await
     }
 
     fn make(&mut self, change: Change) -> anyhow::Result<()> {

@@ -29,4 +29,4 @@ pub use llm::{
 };
 pub use outcome::{AttemptNumber, Budget, Emission, Failure, FailureClass, Outcome, Retryable, Verdict};
 pub use price::{Prices, Rates, Tier, TierRates};
-pub use text::{escape_json, sanitize_line, sanitize_text, without_escapes};
+pub use text::{escape_json, sanitize_line, sanitize_text, shortened, visible_text, without_escapes};

@@ -58,6 +58,43 @@ const fn is_hidden(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// For pages: what [`sanitize_text`] would take away or blank stands there as `\u{202e}`, so that it is seen. Line feeds and tabs
+/// stay; a carriage return before a line feed goes.
+pub fn visible_text(text: &str) -> std::borrow::Cow<'_, str> {
+    let acts = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_ignored(c);
+    if !text.contains(acts) {
+        return text.into();
+    }
+    let mut visible = String::with_capacity(text.len() + 16);
+    let mut last = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_of_use = is_joiner(c) && last.is_some_and(|last: char| !last.is_ascii() && !is_joiner(last));
+        if c == '\r' && rest.peek() == Some(&'\n') {
+            continue;
+        }
+        if acts(c) && !is_of_use {
+            visible.extend(c.escape_unicode());
+        } else {
+            visible.push(c);
+        }
+        last = Some(c);
+    }
+    visible.into()
+}
+
+/// At most `bytes_max` bytes of it, with `…` behind them if that is not all.
+pub fn shortened(text: &str, bytes_max: usize) -> std::borrow::Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return text.into();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes_max)]).into()
+}
+
+const fn is_ignored(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}') || is_joiner(c) || is_hidden(c)
+}
+
 /// JSON that a terminal may be shown: what [`sanitize_text`] would take away stands there as an escape, so that the value is the same.
 pub fn escape_json(json: &str) -> std::borrow::Cow<'_, str> {
     // `serde_json` escapes what lies below U+0020 itself, and line ends stand between tokens only.
@@ -111,6 +148,21 @@ mod tests {
         assert_eq!(sanitize_text("👩\u{200d}💻 ❤\u{fe0f}", 100), "👩\u{200d}💻 ❤\u{fe0f}");
         assert_eq!(sanitize_text("pass\u{200d}word\u{200c}", 100), "password");
         assert_eq!(sanitize_text("é\u{200d}\u{200d}\u{200d}", 100), "é\u{200d}");
+    }
+
+    #[test]
+    fn on_a_page_what_is_hidden_is_seen_and_what_belongs_to_a_script_stays() {
+        assert_eq!(visible_text("a\u{202e}b\u{0}\r\nc\rd\te"), "a\\u{202e}b\\u{0}\nc\\u{d}d\te");
+        assert_eq!(visible_text("pass\u{200d}word"), "pass\\u{200d}word");
+        for good in ["می\u{200c}خواهم", "👩\u{200d}💻", "a\tb\nc", "äöü"] {
+            assert_eq!(visible_text(good), good);
+        }
+    }
+
+    #[test]
+    fn what_is_shortened_ends_between_characters() {
+        assert_eq!(shortened("äöü", 6), "äöü");
+        assert_eq!(shortened("äöü", 5), "äö…");
     }
 
     #[test]

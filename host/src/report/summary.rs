@@ -85,9 +85,24 @@ pub struct EndedSummary {
     /// What runs the first item again, offline, on which the plugin did not end by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub debug: Option<String>,
+    pub next: NextSteps,
     /// `parked` until then, in milliseconds since the Unix epoch, if the provider said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parked_until_ms: Option<u64>,
+}
+
+/// Commands of which each stands only where it makes sense.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct NextSteps {
+    /// Tries the failed items again, and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<String>,
+    /// Writes what is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<String>,
+    /// Makes a page of all that is known of the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
 }
 
 impl JobSummary {
@@ -201,6 +216,12 @@ impl Summary {
         if job.pending + job.failed > 0 {
             let _ = writeln!(text, "  go on      {}", self.ended.command);
         }
+        let NextSteps { retry, export, report } = &self.ended.next;
+        for (name, command) in [("try again", retry), ("export", export), ("report", report)] {
+            if let Some(command) = command {
+                let _ = writeln!(text, "  {name:<10} {command}");
+            }
+        }
         text
     }
 
@@ -264,6 +285,7 @@ mod tests {
             exit_code: 0,
             command: String::new(),
             debug: Some(String::new()),
+            next: NextSteps { retry: Some(String::new()), export: Some(String::new()), report: Some(String::new()) },
             parked_until_ms: Some(0),
         };
         Summary { schema: SCHEMA, job, run, ended }

@@ -24,7 +24,7 @@ impl ItemState {
         }
     }
 
-    fn from_name(name: Option<&str>) -> Result<Self, StoreError> {
+    pub(super) fn from_name(name: Option<&str>) -> Result<Self, StoreError> {
         match name {
             None => Ok(Self::Pending),
             Some("done") => Ok(Self::Done),
@@ -214,7 +214,7 @@ impl Reader {
         })
     }
 
-    fn item_row(
+    pub(super) fn item_row(
         &self,
         connection: &Connection,
         condition: &str,

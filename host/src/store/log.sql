@@ -5,7 +5,9 @@ SELECT at_ms, kind, item, text FROM (
   SELECT ended_ms, 'run', '', 'run ' || id || ' ended: ' || state || ', exit code ' || exit_code || ': ' || reason, 4
     FROM run WHERE ended_ms IS NOT NULL AND ?1 IS NULL
   UNION ALL
-  SELECT at_ms, kind, '', 'route ' || route || ': ' || (detail ->> 'from') || ' -> ' || (detail ->> 'to') || ': '
+  SELECT at_ms, kind, '', CASE route WHEN '' THEN 'job: ' ELSE 'route ' || route || ': ' END
+         || CASE kind WHEN 'breaker' THEN '' WHEN 'concurrency' THEN 'calls at once: ' WHEN 'pace' THEN 'by the minute: ' ELSE '' END
+         || (detail ->> 'from') || ' -> ' || (detail ->> 'to') || ': '
          || (detail ->> 'reason')
          || CASE WHEN detail ->> 'pause_ms' IS NULL THEN '' ELSE ', for ' || (detail ->> 'pause_ms') / 1000 || ' s' END, 1
     FROM route_event WHERE ?1 IS NULL

@@ -17,6 +17,7 @@ mod files;
 mod fold;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod groups;
 mod item_rows;
 mod known;
 mod manage;
@@ -29,9 +30,12 @@ mod recorded;
 mod registration;
 mod reuse;
 mod selection;
+#[cfg(test)]
+pub(crate) mod testing;
 mod told;
 mod types;
 mod verify;
+mod walk;
 mod write;
 mod writer;
 
@@ -40,6 +44,7 @@ pub use card::{decode_card, encode_card};
 pub use codec::{budget_from_context, context_of_budget};
 pub use error::StoreError;
 pub use files::{JobName, list_jobs};
+pub use groups::{FailedGroup, GenerationRecord, RejectedGroup, RunRecord};
 pub use item_rows::{CallRow, ItemBooks, ItemDetail, ItemRow, ItemState, Rejection};
 pub use known::find_job;
 pub use manage::{change_arguments, remove_job, runner_of, size_of};
@@ -56,5 +61,6 @@ pub use types::{
     NewJob, NewRouteEvent, Page, PendingItem, PriceId, RegistrationReport, RunEnd, RunId, RunRow, Took, UsageTotals,
 };
 pub use verify::Verdict;
+pub use walk::{CallSpan, CallSpanEnd, ItemSpan, RouteEvent};
 pub use write::{Opened, Store};
 pub use writer::Durable;

@@ -7,8 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Numbered, frozen once released; the format is their count.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
 /// Files up to this size are checked page by page at the start.
 const QUICK_CHECK_BYTES: u64 = 64 << 20;
 /// How long a reader waits for a lock that a checkpoint holds.

@@ -10,7 +10,7 @@ impl Reader {
     pub fn lost_tokens(&self) -> Result<u64, StoreError> {
         self.query(|connection| {
             connection.query_row(
-                "SELECT coalesce(sum(lost_tokens), 0) FROM call_end WHERE state IN ('failed', 'unknown')",
+                "SELECT coalesce(sum(lost_tokens), 0) FROM call_end INDEXED BY call_end_books WHERE state IN ('failed', 'unknown')",
                 [],
                 |row| row.get::<_, i64>(0).map(i64::cast_unsigned),
             )

@@ -2,7 +2,7 @@
 
 mod show;
 
-use super::card::debug_command;
+use super::card::job_command;
 use super::export::{check_input_stays, is_written, target};
 use super::job_ref::JobRef;
 use super::resume::stored_arguments;
@@ -254,7 +254,7 @@ fn show(args: &ShowArgs) -> CliResult {
         )
         .into());
     }
-    let again = debug_command(job, args.job.store.as_deref(), &args.item);
+    let again = job_command(job, args.job.store.as_deref()).of_item("debug", &args.item);
     if args.json {
         print_json(&show::as_json(&detail, &again))?;
     } else {

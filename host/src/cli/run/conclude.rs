@@ -1,12 +1,13 @@
 //! The end of a run: its output, its summary, and what is said of it.
 
-use super::super::card::debug_command;
+use super::super::card::job_command;
 use super::super::{CliResult, Exit, Failure, print_json};
 use super::Session;
 use crate::alert::{Alerts, Delivered};
+use crate::domain::FailureClass;
 use crate::failpoint;
 use crate::output;
-use crate::report::{EndedSummary, JobSummary, RunSummary, SCHEMA, Summary};
+use crate::report::{EndedSummary, JobCommand, JobSummary, NextSteps, RunSummary, SCHEMA, Summary};
 use crate::results::{self, ExportError, Target};
 use crate::run::{Ending, RunTotals, Shutdown, TallySnapshot};
 use crate::store::{Counts, Order, RunEnd, RunId, StoreError};
@@ -42,6 +43,7 @@ impl Session<'_> {
             // The items are safe; what is missing is room for their output, or the right to write it.
             exit = Exit::Parked;
         }
+        let next = self.next_steps(counts, &groups);
         let mut failures = BTreeMap::new();
         for (class, _, count, _) in &groups {
             *failures.entry(class.clone()).or_default() += count;
@@ -60,8 +62,9 @@ impl Session<'_> {
                 state: ending.state().to_owned(),
                 reason: ending.reason(),
                 exit_code: exit.number(),
-                command: self.resume_command(),
+                command: self.named().of("resume"),
                 debug: self.debug_command().map_err(Failure::internal)?,
+                next,
                 parked_until_ms: match ending {
                     Ending::ParkedUntil { unix_ms, .. } => Some(*unix_ms),
                     _ => None,
@@ -170,11 +173,7 @@ impl Session<'_> {
             return Ok(None);
         }
         let item = self.store.reader().first_crash()?;
-        Ok(item.map(|item| debug_command(self.job.as_str(), self.args.store.as_deref(), &item)))
-    }
-
-    fn resume_command(&self) -> String {
-        format!("sandmill resume {}{}", self.job, self.place())
+        Ok(item.map(|item| self.named().of_item("debug", &item)))
     }
 
     /// Behind the job's name in commands.
@@ -184,6 +183,25 @@ impl Session<'_> {
             Some(dir) if *dir != default => format!(" --store {}", dir.display()),
             Some(_) | None => String::new(),
         }
+    }
+
+    /// A rehearsal leaves nothing to do anything with.
+    fn next_steps(&self, counts: Counts, failures: &[(String, String, u64, String)]) -> NextSteps {
+        if self.args.dry_run {
+            return NextSteps::default();
+        }
+        let named = self.named();
+        let can_be_tried = failures.iter().any(|(class, ..)| class != FailureClass::BadInput.name());
+        NextSteps {
+            retry: can_be_tried.then(|| named.of("failed retry")),
+            // What was to be written is written.
+            export: (counts.done > 0 && self.args.output.is_none()).then(|| named.export()),
+            report: Some(named.of("report")),
+        }
+    }
+
+    fn named(&self) -> JobCommand {
+        job_command(self.job.as_str(), self.args.store.as_deref())
     }
 }
 

@@ -259,7 +259,7 @@ impl Session<'_> {
             concurrency: settings.concurrency,
             live: shared.live.available_permits(),
         });
-        let steering = self.steering(&shared, orders);
+        let steering = self.steering(&shared, orders, run);
         let watching = self.watch(&tally, &stack, control.clone())?;
         let alerting = alerting(alerts.cloned(), Arc::clone(&stack), control.clone());
         if let Some(figures) = &self.figures {
@@ -296,7 +296,7 @@ impl Session<'_> {
         })
     }
 
-    fn steering(&self, shared: &Shared, orders: tokio::sync::watch::Sender<Orders>) -> Steering<'_> {
+    fn steering(&self, shared: &Shared, orders: tokio::sync::watch::Sender<Orders>, run: RunId) -> Steering<'_> {
         Steering {
             args: self.args.clone(),
             config: self.config,
@@ -308,6 +308,7 @@ impl Session<'_> {
             clock: Arc::clone(&self.clock),
             dir: self.dir.to_path_buf(),
             job: self.job.clone(),
+            run,
             orders,
         }
     }

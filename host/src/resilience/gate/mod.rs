@@ -7,6 +7,7 @@ mod breaker;
 mod concurrency;
 mod key;
 mod limiter;
+mod notes;
 mod permit;
 
 use super::{Halt, HaltReason, RetrySettings};
@@ -16,6 +17,7 @@ use crate::store::{NewRouteEvent, RunId, Store};
 use breaker::{Breaker, Pass, Transition};
 use concurrency::Concurrency;
 use limiter::{Limiter, Taken};
+use notes::Notes;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -104,6 +106,10 @@ struct State {
     last_error: String,
     /// Since when it is away.
     away_since: Option<Duration>,
+    /// How many calls were let through at once, as it was written down last, and what else was.
+    noted_limit: u32,
+    limit_notes: Notes,
+    pace_notes: Notes,
 }
 
 /// What came of asking to be let through.
@@ -149,7 +155,7 @@ enum Step {
 
 impl Gate {
     pub(super) fn new(route: &str, settings: GateSettings, key: Option<Arc<Key>>, around: Surroundings) -> Self {
-        let state = State {
+        let mut state = State {
             breaker: Breaker::new(settings.breaker.clone()),
             concurrency: Concurrency::new(settings.concurrency),
             limiter: Limiter::new(settings.limits),
@@ -157,7 +163,11 @@ impl Gate {
             answered: 0,
             last_error: String::new(),
             away_since: None,
+            noted_limit: 0,
+            limit_notes: Notes::default(),
+            pace_notes: Notes::default(),
         };
+        state.noted_limit = state.concurrency.limit();
         Self {
             route: route.to_owned(),
             settings,
@@ -350,27 +360,31 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Into the books.
+    async fn record(&self, kind: &'static str, detail: &serde_json::Value) {
+        let Some((store, run)) = &self.around.store else { return };
+        let event = NewRouteEvent {
+            run: *run,
+            at_ms: self.around.clock.unix_ms(),
+            route: self.route.clone(),
+            kind,
+            detail: detail.to_string(),
+        };
+        if let Err(error) = store.enqueue_route_event(event).await {
+            self.around.halt.throw(HaltReason::from(&error));
+        }
+    }
+
     /// To whoever listens, and into the books.
     async fn tell(&self, transition: Transition) {
         let Transition { from, to, reason, pause } = transition;
-        if let Some((store, run)) = &self.around.store {
-            let detail = serde_json::json!({
-                "from": from.name(),
-                "to": to.name(),
-                "reason": reason,
-                "pause_ms": pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
-            });
-            let event = NewRouteEvent {
-                run: *run,
-                at_ms: self.around.clock.unix_ms(),
-                route: self.route.clone(),
-                kind: "breaker",
-                detail: detail.to_string(),
-            };
-            if let Err(error) = store.enqueue_route_event(event).await {
-                self.around.halt.throw(HaltReason::from(&error));
-            }
-        }
+        let detail = serde_json::json!({
+            "from": from.name(),
+            "to": to.name(),
+            "reason": reason,
+            "pause_ms": pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+        });
+        self.record("breaker", &detail).await;
         self.around.events.emit(Event::BreakerChanged {
             route: self.route.clone(),
             from: from.name(),

@@ -41,11 +41,13 @@ impl Permit {
         if let Some(key) = &gate.key {
             key.leave(self.taken_of_key, result.ok().map(|(completion, _)| &completion.usage), now);
         }
-        let (transition, mut news) = {
+        let (transition, mut news, notes) = {
             let mut state = gate.state();
+            let pace = state.limiter.pace();
             let news = self.account(&mut state, result, now);
+            let notes = notes(&mut state, pace, result.is_ok(), now);
             let transition = self.judge(&mut state, result, about, now);
-            (transition, news)
+            (transition, news, notes)
         };
         gate.changed.notify_waiters();
         for event in news.drain(..) {
@@ -58,6 +60,9 @@ impl Permit {
                 gate.around.halt.throw(gate.never_answered(&last));
             }
             gate.tell(transition).await;
+        }
+        for (kind, detail) in notes.into_iter().flatten() {
+            gate.record(kind, &detail).await;
         }
     }
 
@@ -155,6 +160,34 @@ impl Drop for Permit {
             self.gate.around.turned.notify_waiters();
         }
     }
+}
+
+/// What is written down of a change of how much is let through: kind and detail.
+fn notes(
+    state: &mut State,
+    pace: (Option<u64>, Option<u64>),
+    is_answered: bool,
+    now: Duration,
+) -> [Option<(&'static str, serde_json::Value)>; 2] {
+    let limit = state.concurrency.limit();
+    let limit = (limit != state.noted_limit && state.limit_notes.take(now)).then(|| {
+        let reason = if is_answered { "answers came" } else { "the provider limits the rate" };
+        let from = std::mem::replace(&mut state.noted_limit, limit);
+        ("concurrency", serde_json::json!({"from": from, "to": limit, "reason": reason}))
+    });
+    let told = state.limiter.pace();
+    let told = (told != pace && state.pace_notes.take(now)).then(|| {
+        let reason = "the provider tells its limits by the minute";
+        ("pace", serde_json::json!({"from": by_minute(pace), "to": by_minute(told), "reason": reason}))
+    });
+    [limit, told]
+}
+
+fn by_minute((requests, tokens): (Option<u64>, Option<u64>)) -> String {
+    let known = [(requests, "requests"), (tokens, "tokens")];
+    let parts = known.into_iter().filter_map(|(count, what)| count.map(|count| format!("{count} {what}")));
+    let text = parts.collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "unknown".into() } else { text }
 }
 
 /// What an error says about the provider, rather than about the request.
