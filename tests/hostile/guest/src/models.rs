@@ -38,7 +38,7 @@ pub(super) fn run(attack: &str, data: &Value) -> Run {
         "prompt-of-a-gigabyte" => ask(&repeated(1_000)),
         "prompt-of-megabytes" => ask(&repeated(4)),
         "prompt-of-endless-parts" => {
-            let parts = vec![Part::Text(String::new()); 600_000];
+            let parts = vec![Part::Text(String::new()); 500_000];
             ask(&with_message(Message { speaker: Speaker::User, parts, cache: true, extra: Vec::new() }))
         }
         "no-messages" => ask(&Request { messages: Vec::new(), ..request("") }),
