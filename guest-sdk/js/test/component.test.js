@@ -38,8 +38,11 @@ test("failures and skips are those of the contract", () => {
   };
   assert.deepEqual(process(thrown(new Skip("why \ud800"))), { tag: "skip", val: { reason: "why \ufffd", extra: [] } });
   const fails = (error, expected) => assert.throws(() => process(thrown(error)), (failure) => (assert.deepEqual(failure, expected), true));
-  fails(new Failure("c", "m", { detail: [1] }), { kind: { tag: "permanent" }, code: "c", message: "m", detail: "[1]" });
-  fails(new RetryLater("c", "m", { afterMs: 5 }), { kind: { tag: "retryable", val: 5 }, code: "c", message: "m", detail: undefined });
+  fails(new Failure("c", "m", { detail: [1] }), { kind: { tag: "permanent" }, code: "c", message: "m", detail: "[1]", extra: [] });
+  fails(new RetryLater("c", "m", { afterMs: 5 }), { kind: { tag: "retryable", val: 5 }, code: "c", message: "m", detail: undefined, extra: [] });
+  const extra = [{ name: "acme:team", value: '"red"' }];
+  const told = { kind: { tag: "permanent" }, code: "c", message: "m", detail: undefined, extra };
+  fails(new Failure("c", "m", { extra: { "acme:team": "red" } }), told);
 });
 
 test("a crash names its place in one line, and the log has it whole", () => {
@@ -66,7 +69,7 @@ test("a request crosses whole and an answer comes back", () => {
       messages: [
         { speaker: "system", parts: [{ text: "s" }], cache: true },
         { speaker: "user", parts: [{ media: { mimeType: "a/b", url: "u" } }, { media: { mimeType: "a/b", blob: "scan" } }] },
-        { speaker: "tool", parts: [{ toolResult: { call, content: "done", isError: true } }] },
+        { speaker: "tool", parts: [{ toolResult: { call, content: "done", isError: true, extra: { "acme:by": "us" } } }] },
       ],
       tools: [{ name: "t", description: "d", parameters: { type: "object" } }],
       toolChoice: { named: "t" },
@@ -82,7 +85,8 @@ test("a request crosses whole and an answer comes back", () => {
   assert.equal(request.role, "default");
   assert.deepEqual(request.messages[0], { speaker: "system", parts: [{ tag: "text", val: "s" }], cache: true, extra: [] });
   assert.deepEqual(request.messages[1].parts[1].val.source, { tag: "blob", val: "scan" });
-  assert.deepEqual(request.messages[2].parts[0].val, { callId: "1", name: "t", content: "done", isError: true, media: [] });
+  const by = [{ name: "acme:by", value: '"us"' }];
+  assert.deepEqual(request.messages[2].parts[0].val, { callId: "1", name: "t", content: "done", isError: true, media: [], extra: by });
   assert.deepEqual(request.toolChoice, { tag: "named", val: "t" });
   assert.equal(request.format.val.name, "__b");
   assert.equal(request.format.val.strict, true);

@@ -35,22 +35,22 @@ def process(world, function, json="{}"):
     handler = world.component.handler(made, {})()
     sys.stdout = stdout
     types = world.types
-    blob = types.Blob("scan", "image/png", 3, "00")
+    blob = types.Blob("scan", "image/png", 3, "00", [types.Pair("acme:page", "4")])
     item = types.Item("id", 7, json, [blob], [types.Pair("acme:tier", "2")])
-    context = types.Context("job", 2, '{"a":1}', types.Budget(1, None, 3), [])
+    context = types.Context("job", 2, '{"a":1}', types.Budget(1, None, 3, [types.Pair("acme:left", "5")]), [])
     return handler.process(item, context)
 
 
 def test_an_item_goes_in_and_emissions_come_out(world):
     def seen(item, cx):
-        yield [item.id, item.index, item.data, item.blobs[0].mime_type, item.extra]
-        yield Emission([cx.job, cx.attempt, cx.config, cx.budget.calls, cx.budget.tokens], name="context")
+        yield [item.id, item.index, item.data, item.blobs[0].mime_type, item.blobs[0].extra, item.extra]
+        yield Emission([cx.job, cx.attempt, cx.config, cx.budget.calls, cx.budget.tokens, cx.budget.extra], name="context")
 
     outcome = process(world, seen, '{"x":1}')
     values = [(emission.value, emission.name) for emission in outcome.value]
     assert values == [
-        ('["id",7,{"x":1},"image/png",{"acme:tier":2}]', None),
-        ('["job",2,{"a":1},1,null]', "context"),
+        ('["id",7,{"x":1},"image/png",{"acme:page":4},{"acme:tier":2}]', None),
+        ('["job",2,{"a":1},1,null,{"acme:left":5}]', "context"),
     ]
 
 
@@ -63,10 +63,10 @@ def test_failures_and_skips_are_those_of_the_contract(world):
 
     assert raises(Skip("why"))().value.reason == "why"
     with pytest.raises(world.err.Err) as failed:
-        raises(Fail("code", "message \ud800", detail=[1]))()
+        raises(Fail("code", "message \ud800", detail=[1], extra={"acme:team": "red"}))()
     failure = failed.value.value
     assert (failure.kind, failure.code, failure.message) == (world.types.FailureKind_Permanent(), "code", "message \ufffd")
-    assert failure.detail == "[1]"
+    assert (failure.detail, failure.extra) == ("[1]", [world.types.Pair("acme:team", '"red"')])
     with pytest.raises(world.err.Err) as failed:
         raises(Retry("code", "message", after=1))()
     assert failed.value.value.kind == world.types.FailureKind_Retryable(1000)
@@ -89,7 +89,7 @@ def test_a_request_crosses_whole_and_an_answer_comes_back(world, monkeypatch):
             llm.Message("system", [llm.Text("s")], cache=True),
             llm.Message("user", [llm.Media("a/b", data=b"x"), llm.Media("a/b", url="u"), llm.Media("a/b", blob="scan")]),
             llm.Message("assistant", [llm.Other("k", [1]), call]),
-            llm.Message("tool", [llm.ToolResult(call, "done", is_error=True)]),
+            llm.Message("tool", [llm.ToolResult(call, "done", is_error=True, extra={"acme:by": "us"})]),
         ]
         request = llm.Request(
             messages,
@@ -111,6 +111,7 @@ def test_a_request_crosses_whole_and_an_answer_comes_back(world, monkeypatch):
         "MediaSource_Blob",
     ]
     assert request.messages[3].parts[0].value.call_id == "1" and request.messages[3].parts[0].value.is_error
+    assert request.messages[3].parts[0].value.extra == [world.types.Pair("acme:by", '"us"')]
     assert request.tool_choice == world.llm.ToolChoice_Named("t")
     assert (request.format.value.name, request.format.value.strict) == ("A", True)
     assert request.extra == [world.types.Pair("top_k", "3")]
@@ -145,7 +146,7 @@ def test_logs_carry_their_fields_and_print_is_a_log(world, monkeypatch):
     handler = world.component.handler(made, {})()
     types = world.types
     try:
-        handler.process(types.Item("i", 0, "{}", [], []), types.Context("j", 1, "{}", types.Budget(None, None, None), []))
+        handler.process(types.Item("i", 0, "{}", [], []), types.Context("j", 1, "{}", types.Budget(None, None, None, []), []))
     finally:
         sys.stdout = before
     assert [(level, message) for level, message, _ in lines] == [("WARN", "careful"), ("INFO", "one"), ("INFO", "two")]
