@@ -1,6 +1,6 @@
 //! Plugins tried outside of any job: against cases, offline and while they are recorded, and on one item from the command line.
 
-use crate::support::{MockServer, Place, Ran, plugin, root};
+use crate::support::{MockServer, Place, Ran, Talking, plugin, root};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -33,6 +33,12 @@ impl Cases {
 
     fn write(&self, lines: &[Value]) {
         self.place.write(FILE, lines.iter().map(|line| line.to_string() + "\n").collect::<String>());
+    }
+
+    /// At once, as an editor that is looked at would not.
+    fn replace(&self, name: &str, text: &str) {
+        let new = self.place.write("new", text);
+        std::fs::rename(new, self.place.path(name)).unwrap();
     }
 
     #[track_caller]
@@ -281,10 +287,10 @@ fn a_plugin_whose_sources_have_changed_is_built_first_and_a_build_that_fails_is_
 #[test]
 fn the_cases_of_the_plugins_here_pass() {
     let place = Place::new();
-    let plugins = ["redact", "prompt", "summarize"].map(plugin);
+    let plugins = ["redact", "prompt", "summarize", "extract", "classify", "judge", "translate", "clean"].map(plugin);
     let args: Vec<&str> = ["plugin", "test"].into_iter().chain(plugins.iter().map(String::as_str)).collect();
     let said = place.run(&args).expect(0).stdout;
-    assert!(said.lines().filter(|line| line.starts_with("  pass ")).count() >= 12, "{said}");
+    assert!(said.lines().filter(|line| line.starts_with("  pass ")).count() >= 40, "{said}");
 }
 
 #[test]
@@ -338,4 +344,42 @@ fn what_ends_a_job_ends_the_run_of_one_item_with_the_same_code() {
     };
     run(&["--provider", "mock", "--max-calls", "1"], 6, &["--max-calls"]);
     run(&["--provider", "mock", "--faults", "models=small"], 5, &["mock-1"]);
+}
+
+#[test]
+fn a_plugin_is_built_and_tested_again_when_a_source_or_a_case_changes_and_a_failed_build_is_waited_on() {
+    let echoes =
+        |name: &str| json!({"name": name, "item": {"text": "a"}, "expect": {"emit": [{"echo": {"text": "a"}}]}});
+    let cases = Cases::of("misbehave", &[echoes("one")]);
+    let watching = Talking::start(&cases.place, &["plugin", "test", "p", "--watch"]);
+    says(&watching.until("Waiting for a change"), &["pass     one", "1 case: 1 passed"]);
+    cases.replace(FILE, &(echoes("one").to_string() + "\n" + &echoes("two").to_string()));
+    says(&watching.until("Waiting for a change"), &["── round 2 ──", "pass     two", "2 cases: 2 passed"]);
+    let toml = cases.place.read("p/plugin.toml");
+    cases.replace("p/plugin.toml", &toml.replace("\"cp\"", "\"false\""));
+    says(&watching.until("Waiting for a change"), &["── round 3 ──", "error: the build of `misbehave` failed"]);
+    cases.replace("p/plugin.toml", "nonsense");
+    says(&watching.until("Waiting for a change"), &["── round 4 ──", "plugin.toml"]);
+    cases.replace("p/plugin.toml", &toml);
+    says(&watching.until("Waiting for a change"), &["── round 5 ──", "2 cases: 2 passed"]);
+    assert_eq!(watching.end("INT"), Some(130));
+}
+
+#[test]
+fn an_item_is_run_and_a_plugin_is_built_again_when_a_source_changes() {
+    let cases = Cases::empty("misbehave");
+    let running = Talking::start(&cases.place, &["plugin", "run", "p", "--item", r#"{"text": "a"}"#, "--watch"]);
+    says(&running.until("Waiting for a change"), &[r#"{"echo":{"text":"a"}}"#]);
+    cases.replace("p/source", "2");
+    says(&running.until("Waiting for a change"), &["── round 2 ──", r#"{"echo":{"text":"a"}}"#]);
+    assert_eq!(running.end("TERM"), Some(143));
+    let building = Talking::start(&cases.place, &["plugin", "build", "p", "--watch"]);
+    says(&building.until("Waiting for a change"), &["built p/built.wasm"]);
+    cases.replace("p/source", "3");
+    says(&building.until("Waiting for a change"), &["── round 2 ──", "built p/built.wasm"]);
+    assert_eq!(building.end("INT"), Some(130));
+    let stdin = cases.place.run(&["plugin", "run", "p", "--item", "-", "--watch"]);
+    stdin.expect_error(2, &["stdin can be read once"]);
+    let file = plugin("misbehave") + "/README.md";
+    cases.place.run(&["plugin", "build", &file, "--watch"]).expect_error(2, &["has no plugin.toml"]);
 }

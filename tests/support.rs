@@ -251,6 +251,58 @@ impl Saying {
     }
 }
 
+/// The program while it runs, with all that it says in one stream. Ended when dropped.
+pub(crate) struct Talking {
+    child: Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Talking {
+    pub(crate) fn start(place: &Place, args: &[&str]) -> Self {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = place.command(args);
+        command.stdout(writer.try_clone().unwrap()).stderr(writer);
+        let child = command.spawn().unwrap();
+        // Its ends of the pipe go with it.
+        drop(command);
+        let (sender, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(reader).lines();
+            lines.map_while(Result::ok).all(|line| sender.send(line).is_ok())
+        });
+        Self { child, lines }
+    }
+
+    /// Everything that is said up to a line with this in it.
+    #[track_caller]
+    pub(crate) fn until(&self, part: &str) -> String {
+        let mut said = String::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => said.push_str(&(line + "\n")),
+                Err(error) => panic!("waited for `{part}` ({error}), and was told:\n{said}"),
+            }
+            if said.lines().last().is_some_and(|line| line.contains(part)) {
+                return said;
+            }
+        }
+    }
+
+    /// Sends a signal by name, and returns how it ended.
+    pub(crate) fn end(mut self, by: &str) -> Option<i32> {
+        signal(self.child.id(), by);
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Talking {
+    fn drop(&mut self) {
+        // Gone, if it was ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Sends a signal by name to a process that this test started.
 pub(crate) fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).stderr(Stdio::null()).status();

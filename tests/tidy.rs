@@ -33,7 +33,7 @@ const RANKS: [(&str, u32); 23] = [
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 33] = [
+const OWNED: [(&str, &[&str]); 34] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -46,6 +46,7 @@ const OWNED: [(&str, &[&str]); 33] = [
     ("wasmtime_wasi_http", &["sandbox"]),
     ("http_body", &["sandbox"]),
     ("similar", &["kit"]),
+    ("notify", &["cli"]),
     ("reqwest", &["provider", "registry", "sandbox", "alert"]),
     ("oci_spec", &["registry"]),
     ("http_auth", &["registry"]),

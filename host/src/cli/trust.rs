@@ -67,6 +67,8 @@ pub(super) struct Trust {
     insecure: Vec<String>,
     /// No registry is asked.
     is_offline: bool,
+    /// Whatever is pinned or signed, it is looked at.
+    is_unasked: bool,
     /// Who wants it pinned.
     pinned: Option<String>,
     /// Who wants it signed, and by whom.
@@ -130,7 +132,16 @@ impl Trust {
         }
         let insecure = args.insecure_registry.iter().chain(&trust.insecure_registries).cloned().collect();
         let lock = Lock::read(&lock_path(args.plugin_lock.as_deref(), file))?;
-        Ok(Self { lock, keys, registry: OnceLock::new(), insecure, is_offline: false, pinned, signed })
+        Ok(Self {
+            lock,
+            keys,
+            registry: OnceLock::new(),
+            insecure,
+            is_offline: false,
+            is_unasked: false,
+            pinned,
+            signed,
+        })
     }
 
     /// From now on what a registry has is taken from what was pulled before, or not at all.
@@ -138,9 +149,17 @@ impl Trust {
         Self { is_offline: true, ..self }
     }
 
+    /// For a plugin that its author tries, and that nobody is asked for: nothing is wanted of it.
+    pub(super) fn unasked(self) -> Self {
+        Self { is_unasked: true, ..self }
+    }
+
     /// The component that a run may use: fixed, and what is asked of it.
     pub(super) async fn admit(&self, plugin: &Path) -> anyhow::Result<Component> {
         let source = Source::parse(plugin)?;
+        if self.is_unasked {
+            return self.fetch(&source).await;
+        }
         let component = self.fetch(&self.fixed(&source).await?).await?;
         self.check_pin(&source, &component)?;
         self.check_signature(&component)?;

@@ -77,9 +77,10 @@ impl Trying {
         self.args.plugin = plugin.to_path_buf();
     }
 
-    pub(super) fn load(&self, giving: Giving) -> anyhow::Result<Loaded> {
+    /// As a run would; offline: also one that is not what was pinned, as it is while somebody works on it.
+    pub(super) fn load(&self, giving: Giving, is_offline: bool) -> anyhow::Result<Loaded> {
         let trust = Trust::new(&self.args.trust, &self.config, self.config_path.as_deref(), &self.policy)?;
-        let trust = if giving == Giving::Rehearsed { trust.offline() } else { trust };
+        let trust = if is_offline { trust.offline().unasked() } else { trust };
         let loading = Loading {
             args: &self.args,
             config: &self.config,

@@ -129,9 +129,9 @@ pub fn locate(plugin: &Path) -> Result<Component, FolderError> {
     Ok(Component { needs: needs(plugin, &manifest)?, name: Some(manifest.name), ..component })
 }
 
-/// The files that a folder's component is built from.
-pub fn sources_of(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
-    sources(folder, &read_manifest(folder)?)
+/// Where the files are, or may come to be, that a folder's component is built from.
+pub fn folders_of_sources(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    walk(folder, &read_manifest(folder)?).map(|(_, folders)| folders)
 }
 
 /// The same as long as none of them has changed.
@@ -261,8 +261,13 @@ fn sources_digest(folder: &Path, manifest: &FolderManifest) -> Result<String, Fo
 
 /// Every source file, sorted.
 fn sources(folder: &Path, manifest: &FolderManifest) -> Result<Vec<PathBuf>, FolderError> {
+    walk(folder, manifest).map(|(files, _)| files)
+}
+
+/// Every source file, and every folder that may hold one; sorted.
+fn walk(folder: &Path, manifest: &FolderManifest) -> Result<(Vec<PathBuf>, Vec<PathBuf>), FolderError> {
     let component = folder.join(&manifest.component);
-    let mut found = vec![folder.join(MANIFEST)];
+    let (mut found, mut folders) = (vec![folder.join(MANIFEST)], vec![folder.to_path_buf()]);
     let listed = if manifest.sources.is_empty() { vec![PathBuf::from(".")] } else { manifest.sources.clone() };
     let mut open: Vec<PathBuf> = listed.iter().map(|source| folder.join(source)).collect();
     while let Some(path) = open.pop() {
@@ -278,7 +283,9 @@ fn sources(folder: &Path, manifest: &FolderManifest) -> Result<Vec<PathBuf>, Fol
                     open.push(entry);
                 }
             }
+            folders.push(path);
         } else if path.exists() {
+            folders.extend(path.parent().map(Path::to_path_buf));
             found.push(path);
         } else {
             return Err(unreadable(&path, &std::io::Error::other(format!("{MANIFEST} names it as a source"))));
@@ -288,9 +295,11 @@ fn sources(folder: &Path, manifest: &FolderManifest) -> Result<Vec<PathBuf>, Fol
             return Err(unreadable(folder, &std::io::Error::other(reason)));
         }
     }
-    found.sort();
-    found.dedup();
-    Ok(found)
+    for paths in [&mut found, &mut folders] {
+        paths.sort();
+        paths.dedup();
+    }
+    Ok((found, folders))
 }
 
 /// What a plugin is tried on is no part of it.

@@ -20,7 +20,7 @@ mod tools;
 pub use build::{BuildError, Built, Says, build};
 pub use diff::Difference;
 pub use embedded::Language;
-pub use folder::{Component, FolderError, digest_of_sources, locate, sources_of};
+pub use folder::{Component, FolderError, digest_of_sources, folders_of_sources, locate};
 pub(crate) use inspect::wrapped;
 pub use inspect::{Described, Inspection};
 pub use lock::{LOCK_FILE, Lock, LockError, Pin};

@@ -1,6 +1,8 @@
 //! `plugin build`: runs what the folders say, and tells what came of it.
 
-use super::super::{CliResult, Exit};
+use super::super::{CliResult, Exit, runtime};
+use super::test;
+use super::watch::{Watched, watch};
 use crate::clock::{Clock, SystemClock};
 use crate::kit::{self, FolderError, Says};
 use bytesize::ByteSize;
@@ -19,11 +21,30 @@ pub(in super::super) struct BuildArgs {
     /// Show what the build command says only if it fails
     #[arg(short, long)]
     quiet: bool,
+    /// Again whenever a source changes
+    #[arg(long)]
+    watch: bool,
 }
 
 pub(super) fn build(args: &BuildArgs) -> CliResult {
+    if !args.watch {
+        return build_each(args, &args.folders);
+    }
+    let runtime = runtime()?;
+    let shutdown = test::shutdown(&runtime)?;
+    let watched = Watched { folders: args.folders.clone(), has_cases: false };
+    let mut is_first = true;
+    watch(&watched, runtime.handle(), &shutdown, || {
+        // All at first, then what has changed.
+        let wanted: Vec<PathBuf> = args.folders.iter().filter(|folder| is_first || is_stale(folder)).cloned().collect();
+        is_first = false;
+        build_each(args, &wanted)
+    })
+}
+
+fn build_each(args: &BuildArgs, folders: &[PathBuf]) -> CliResult {
     let clock = SystemClock::new();
-    for folder in &args.folders {
+    for folder in folders {
         let began = clock.monotonic();
         let built = kit::build(folder, if args.quiet { Says::Quietly } else { Says::Aloud })?;
         let seconds = clock.monotonic().saturating_sub(began).as_secs_f64();

@@ -8,6 +8,7 @@ mod lock;
 mod new;
 mod run_one;
 mod test;
+mod watch;
 
 use super::trust::{LookArgs, Trust};
 use super::{CliResult, policy};

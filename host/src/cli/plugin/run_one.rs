@@ -6,7 +6,9 @@ use super::super::loading::{Giving, Loaded};
 use super::super::run_args::key_value;
 use super::super::trying::{TryArgs, Trying};
 use super::super::{CliResult, Exit, Failure, attach, attempts, card, print_json, settings};
+use super::build::build_if_stale;
 use super::test;
+use super::watch::{Watched, watch};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{
     AttemptNumber, Emission, Item, ItemId, ItemSeq, Llm, Outcome, Verdict, escape_json, sanitize_line,
@@ -82,6 +84,9 @@ pub(in super::super) struct RunOneArgs {
     /// Show what the plugin logs and asks, and what it is answered
     #[arg(short, long)]
     verbose: bool,
+    /// Again whenever a source of the plugin, a folder, changes
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     trying: TryArgs,
 }
@@ -98,7 +103,21 @@ pub(super) fn run_one(args: &RunOneArgs) -> CliResult {
     trying.args.plugin_config.clone_from(&args.plugin_config);
     trying.args.work.max_attempts = args.max_attempts;
     let shutdown = test::shutdown(&trying.runtime)?;
-    once(args, &trying, &shutdown)
+    if !args.watch {
+        return once(args, &trying, &shutdown);
+    }
+    if [&args.item, &args.text].into_iter().flatten().any(|text| text == STDIN) {
+        bail_stdin()?;
+    }
+    let watched = Watched { folders: vec![args.plugin.clone()], has_cases: false };
+    watch(&watched, trying.runtime.handle(), &shutdown, || {
+        build_if_stale(&args.plugin)?;
+        once(args, &trying, &shutdown)
+    })
+}
+
+fn bail_stdin() -> anyhow::Result<()> {
+    bail!("--watch runs the item again, and stdin can be read once: give the item itself, or --input FILE --id ID")
 }
 
 fn once(args: &RunOneArgs, trying: &Trying, shutdown: &Shutdown) -> CliResult {
@@ -106,7 +125,7 @@ fn once(args: &RunOneArgs, trying: &Trying, shutdown: &Shutdown) -> CliResult {
     let attached = args.attach.iter().map(|text| attach::absolute(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let blobs = Blobs::new(attach::read(&attached)?);
     let config = settings::plugin_config(&trying.args)?;
-    let loaded = trying.load(Giving::All)?;
+    let loaded = trying.load(Giving::All, false)?;
     for line in loaded.granted.lines(&loaded.component, false)? {
         trying.console.say(&line);
     }

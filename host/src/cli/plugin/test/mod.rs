@@ -5,6 +5,7 @@ mod tell;
 
 use super::super::trying::{TryArgs, Trying};
 use super::super::{CliResult, Exit, Failure};
+use super::watch::{Watched, watch};
 use crate::kit::cases::{self, CaseFile};
 use crate::progress::Verbosity;
 use crate::run::{Phase, Shutdown};
@@ -33,6 +34,7 @@ Examples:
   sandmill plugin test plugins/summarize/tests/cases.jsonl --filter long -v
   sandmill plugin test plugins/summarize --record --update --provider openai --model gpt-4o-mini --max-cost 0.10"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(in super::super) struct TestArgs {
     /// Plugins' folders, or files of cases in their `tests` [default: the folder that one is in]
     paths: Vec<PathBuf>,
@@ -51,6 +53,9 @@ pub(in super::super) struct TestArgs {
     /// Write what came of each case into it, as what is expected
     #[arg(long)]
     update: bool,
+    /// Again whenever a source of the plugin or a case changes
+    #[arg(long, conflicts_with_all = ["record", "update"])]
+    watch: bool,
     #[command(flatten)]
     trying: TryArgs,
 }
@@ -66,7 +71,13 @@ pub(super) fn test(args: &TestArgs) -> CliResult {
     let targets = targets(&args.paths)?;
     let mut trying = Trying::new(&args.trying, if args.json { Verbosity::Quiet } else { args.verbosity() })?;
     let shutdown = shutdown(&trying.runtime)?;
-    round(args, &mut trying, &targets, &shutdown)
+    if !args.watch {
+        return round(args, &mut trying, &targets, &shutdown);
+    }
+    let watched = Watched { folders: targets.into_iter().map(|target| target.folder).collect(), has_cases: true };
+    let runtime = trying.runtime.handle().clone();
+    // Files of cases come and go.
+    watch(&watched, &runtime, &shutdown, || round(args, &mut trying, &self::targets(&args.paths)?, &shutdown))
 }
 
 impl TestArgs {

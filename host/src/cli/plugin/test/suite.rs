@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::domain::{Budget, ItemId, Llm, Verdict};
 use crate::kit::cases::{Case, CaseFile, Change, Difference, Expect, NewAnswer};
 use crate::resilience::{Amount, AnsweredBy, Cassette, CassetteSettings, Taped, TapedQuestion};
-use crate::run::{Blobs, Contract, Debugging, Ending, Phase, Shutdown};
+use crate::run::{Blobs, Contract, ContractError, Debugging, Ending, Phase, Shutdown};
 use crate::sandbox::{AttemptReport, Job, Watch};
 use std::path::Path;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl Suite<'_> {
             return Ok(Some(exit));
         }
         trying.name(self.folder);
-        let loaded = trying.load(Giving::Rehearsed)?;
+        let loaded = trying.load(Giving::Rehearsed, self.args.record.is_none())?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let live = if self.args.record.is_some() {
             let names = files.iter().zip(&cases).flat_map(|(file, cases)| cases.iter().map(|case| id(file, case)));
@@ -155,7 +155,7 @@ impl Suite<'_> {
                 folder: self.folder,
                 file: &path,
                 case,
-                ended: Ended::Broken(error.to_string()),
+                ended: Ended::Broken(misfit(error)),
                 report: None,
                 questions: Vec::new(),
                 left_over: Vec::new(),
@@ -312,6 +312,14 @@ fn count(tried: &Tried<'_>, counts: &mut Counts) {
     } += 1;
     counts.recorded += tried.recorded.answers as u64;
     counts.left_over += tried.left_over.len() as u64;
+}
+
+fn misfit(error: ContractError) -> String {
+    match error {
+        // No flag sets it here.
+        ContractError::BadConfig { reason } => format!("its `config` does not fit: {reason}"),
+        ContractError::BadSchema { .. } => error.to_string(),
+    }
 }
 
 /// How a case is called in messages of the models' side.
