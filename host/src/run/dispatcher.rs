@@ -1,5 +1,6 @@
 //! Owns a run: hands out items, counts what comes back, and decides when to stop.
 
+use super::lanes::{Flown, Lanes, until_long};
 use super::places::Places;
 use super::traps::Traps;
 use super::worker::{ItemEnded, ItemReport, Shared, run_item};
@@ -9,8 +10,10 @@ use crate::store::{Cursor, PendingItem, StoreError, Take};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+
+/// What is in flight.
+type Flight = JoinSet<Flown<ItemReport>>;
 
 /// Items that are read from the store at once.
 const PAGE: usize = 1_000;
@@ -45,10 +48,10 @@ pub struct RunTotals {
 }
 
 /// The state of a run; nobody else changes it.
-pub struct Dispatcher {
+pub struct Dispatcher<'a> {
     shared: Arc<Shared>,
     settings: RunSettings,
-    guests: Handle,
+    lanes: &'a Lanes,
     shutdown: Shutdown,
     control: Control,
     /// For items in flight.
@@ -65,12 +68,11 @@ pub struct Dispatcher {
     totals: RunTotals,
 }
 
-impl Dispatcher {
-    /// `guests`: the runtime that guests run on, apart from the network's.
+impl<'a> Dispatcher<'a> {
     pub fn new(
         shared: Arc<Shared>,
         settings: RunSettings,
-        guests: Handle,
+        lanes: &'a Lanes,
         shutdown: Shutdown,
         control: Control,
     ) -> Self {
@@ -80,7 +82,7 @@ impl Dispatcher {
         Self {
             shared,
             settings,
-            guests,
+            lanes,
             shutdown,
             control,
             places,
@@ -106,7 +108,7 @@ impl Dispatcher {
     }
 
     async fn work(&mut self) -> Result<Ending, StoreError> {
-        let mut flight: JoinSet<ItemReport> = JoinSet::new();
+        let mut flight = Flight::new();
         let stopped_by = loop {
             if let Some(ending) = self.must_stop() {
                 break Some(ending);
@@ -119,14 +121,14 @@ impl Dispatcher {
             let phase = self.shutdown.phase();
             let wants_more = self.wants_more(&flight);
             tokio::select! {
-                joined = flight.join_next(), if !flight.is_empty() => self.account(joined),
+                joined = flight.join_next(), if !flight.is_empty() => self.land(joined, &mut flight),
                 () = self.places.one_is_free(), if wants_more => {}
                 () = self.shared.halt.thrown() => {}
                 () = self.shutdown.changed_from(phase) => {}
                 () = self.control.changed_from(orders) => {}
             }
             while let Some(joined) = flight.try_join_next() {
-                self.account(Some(joined));
+                self.land(Some(joined), &mut flight);
             }
         };
         self.drain(&mut flight, stopped_by.is_some()).await;
@@ -164,17 +166,18 @@ impl Dispatcher {
         self.settings.error_rate_max.is_some_and(is_too_much).then_some(Ending::ErrorRate { failed, ended })
     }
 
-    async fn fill(&mut self, flight: &mut JoinSet<ItemReport>) -> Result<(), StoreError> {
+    async fn fill(&mut self, flight: &mut Flight) -> Result<(), StoreError> {
         while self.wants_more(flight) {
             let Some(place) = self.places.take() else { return Ok(()) };
             let Some(pending) = self.next().await? else { return Ok(()) };
             let shared = Arc::clone(&self.shared);
-            flight.spawn_on(async move { run_item(&shared, pending, place).await }, &self.guests);
+            let task = Box::pin(async move { run_item(&shared, pending, place).await });
+            flight.spawn_on(until_long(task), self.lanes.quick());
         }
         Ok(())
     }
 
-    fn wants_more(&self, flight: &JoinSet<ItemReport>) -> bool {
+    fn wants_more(&self, flight: &Flight) -> bool {
         let orders = self.control.orders();
         !orders.paused && self.has_more() && flight.len() < orders.concurrency + SETTLING_MAX
     }
@@ -194,10 +197,19 @@ impl Dispatcher {
         Ok(self.queue.pop_front())
     }
 
-    fn account(&mut self, joined: Option<Result<ItemReport, tokio::task::JoinError>>) {
+    fn land(&mut self, joined: Option<Result<Flown<ItemReport>, JoinError>>, flight: &mut Flight) {
+        if let Some(Ok(Flown::Long(task))) = joined {
+            flight.spawn_on(async move { Flown::Ended(task.await) }, self.lanes.long());
+        } else {
+            self.account(joined);
+        }
+    }
+
+    fn account(&mut self, joined: Option<Result<Flown<ItemReport>, JoinError>>) {
         match joined {
-            None => {}
-            Some(Ok(report)) => {
+            // One that is not resumed stays pending.
+            None | Some(Ok(Flown::Long(_))) => {}
+            Some(Ok(Flown::Ended(report))) => {
                 self.totals.attempts += report.attempts;
                 self.totals.answers_not_reused += report.answers_not_reused;
                 if let Some(crash) = report.crash {
@@ -226,7 +238,7 @@ impl Dispatcher {
     }
 
     /// Lets what is in flight finish, within the grace period and until the next signal.
-    async fn drain(&mut self, flight: &mut JoinSet<ItemReport>, stopped: bool) {
+    async fn drain(&mut self, flight: &mut Flight, stopped: bool) {
         let grace = tokio::time::sleep(self.settings.grace);
         tokio::pin!(grace);
         let mut interrupted = false;
@@ -237,7 +249,7 @@ impl Dispatcher {
                 break;
             }
             tokio::select! {
-                joined = flight.join_next() => self.account(joined),
+                joined = flight.join_next() => self.land(joined, flight),
                 () = &mut grace, if stopped => { interrupted = true; break; }
                 () = self.shutdown.changed_from(phase) => {}
             }

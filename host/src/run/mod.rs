@@ -9,6 +9,7 @@ mod control;
 mod debug;
 mod dispatcher;
 mod ending;
+mod lanes;
 #[cfg(test)]
 mod oracle;
 mod places;
@@ -25,6 +26,7 @@ pub use control::{Control, Orders};
 pub use debug::Debugging;
 pub use dispatcher::{Dispatcher, RunSettings, RunTotals};
 pub use ending::Ending;
+pub use lanes::Lanes;
 pub use register::{DuplicatePolicy, Extent, RegisterError, Registered, Shard, register};
 pub use shutdown::{Phase, Shutdown};
 pub use tally::{Tally, TallySnapshot};

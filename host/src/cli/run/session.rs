@@ -13,8 +13,8 @@ use crate::domain::{EventSink, Listeners};
 use crate::input;
 use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
 use crate::run::{
-    Blobs, Control, Dispatcher, DuplicatePolicy, Ending, Extent, Orders, RunTotals, Shard, Shared, Shutdown, Tally,
-    TallySnapshot, register, watch,
+    Blobs, Control, Dispatcher, DuplicatePolicy, Ending, Extent, Lanes, Orders, RunTotals, Shard, Shared, Shutdown,
+    Tally, TallySnapshot, register, watch,
 };
 use crate::sandbox::Job;
 use crate::store::{Counts, Generation, RunId};
@@ -24,7 +24,6 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 impl Session<'_> {
@@ -246,7 +245,8 @@ impl Session<'_> {
         before: Counts,
         alerts: Option<&Arc<Alerts>>,
     ) -> Result<(Ending, RunTotals, TallySnapshot), Failure> {
-        let guests = guest_runtime()?;
+        let lanes = Lanes::new(THREAD_STACK_BYTES)
+            .map_err(|error| Failure::internal(anyhow!("cannot start the guests' threads: {error}")))?;
         let mut listeners: Vec<Arc<dyn EventSink>> = vec![Arc::new(self.console.clone())];
         listeners.extend(alerts.map(|alerts| Arc::clone(alerts) as Arc<dyn EventSink>));
         listeners.extend(self.figures.as_ref().and_then(Figures::listener));
@@ -268,7 +268,7 @@ impl Session<'_> {
         let already = self.already(before)?;
         let following =
             self.console.clone().follow(Arc::clone(&tally), Arc::clone(&stack), control.clone(), before.total, already);
-        let dispatcher = Dispatcher::new(shared, settings, guests.handle().clone(), shutdown, control);
+        let dispatcher = Dispatcher::new(shared, settings, &lanes, shutdown, control);
         let broken = |what: &str| (Ending::Broken { message: format!("{what} ended by itself") }, RunTotals::default());
         let (ending, totals) = self.runtime.block_on(async {
             tokio::select! {
@@ -283,7 +283,7 @@ impl Session<'_> {
         if let Some(alerts) = alerts {
             alerts.look(observed(&stack, false));
         }
-        guests.shutdown_background();
+        lanes.shutdown();
         Ok((ending, totals, tally.snapshot()))
     }
 
@@ -402,17 +402,4 @@ async fn alerting(alerts: Option<Arc<Alerts>>, stack: Arc<Stack>, control: Contr
 
 fn observed(stack: &Stack, paused: bool) -> Observed {
     Observed { paused, cost: stack.spent().micro_dollars }
-}
-
-/// Guests have threads of their own, and look at the queue after every poll: one that spins delays its neighbours by a tick.
-fn guest_runtime() -> Result<Runtime, Failure> {
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_stack_size(THREAD_STACK_BYTES)
-        .event_interval(1)
-        .enable_time()
-        .thread_name("guests")
-        .build()
-        .map_err(|error| Failure::internal(anyhow!("cannot start the guests' runtime: {error}")))
 }
