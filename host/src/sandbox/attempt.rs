@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::{Store, UpdateDeadline, WasmCoreDump};
 
+/// Who has run for less when a tick comes goes on: most guests are done by the next, and would otherwise queue behind all that spin.
+const SHORT: Duration = Duration::from_millis(2);
+
 /// What all attempts of a job have in common.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -150,7 +153,13 @@ impl Plugin {
         store.epoch_deadline_callback(|mut context| {
             let exceeded = context.data().exceeded();
             context.data_mut().stopped = exceeded;
-            Ok(if exceeded.is_some() { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+            Ok(if exceeded.is_some() {
+                UpdateDeadline::Interrupt
+            } else if context.data().cpu.since_it_gave_way() < SHORT {
+                UpdateDeadline::Continue(1)
+            } else {
+                UpdateDeadline::Yield(1)
+            })
         });
         store
     }

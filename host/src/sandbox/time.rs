@@ -37,6 +37,12 @@ impl CpuTime {
         Duration::from_nanos(polled.saturating_sub(self.host.load(Ordering::Relaxed)))
     }
 
+    /// That of the poll that is under way, the host's functions included. Asked from inside it.
+    pub(super) fn since_it_gave_way(&self) -> Duration {
+        let began = self.poll_began.load(Ordering::Relaxed);
+        Duration::from_nanos(if began == 0 { 0 } else { thread_ns().saturating_sub(began - 1) })
+    }
+
     /// That of the host's functions.
     pub(super) fn host(&self) -> Duration {
         Duration::from_nanos(self.host.load(Ordering::Relaxed))
