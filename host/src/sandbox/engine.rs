@@ -26,7 +26,16 @@ const KEEP_RESIDENT_BYTES: usize = 2 << 20;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 
 /// How many slots are given back to the system at once: each time, all processors are interrupted to forget the pages.
-const DECOMMIT_BATCH: usize = 32;
+const DECOMMIT_BATCH: u32 = 32;
+
+/// Slots that are being given back, and so are nobody's: a batch that fills, and one on each thread that drops guests (two lanes, and whoever
+/// loads or stops). Without them a guest could find no slot though fewer than may live do: wasmtime looks again only if it
+/// has something to give back itself.
+fn on_their_way_back(batch: u32) -> u32 {
+    let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let threads = u32::try_from(2 * processors + 2).unwrap_or(u32::MAX);
+    batch.saturating_mul(threads.saturating_add(1))
+}
 
 /// The compiler and the pool, with the thread that advances the epoch.
 pub struct Engine {
@@ -51,7 +60,7 @@ impl Engine {
     }
 
     fn with(limits: Limits, live_max: u32, has_coredumps: bool) -> Result<Self, SandboxError> {
-        let mut slots = live_max.max(1) + 1;
+        let mut slots = live_max.max(1);
         let wasmtime = loop {
             match wasmtime::Engine::new(config(&limits, slots).coredump_on_trap(has_coredumps)) {
                 Ok(engine) => break engine,
@@ -62,7 +71,7 @@ impl Engine {
         };
         let stop = Arc::new(AtomicBool::new(false));
         let ticker = start_ticker(wasmtime.clone(), Arc::clone(&stop))?;
-        Ok(Self { wasmtime, limits, slots: slots.saturating_sub(1).max(1), stop, ticker: Some(ticker) })
+        Ok(Self { wasmtime, limits, slots, stop, ticker: Some(ticker) })
     }
 
     pub fn slots(&self) -> u32 {
@@ -110,10 +119,13 @@ fn config(limits: &Limits, slots: u32) -> Config {
     config
 }
 
+/// `slots`: that can be live at once.
 fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let (instances, memories, tables) = (number(limits.instances), number(limits.memories()), number(limits.tables()));
+    let batch = DECOMMIT_BATCH.min(slots);
+    let slots = slots.saturating_add(on_their_way_back(batch));
     pool.total_component_instances(slots)
         .total_stacks(slots)
         .total_memories(slots.saturating_mul(MEMORIES_PER_SLOT).max(memories))
@@ -130,7 +142,7 @@ fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
         .max_core_instance_size(16 << 20)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
-        .decommit_batch_size(DECOMMIT_BATCH)
+        .decommit_batch_size(batch as usize)
         .pagemap_scan(Enabled::Auto);
     pool
 }
