@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::bindings::sandmill::plugin::{llm as wit_llm, types as wit};
 use crate::llm::Part;
-use crate::{Context, Item, Outcome};
+use crate::{Context, Failure, Item, Outcome};
 
 pub use crate::bindings::sandmill::plugin::llm::{
     Error as ModelError, ErrorKind as ModelErrorKind, Request, Response, Usage,
@@ -86,6 +86,22 @@ pub fn skipped(outcome: &Outcome) -> Option<String> {
         Ok(wit::Outcome::Skip(skip)) => Some(skip.reason),
         Ok(wit::Outcome::Emit(_)) | Err(_) => None,
     }
+}
+
+/// The first value of an item that ends well. Panics where it ends otherwise or emits none.
+#[track_caller]
+#[expect(clippy::expect_used, reason = "it fails the test")]
+pub fn value(outcome: Result<Outcome, Failure>) -> Value {
+    emitted(&outcome.expect("an outcome")).expect("values").remove(0)
+}
+
+/// The message of an item that fails so. Panics where it ends well, or fails otherwise.
+#[track_caller]
+#[expect(clippy::expect_used, reason = "it fails the test")]
+pub fn fails(outcome: Result<Outcome, Failure>, code: &str, is_retryable: bool) -> String {
+    let failure = outcome.expect_err("fails");
+    assert_eq!((failure.code(), failure.is_retryable()), (code, is_retryable), "{failure}");
+    failure.message().to_owned()
 }
 
 /// An answer with this text.

@@ -3,8 +3,8 @@
 use crate::process;
 use sandmill_plugin::bindings::sandmill::plugin::llm::ResponseFormat;
 use sandmill_plugin::testing::{
-    ModelError, ModelErrorKind, Request, Response, answer, answers, context_of, emitted, item_of, model_error, said,
-    skipped, with_model,
+    ModelError, ModelErrorKind, Request, Response, answer, answers, context_of, emitted, fails, item_of, model_error,
+    said, skipped, with_model,
 };
 use sandmill_plugin::{Failure, Outcome};
 use serde_json::{Value, json};
@@ -33,13 +33,6 @@ fn config(more: Value) -> Value {
 #[track_caller]
 fn emits(outcome: Result<Outcome, Failure>, expected: Value) {
     assert_eq!(emitted(&outcome.expect("an outcome")), Some(vec![expected]));
-}
-
-#[track_caller]
-fn fails(outcome: Result<Outcome, Failure>, code: &str, is_retryable: bool) -> String {
-    let failure = outcome.expect_err("fails");
-    assert_eq!((failure.code(), failure.is_retryable()), (code, is_retryable), "{failure}");
-    failure.message().to_owned()
 }
 
 fn one(label: &str, confidence: f64) -> Value {

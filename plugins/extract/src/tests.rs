@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use crate::process;
 use sandmill_plugin::testing::{
-    ModelError, ModelErrorKind, Request, Response, answer, answers, context_of, emitted, item_of, model_error, said,
-    skipped, with_model,
+    ModelError, ModelErrorKind, Request, Response, answer, answers, context_of, emitted, fails, item_of, model_error,
+    said, skipped, with_model,
 };
 use sandmill_plugin::{Failure, Outcome};
 use serde_json::{Value, json};
@@ -28,13 +28,6 @@ fn of(config: Value, text: &str, texts: &[Value]) -> Result<Outcome, Failure> {
 fn emits(config: Value, text: &str, texts: &[Value], expected: Value) {
     let outcome = of(config, text, texts).expect("an outcome");
     assert_eq!(emitted(&outcome).map(Value::from), Some(expected));
-}
-
-#[track_caller]
-fn fails(outcome: Result<Outcome, Failure>, code: &str, is_retryable: bool) -> String {
-    let failure = outcome.expect_err("fails");
-    assert_eq!((failure.code(), failure.is_retryable()), (code, is_retryable), "{failure}");
-    failure.message().to_owned()
 }
 
 fn invoice() -> Value {

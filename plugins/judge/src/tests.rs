@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use crate::process;
 use sandmill_plugin::testing::{
-    ModelError, ModelErrorKind, Request, Response, answer, context_of, emitted, item_of, model_error, said, with_model,
+    ModelError, ModelErrorKind, Request, Response, answer, context_of, fails, item_of, model_error, said, value,
+    with_model,
 };
 use sandmill_plugin::{Failure, Outcome};
 use serde_json::{Value, json};
@@ -32,17 +33,6 @@ fn votes(more: Value, grades: &[Option<i64>]) -> Result<Outcome, Failure> {
         Some(grade) => Ok(answer(json!({"reasons": "r", "grade": grade}).to_string())),
         None => Err(model_error(ModelErrorKind::Transient, "overloaded", "busy")),
     })
-}
-
-fn value(outcome: Result<Outcome, Failure>) -> Value {
-    emitted(&outcome.expect("an outcome")).expect("values").remove(0)
-}
-
-#[track_caller]
-fn fails(outcome: Result<Outcome, Failure>, code: &str, is_retryable: bool) -> String {
-    let failure = outcome.expect_err("fails");
-    assert_eq!((failure.code(), failure.is_retryable()), (code, is_retryable), "{failure}");
-    failure.message().to_owned()
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use crate::process;
 use sandmill_plugin::testing::{
-    ModelError, ModelErrorKind, Request, Response, answer, answers, context_of, emitted, item_of, model_error, said,
-    skipped, with_model,
+    ModelError, ModelErrorKind, Request, Response, answer, answers, context_of, fails, item_of, model_error, said,
+    skipped, value, with_model,
 };
 use sandmill_plugin::{Failure, Outcome};
 use serde_json::{Value, json};
@@ -30,17 +30,6 @@ fn draft(translation: &str) -> Value {
 
 fn reviewed(translation: &str, changes: &[&str]) -> Value {
     json!({"changes": changes, "translation": translation})
-}
-
-fn value(outcome: Result<Outcome, Failure>) -> Value {
-    emitted(&outcome.expect("an outcome")).expect("values").remove(0)
-}
-
-#[track_caller]
-fn fails(outcome: Result<Outcome, Failure>, code: &str, is_retryable: bool) -> String {
-    let failure = outcome.expect_err("fails");
-    assert_eq!((failure.code(), failure.is_retryable()), (code, is_retryable), "{failure}");
-    failure.message().to_owned()
 }
 
 #[test]
