@@ -2,6 +2,7 @@
 //! system ranks lower. So a guest that wants a moment does not queue behind those that want all there is, and those still get every
 //! processor that nobody else wants.
 
+use crate::sandbox::lane_threads;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -69,9 +70,12 @@ impl Lanes {
 
 /// Threads that look at their queue after every poll.
 fn lane(stack_bytes: usize, name: &str) -> Builder {
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let mut lane = Builder::new_multi_thread();
-    lane.worker_threads(threads).thread_stack_size(stack_bytes).event_interval(1).enable_time().thread_name(name);
+    lane.worker_threads(lane_threads())
+        .thread_stack_size(stack_bytes)
+        .event_interval(1)
+        .enable_time()
+        .thread_name(name);
     lane
 }
 

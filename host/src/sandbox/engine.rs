@@ -28,12 +28,16 @@ const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 /// How many slots are given back to the system at once: each time, all processors are interrupted to forget the pages.
 const DECOMMIT_BATCH: u32 = 32;
 
+/// Threads in each of the two lanes that guests run on: one a processor.
+pub fn lane_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
 /// Slots that are being given back, and so are nobody's: a batch that fills, and one on each thread that drops guests (two lanes, and whoever
 /// loads or stops). Without them a guest could find no slot though fewer than may live do: wasmtime looks again only if it
 /// has something to give back itself.
 fn on_their_way_back(batch: u32) -> u32 {
-    let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let threads = u32::try_from(2 * processors + 2).unwrap_or(u32::MAX);
+    let threads = u32::try_from(2 * lane_threads() + 2).unwrap_or(u32::MAX);
     batch.saturating_mul(threads.saturating_add(1))
 }
 

@@ -36,7 +36,7 @@ pub use compile::{
     CACHE_BYTES_MAX, Cache, CacheError, CompilePlace, Compiling, WorkerEnd, WorkerLimits, Workshop, work,
 };
 pub use contract::{RELEASES, Release};
-pub use engine::Engine;
+pub use engine::{Engine, lane_threads};
 pub use given::Given;
 pub use limits::{DEPTH_MAX, Limits};
 pub use manifest::{Manifest, ModelRole};
