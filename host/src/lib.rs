@@ -14,6 +14,7 @@ pub mod heavy;
 pub mod input;
 pub mod kit;
 pub mod metrics;
+pub mod monitor;
 pub mod output;
 pub mod progress;
 pub mod provider;

@@ -219,6 +219,7 @@ pub(super) mod tests {
         let wait = Duration::from_secs(1);
         let retry = Event::CallRetry {
             item: item("c"),
+            route: "r".into(),
             class: ErrorClass::RateLimited,
             code: "rate_limited".into(),
             message: "slow down".into(),

@@ -1,11 +1,12 @@
 //! `status`: reads the store, while a run goes on or after.
 
 use super::job_ref::JobRef;
-use super::watch::{Form, Pace, watch};
+use super::watch::{Form, watch};
 use super::{CliResult, Exit, Failure, job, print_json, runtime, settings};
 use crate::clock::SystemClock;
 use crate::config;
 use crate::domain::sanitize_line;
+use crate::monitor::Pace;
 use crate::resilience::dollars;
 use crate::store::{
     Counts, FailureRow, Reader, RunRow, StoreError, UsageTotals, control, list_jobs, runner_of, size_of,

@@ -3,8 +3,8 @@
 use super::status::View;
 use super::{Failure, print_json};
 use crate::clock::Clock;
+use crate::monitor::Pace;
 use crate::store::StoreError;
-use std::collections::VecDeque;
 use std::io::Write;
 use std::time::Duration;
 
@@ -13,46 +13,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SHARE: u32 = 4;
 /// Between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// What the pace is taken from.
-const RECENT: Duration = Duration::from_mins(1);
-
-/// How fast a job goes: items that ended in the last minute.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    seen: VecDeque<(Duration, u64)>,
-}
-
-impl Pace {
-    /// So many items had ended at that time.
-    pub(super) fn saw(&mut self, at: Duration, ended: u64) {
-        if self.seen.back().is_some_and(|(_, before)| *before > ended) {
-            // Items are to be done again: what was seen tells nothing of what comes.
-            self.seen.clear();
-        }
-        self.seen.push_back((at, ended));
-        while self.seen.len() > 2 && self.seen.get(1).is_some_and(|(next, _)| *next + RECENT <= at) {
-            self.seen.pop_front();
-        }
-    }
-
-    /// Items a second; `None`: too little was seen.
-    pub(super) fn per_second(&self) -> Option<f64> {
-        let ((from, before), (to, after)) = (self.seen.front()?, self.seen.back()?);
-        let seconds = to.checked_sub(*from)?.as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "for reading")]
-        let rate = (seconds > 0.0).then(|| (after - before) as f64 / seconds);
-        rate
-    }
-
-    /// `None`: nothing moves, or too little was seen.
-    pub(super) fn left(&self, pending: u64) -> Option<Duration> {
-        let rate = self.per_second().filter(|rate| *rate > 0.0)?;
-        #[expect(clippy::cast_precision_loss, reason = "for reading")]
-        let seconds = pending as f64 / rate;
-        Duration::try_from_secs_f64(seconds).ok()
-    }
-}
-
 /// Where it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -124,22 +84,6 @@ mod tests {
             paused: false,
             goes_on,
         }
-    }
-
-    #[test]
-    fn the_pace_is_that_of_the_last_minute() {
-        let mut pace = Pace::default();
-        assert_eq!((pace.per_second(), pace.left(10)), (None, None));
-        for second in 0..100 {
-            // One item a second for 40 seconds, then three.
-            let ended = if second < 40 { second } else { 40 + (second - 40) * 3 };
-            pace.saw(Duration::from_secs(second), ended);
-        }
-        let rate = pace.per_second().unwrap();
-        assert!((2.9..=3.0).contains(&rate), "{rate}");
-        assert_eq!(pace.left(0), Some(Duration::ZERO));
-        pace.saw(Duration::from_secs(101), 5);
-        assert_eq!(pace.per_second(), None, "items are done again");
     }
 
     async fn watched(form: Form, looks: u64) -> String {

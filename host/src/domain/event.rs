@@ -11,6 +11,7 @@ pub enum Event {
     /// A call failed and is tried again after a wait.
     CallRetry {
         item: ItemId,
+        route: String,
         class: ErrorClass,
         code: String,
         message: String,

@@ -1,7 +1,8 @@
 //! Every figure by its name, as Prometheus wants it: <https://prometheus.io/docs/practices/naming/>.
 
 use crate::domain::{ErrorClass, Event, EventSink};
-use crate::resilience::{BreakerState, GateStatus};
+use crate::monitor::{RunFacts, Standing};
+use crate::resilience::BreakerState;
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -60,30 +61,6 @@ struct ByReason {
     from: String,
     to: String,
     reason: &'static str,
-}
-
-/// What a run is.
-#[derive(Debug, Clone, Default)]
-pub struct RunFacts {
-    pub job: String,
-    pub plugin: String,
-    pub plugin_version: String,
-    pub started_ms: u64,
-    /// Items of the job, and those that had ended before this run and are not run again.
-    pub total: u64,
-    pub before: u64,
-}
-
-/// How things stand at a moment, which no event tells.
-#[derive(Debug, Clone, Default)]
-pub struct Standing {
-    pub routes: Vec<(String, GateStatus)>,
-    pub items_in_flight: u64,
-    pub instances: u64,
-    pub instances_max: u64,
-    pub is_paused: bool,
-    /// Of the process, in bytes; `None`: the system does not say.
-    pub memory: Option<u64>,
 }
 
 /// What grows with events.
@@ -338,6 +315,7 @@ fn register_facts(registry: &mut Registry, facts: &RunFacts) {
 mod tests {
     use super::*;
     use crate::domain::ItemId;
+    use crate::resilience::GateStatus;
 
     fn item() -> ItemId {
         ItemId::new("a").unwrap()
@@ -351,6 +329,7 @@ mod tests {
             started_ms: 1_500,
             total: 10,
             before: 3,
+            ..RunFacts::default()
         };
         Meters::new(facts)
     }
@@ -376,6 +355,7 @@ mod tests {
         meters.emit(Event::CallFailed { item: item(), route, took, class: ErrorClass::RateLimited, cost: None });
         meters.emit(Event::CallRetry {
             item: item(),
+            route: "small".into(),
             class: ErrorClass::RateLimited,
             code: String::new(),
             message: String::new(),

@@ -6,5 +6,5 @@ mod host;
 mod meters;
 mod serve;
 
-pub use meters::{Meters, RunFacts, Standing};
+pub use meters::Meters;
 pub use serve::Server;

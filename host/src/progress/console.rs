@@ -1,13 +1,13 @@
 //! Lines and a bar on stderr. Messages never break the bar: they go through it.
 
 use crate::domain::{Event, EventSink, sanitize_line, sanitize_text};
-use crate::resilience::{BreakerState, GateStatus, Stack};
-use crate::run::{Control, Tally, TallySnapshot};
+use crate::monitor::Snapshot;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -65,8 +65,8 @@ impl Console {
         }
     }
 
-    /// Shows the counts until it is dropped. `total` and `before`: items in all, and ended before this run.
-    pub async fn follow(self, tally: Arc<Tally>, stack: Arc<Stack>, control: Control, total: u64, before: u64) {
+    /// Shows how it stands until it is dropped.
+    pub async fn follow(self, mut figures: watch::Receiver<Arc<Snapshot>>) {
         if self.verbosity == Verbosity::Quiet {
             return std::future::pending().await;
         }
@@ -74,21 +74,21 @@ impl Console {
         let mut ticks = tokio::time::interval(every);
         ticks.tick().await;
         if let Some(bar) = &self.bar {
-            bar.set_length(total);
-            bar.set_position(before);
+            let items = figures.borrow().items;
+            bar.set_length(items.total);
+            bar.set_position(items.before);
             bar.reset_eta();
         }
         loop {
             ticks.tick().await;
-            let counts = tally.snapshot();
-            let details = details(&counts, &stack.status(), control.orders().paused);
-            let ended = before + counts.done + counts.skipped + counts.failed;
+            let now = Arc::clone(&figures.borrow_and_update());
+            let (ended, details) = (now.items.ended(), details(&now));
             match &self.bar {
                 Some(bar) => {
                     bar.set_position(ended);
                     bar.set_message(details);
                 }
-                None => self.line(&format!("{ended}/{total} items, {details}")),
+                None => self.line(&format!("{ended}/{} items, {details}", now.items.total)),
             }
         }
     }
@@ -102,23 +102,19 @@ impl Console {
 }
 
 /// Short enough for a line of 80 columns. A route that is not closed is what everybody waits for.
-fn details(counts: &TallySnapshot, routes: &[(String, GateStatus)], paused: bool) -> String {
-    let retries: u64 = counts.retries.values().sum();
-    let mut text = format!("{} failed, {} calls, {retries} retries", counts.failed, counts.provider_calls);
-    if paused {
+fn details(now: &Snapshot) -> String {
+    let mut text = format!("{} failed, {} calls, {} retries", now.items.failed, now.calls, now.retries);
+    if now.paused {
         text.insert_str(0, "paused, ");
     }
-    for (name, status) in routes {
-        match (status.breaker, status.open_for) {
-            (BreakerState::Closed, _) => {}
-            (BreakerState::Open, Some(left)) => {
-                let left = humantime::format_duration(Duration::from_secs(left.as_secs() + 1));
-                let _ = write!(text, ", {name} open for {left}");
+    for route in now.routes.iter().filter(|route| !route.is_closed()) {
+        let _ = match (route.breaker, route.open_ms) {
+            ("open", Some(left)) => {
+                let left = humantime::format_duration(Duration::from_secs(left / 1_000 + 1));
+                write!(text, ", {} open for {left}", route.name)
             }
-            (BreakerState::Open | BreakerState::HalfOpen, _) => {
-                let _ = write!(text, ", {name} half-open");
-            }
-        }
+            (breaker, _) => write!(text, ", {} {breaker}", route.name),
+        };
     }
     text
 }

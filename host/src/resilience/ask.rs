@@ -151,6 +151,7 @@ impl Asking<'_> {
             events: self.stack.events.as_ref(),
             budget: &self.stack.retry_budget,
             item: &self.question.item,
+            route: &self.live.route.name,
             patience: self.live.route.gate.outage_max,
         };
         retry.run(&call, spent).await
@@ -182,6 +183,7 @@ impl Asking<'_> {
     fn announce(&self, error: &ProviderError, answers: u32) {
         self.stack.events.emit(Event::CallRetry {
             item: self.question.item.clone(),
+            route: self.live.route.name.clone(),
             class: error.class,
             code: error.code.clone(),
             message: error.message.clone(),

@@ -4,12 +4,13 @@
 
 use super::exchange::{Billed, billed};
 use super::purse::Amount;
-use super::{HaltReason, Route, Stack, structure};
+use super::{HaltReason, Route, Stack, span, structure};
 use crate::domain::{AttemptNumber, Cut, ErrorClass, Event, ItemId, ItemSeq, Tier, Usage};
 use crate::failpoint;
 use crate::provider::{Answer, Call, ProviderError};
 use crate::store::{self, AttemptId, CallId};
 use std::time::Duration;
+use tracing::Instrument;
 
 /// Which question of which attempt a call answers.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +52,13 @@ pub(super) struct Ledger<'a> {
 impl Ledger<'_> {
     /// Intent, exchange, end. `None`: the store no longer takes anything, and the run has been halted.
     pub(super) async fn exchange(&self, try_number: u32, reserved: Amount) -> Option<Exchanged> {
+        let span = span::of_call(self.route, try_number);
+        let exchanged = self.booked(try_number, reserved).instrument(span.clone()).await?;
+        span::ended(&span, &exchanged, self.route.prices.is_some());
+        Some(exchanged)
+    }
+
+    async fn booked(&self, try_number: u32, reserved: Amount) -> Option<Exchanged> {
         let id = self.intend(try_number, reserved).await?;
         failpoint::pass("call-intended");
         let began = self.stack.clock.monotonic();

@@ -25,6 +25,7 @@ mod retry;
 mod retry_budget;
 mod route;
 mod session;
+mod span;
 mod stack;
 mod structure;
 mod ways;

@@ -75,6 +75,11 @@ impl Purse {
         (spent > micro_dollars).then_some(spent)
     }
 
+    /// In millionths of a dollar.
+    pub(super) fn money_max(&self) -> Option<u64> {
+        self.state().limits.micro_dollars_max
+    }
+
     pub(super) fn spent(&self) -> Amount {
         self.state().spent
     }

@@ -58,6 +58,7 @@ pub(super) struct Retry<'a> {
     pub(super) events: &'a dyn EventSink,
     pub(super) budget: &'a Mutex<RetryBudget>,
     pub(super) item: &'a ItemId,
+    pub(super) route: &'a str,
     /// How long a call takes nothing but 429s while others are answered: beyond that it is not the pace that is wrong.
     /// (Where nobody is answered the breaker opens, and the same time parks the job.)
     pub(super) patience: Duration,
@@ -162,6 +163,7 @@ impl Retry<'_> {
     fn announce(&self, error: &ProviderError, attempt: u32, wait: Duration) {
         self.events.emit(Event::CallRetry {
             item: self.item.clone(),
+            route: self.route.to_owned(),
             class: error.class,
             code: error.code.clone(),
             message: error.message.clone(),
@@ -249,6 +251,7 @@ mod tests {
             events,
             budget: &Mutex::default(),
             item: &item,
+            route: "r",
             patience: PATIENCE,
         };
         let result = retry.run(&script, &mut Spent::default()).await;

@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tracing::Instrument;
 
 /// What is kept of the last request of an item that failed.
 const LAST_REQUEST_BYTES_MAX: usize = 256 << 10;
@@ -184,7 +185,7 @@ impl ItemSession {
             let question = Question { item, key, request: asked.request, extras: asked.extras, purse };
             stack.call(&route, &question).await
         };
-        self.stack.tasks.spawn_on(call, &self.stack.runtime).await.ok()
+        self.stack.tasks.spawn_on(call.in_current_span(), &self.stack.runtime).await.ok()
     }
 }
 

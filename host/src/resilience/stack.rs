@@ -114,6 +114,11 @@ impl Stack {
         self.routes.all().map(|live| (live.route.name.clone(), live.gate.status())).collect()
     }
 
+    /// What the job may cost, in millionths of a dollar.
+    pub fn cost_max(&self) -> Option<u64> {
+        self.purse.money_max()
+    }
+
     /// By this job, earlier runs included.
     pub fn spent(&self) -> Amount {
         self.purse.spent()

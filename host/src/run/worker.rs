@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 /// What all workers share.
 pub struct Shared {
@@ -39,6 +41,8 @@ pub struct Shared {
     pub live: Semaphore,
     /// Items that are being run.
     pub under_way: AtomicU64,
+    /// The job's, for whoever listens.
+    pub span: Span,
 }
 
 /// How an item left its worker.
@@ -104,6 +108,20 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// What became of one attempt.
+enum Once {
+    Ended(ItemEnded),
+    /// The plugin rejected an answer: the item is begun anew after a wait.
+    Again {
+        after: Duration,
+    },
+}
+
+/// Into the attempt's span.
+fn told(outcome: &'static str) {
+    Span::current().record("outcome", outcome);
+}
+
 struct Worker<'a> {
     shared: &'a Shared,
     item: Item,
@@ -138,32 +156,66 @@ impl Worker<'_> {
             Err(failure) => Err(failure),
         };
         if let Err(failure) = fit {
-            let attempt = self.begin(&start).await?;
-            return self.fail(attempt, &start, failure, Vec::new()).await;
+            let span = self.span(start.number);
+            return self.refuse(&start, failure).instrument(span).await;
         }
         loop {
             if self.shared.halt.is_thrown() {
                 return Ok(ItemEnded::Suspended);
             }
-            let (attempt, report) = self.attempt(&mut start).await?;
-            let logs = self.guest_log(&report);
-            match report.verdict {
-                Verdict::Suspended => return Ok(ItemEnded::Suspended),
-                Verdict::Failed(failure) => return self.fail(attempt, &start, failure, logs).await,
-                Verdict::Finished(outcome) => return self.finish(attempt, &start, outcome, logs).await,
-                Verdict::Retry(retryable) => {
-                    let ended_ms = self.shared.clock.unix_ms();
-                    self.shared.store.attempt_retry(attempt, ended_ms, &retryable).await?;
-                    if self.attempts >= u64::from(self.shared.attempts_max) {
-                        return self.fail(attempt, &start, exhausted(retryable, self.attempts), logs).await;
-                    }
-                    if !self.wait(&retryable, start.number).await {
-                        return Ok(ItemEnded::Suspended);
-                    }
-                    start = start.next();
-                }
+            let span = self.span(start.number);
+            let again = match self.once(&mut start).instrument(span).await? {
+                Once::Ended(ended) => return Ok(ended),
+                Once::Again { after } => after,
+            };
+            if !self.wait(again).await {
+                return Ok(ItemEnded::Suspended);
             }
+            start = start.next();
         }
+    }
+
+    /// One attempt.
+    fn span(&self, number: AttemptNumber) -> Span {
+        let parent = &self.shared.span;
+        info_span!(target: "sandmill", parent: parent, "item", item = %self.item.id, attempt = number.0, outcome = Empty)
+    }
+
+    /// The item is none that the plugin takes.
+    async fn refuse(&mut self, start: &Start, failure: Failure) -> Result<ItemEnded, StoreError> {
+        let attempt = self.begin(start).await?;
+        self.fail(attempt, start, failure, Vec::new()).await
+    }
+
+    async fn once(&mut self, start: &mut Start) -> Result<Once, StoreError> {
+        let (attempt, report) = self.attempt(start).await?;
+        let logs = self.guest_log(&report);
+        let ended = match report.verdict {
+            Verdict::Suspended => {
+                told("suspended");
+                ItemEnded::Suspended
+            }
+            Verdict::Failed(failure) => self.fail(attempt, start, failure, logs).await?,
+            Verdict::Finished(outcome) => self.finish(attempt, start, outcome, logs).await?,
+            Verdict::Retry(retryable) => {
+                let ended_ms = self.shared.clock.unix_ms();
+                self.shared.store.attempt_retry(attempt, ended_ms, &retryable).await?;
+                if self.attempts < u64::from(self.shared.attempts_max) {
+                    return Ok(self.rejected(retryable, start.number));
+                }
+                self.fail(attempt, start, exhausted(retryable, self.attempts), logs).await?
+            }
+        };
+        Ok(Once::Ended(ended))
+    }
+
+    fn rejected(&self, retryable: Retryable, number: AttemptNumber) -> Once {
+        told("rejected");
+        let after = retryable.after.unwrap_or(Duration::ZERO);
+        let (item, attempt) = (self.item.id.clone(), number.0);
+        let Retryable { code, message, .. } = retryable;
+        self.shared.events.emit(Event::ItemRetry { item, attempt, code, message, wait: after });
+        Once::Again { after }
     }
 
     async fn start(&self, has_history: bool) -> Result<Start, StoreError> {
@@ -277,15 +329,7 @@ impl Worker<'_> {
 
     /// Before the item is begun anew, with its place given to others: how long it waits is the plugin's to say. False: the run
     /// stopped meanwhile.
-    async fn wait(&mut self, retryable: &Retryable, number: AttemptNumber) -> bool {
-        let wait = retryable.after.unwrap_or(Duration::ZERO);
-        self.shared.events.emit(Event::ItemRetry {
-            item: self.item.id.clone(),
-            attempt: number.0,
-            code: retryable.code.clone(),
-            message: retryable.message.clone(),
-            wait,
-        });
+    async fn wait(&mut self, wait: Duration) -> bool {
         if wait.is_zero() {
             return !self.shared.halt.is_thrown();
         }
@@ -329,6 +373,7 @@ impl Worker<'_> {
         self.room = None;
         durable.wait().await?;
         failpoint::pass("outcome-after");
+        told(if matches!(event, Event::ItemSkipped { .. }) { "skipped" } else { "done" });
         self.shared.events.emit(event);
         Ok(ItemEnded::Done)
     }
@@ -351,6 +396,7 @@ impl Worker<'_> {
             self.crash = Some(Crash { class, message, item: self.item.id.clone() });
         }
         self.store_end(attempt, start, store::ItemOutcome::Failed(failure), logs).await?.wait().await?;
+        told("failed");
         self.shared.events.emit(event);
         Ok(ItemEnded::Failed)
     }

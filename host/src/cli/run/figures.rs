@@ -1,15 +1,14 @@
 //! `--metrics`: the figures of a run, served from before the plugin is made ready until the summary is written.
 
-use super::super::{Failure, settings};
-use super::{RunArgs, Session};
+use super::super::settings;
+use super::RunArgs;
+use super::standing::{UnderWay, memory};
 use crate::config::Config;
 use crate::domain::EventSink;
-use crate::metrics::{Meters, RunFacts, Server, Standing};
+use crate::metrics::{Meters, Server};
+use crate::monitor::{RunFacts, Standing};
 use crate::progress::Console;
-use crate::run::{Control, Shared};
-use crate::store::Counts;
 use anyhow::Context;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use tokio_util::task::AbortOnDropHandle;
@@ -20,7 +19,7 @@ struct Book {
     /// Once it is known what the run is.
     meters: OnceLock<Arc<Meters>>,
     /// Once the work has begun.
-    source: OnceLock<(Arc<Shared>, Control)>,
+    work: OnceLock<UnderWay>,
 }
 
 pub(super) struct Figures {
@@ -62,18 +61,8 @@ impl Figures {
     }
 
     /// From now on there is something to count. There is one run a process.
-    pub(super) fn count(&self, session: &Session<'_>, before: Counts, started_ms: u64) -> Result<(), Failure> {
-        let manifest = session.prepared.plugin.manifest();
-        let facts = RunFacts {
-            job: session.job.to_string(),
-            plugin: manifest.name.clone(),
-            plugin_version: manifest.version.clone(),
-            started_ms,
-            total: before.total,
-            before: session.already(before)?,
-        };
-        self.book.meters.get_or_init(|| Arc::new(Meters::new(facts)));
-        Ok(())
+    pub(super) fn count(&self, facts: &RunFacts) {
+        self.book.meters.get_or_init(|| Arc::new(Meters::new(facts.clone())));
     }
 
     pub(super) fn listener(&self) -> Option<Arc<dyn EventSink>> {
@@ -81,32 +70,16 @@ impl Figures {
     }
 
     /// From now on there is something to look at.
-    pub(super) fn begin(&self, shared: Arc<Shared>, control: Control) {
-        self.book.source.get_or_init(|| (shared, control));
+    pub(super) fn begin(&self, work: UnderWay) {
+        self.book.work.get_or_init(|| work);
     }
 }
 
 impl Book {
     fn standing(&self) -> Standing {
-        let memory = memory();
-        let Some((shared, control)) = self.source.get() else { return Standing { memory, ..Standing::default() } };
-        let orders = control.orders();
-        let limit = orders.live as u64;
-        Standing {
-            routes: shared.stack.status(),
-            items_in_flight: shared.under_way.load(Ordering::Relaxed),
-            instances: limit.saturating_sub(shared.live.available_permits() as u64),
-            instances_max: limit,
-            is_paused: orders.paused,
-            memory,
+        match self.work.get() {
+            Some(work) => work.standing(),
+            None => Standing { memory: memory(), ..Standing::default() },
         }
     }
-}
-
-/// Resident, in bytes; `None`: the system does not say.
-fn memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let resident = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1_024)
 }

@@ -3,6 +3,7 @@
 mod conclude;
 mod figures;
 mod session;
+mod standing;
 
 use self::figures::Figures;
 use super::attach;

@@ -8,9 +8,11 @@ use super::super::{CliResult, Failure, THREAD_STACK_BYTES, settings};
 use super::Session;
 use super::conclude::Ended;
 use super::figures::Figures;
+use super::standing::UnderWay;
 use crate::alert::{Alerts, Around, Observed};
 use crate::domain::{EventSink, Listeners};
 use crate::input;
+use crate::monitor::{Monitor, RunFacts};
 use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
 use crate::run::{
     Blobs, Control, Dispatcher, DuplicatePolicy, Ending, Extent, Lanes, Orders, RunTotals, Shard, Shared, Shutdown,
@@ -25,6 +27,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::Semaphore;
+use tracing::field::Empty;
+use tracing::{Span, info_span};
 
 impl Session<'_> {
     pub(super) fn run(&self, shutdown: Shutdown) -> CliResult {
@@ -43,13 +47,18 @@ impl Session<'_> {
             .block_on(self.store.begin_run(digest, generation, started_ms, self.tags()))
             .map_err(Failure::internal)?;
         let began = self.clock.monotonic();
+        // For whoever listens to what happens in it: all attempts and calls lie within.
+        let span = info_span!(target: "sandmill", "job", job = %self.job, run = run.0, outcome = Empty);
+        let _in_job = span.enter();
         let alerts = self.alerts();
+        let facts = self.facts(before, started_ms)?;
         if let Some(figures) = &self.figures {
-            figures.count(self, before, started_ms)?;
+            figures.count(&facts);
         }
-        let (ending, totals, tally) = self.work(run, generation, shutdown.clone(), before, alerts.as_ref())?;
+        let (ending, totals, tally) = self.work(run, generation, shutdown.clone(), facts, alerts.as_ref())?;
         self.console.finish();
         let seconds = self.clock.monotonic().saturating_sub(began).as_secs_f64();
+        span.record("outcome", ending.state());
         let ended = Ended { run, ending, totals, tally, before, unknown, seconds };
         self.conclude(&ended, alerts.as_deref(), shutdown)
     }
@@ -242,12 +251,14 @@ impl Session<'_> {
         run: RunId,
         generation: crate::store::GenerationId,
         shutdown: Shutdown,
-        before: Counts,
+        facts: RunFacts,
         alerts: Option<&Arc<Alerts>>,
     ) -> Result<(Ending, RunTotals, TallySnapshot), Failure> {
         let lanes = Lanes::new(THREAD_STACK_BYTES)
             .map_err(|error| Failure::internal(anyhow!("cannot start the guests' threads: {error}")))?;
-        let mut listeners: Vec<Arc<dyn EventSink>> = vec![Arc::new(self.console.clone())];
+        let monitor = Arc::new(Monitor::new(facts, Arc::clone(&self.clock)));
+        let mut listeners: Vec<Arc<dyn EventSink>> =
+            vec![Arc::new(self.console.clone()), Arc::clone(&monitor) as Arc<dyn EventSink>];
         listeners.extend(alerts.map(|alerts| Arc::clone(alerts) as Arc<dyn EventSink>));
         listeners.extend(self.figures.as_ref().and_then(Figures::listener));
         let tally = Arc::new(Tally::new(Box::new(Listeners(listeners))));
@@ -262,17 +273,23 @@ impl Session<'_> {
         let steering = self.steering(&shared, orders, run);
         let watching = self.watch(&tally, &stack, control.clone())?;
         let alerting = alerting(alerts.cloned(), Arc::clone(&stack), control.clone());
+        let work = UnderWay {
+            shared: Arc::clone(&shared),
+            tally: Arc::clone(&tally),
+            control: control.clone(),
+            shutdown: shutdown.clone(),
+        };
         if let Some(figures) = &self.figures {
-            figures.begin(Arc::clone(&shared), control.clone());
+            figures.begin(work.clone());
         }
-        let already = self.already(before)?;
-        let following =
-            self.console.clone().follow(Arc::clone(&tally), Arc::clone(&stack), control.clone(), before.total, already);
+        let monitoring = monitor.follow(|| work.standing());
+        let following = self.console.clone().follow(monitor.watch());
         let dispatcher = Dispatcher::new(shared, settings, &lanes, shutdown, control);
         let broken = |what: &str| (Ending::Broken { message: format!("{what} ended by itself") }, RunTotals::default());
         let (ending, totals) = self.runtime.block_on(async {
             tokio::select! {
                 ended = dispatcher.run() => ended,
+                () = monitoring => broken("the look at how it stands"),
                 () = following => broken("progress"),
                 () = steering.follow() => broken("the look at what is asked"),
                 () = watching => broken("the watchdog"),
@@ -287,12 +304,29 @@ impl Session<'_> {
         Ok((ending, totals, tally.snapshot()))
     }
 
-    /// Items that have ended, and are not run again.
-    pub(super) fn already(&self, before: Counts) -> Result<u64, Failure> {
+    fn facts(&self, before: Counts, started_ms: u64) -> Result<RunFacts, Failure> {
+        let manifest = self.prepared.plugin.manifest();
+        let (before_run, before_failed) = self.left_alone(before)?;
+        Ok(RunFacts {
+            job: self.job.to_string(),
+            plugin: manifest.name.clone(),
+            plugin_version: manifest.version.clone(),
+            started_ms,
+            total: before.total,
+            before: before_run,
+            before_failed,
+        })
+    }
+
+    /// Items that this run leaves alone, and the failed ones among them.
+    fn left_alone(&self, before: Counts) -> Result<(u64, u64), Failure> {
         Ok(match &self.args.retry {
-            Some(filter) => before.total.saturating_sub(self.store.reader().count_failed(filter)?.0),
-            None if self.args.skip_failed => before.done + before.skipped + before.failed,
-            None => before.done + before.skipped,
+            Some(filter) => {
+                let again = self.store.reader().count_failed(filter)?.0;
+                (before.total.saturating_sub(again), before.failed.saturating_sub(again))
+            }
+            None if self.args.skip_failed => (before.done + before.skipped + before.failed, before.failed),
+            None => (before.done + before.skipped, 0),
         })
     }
 
@@ -387,6 +421,7 @@ impl Session<'_> {
             fails_unknown: self.args.on_unknown == OnUnknown::Fail,
             live,
             under_way: AtomicU64::new(0),
+            span: Span::current(),
             plugin,
         })
     }

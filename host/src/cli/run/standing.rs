@@ -1,0 +1,42 @@
+//! How a run stands at one moment, for those who watch: looked at where it is, and nowhere kept.
+
+use crate::monitor::Standing;
+use crate::run::{Control, Phase, Shared, Shutdown, Tally};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The work of a run, to be looked at.
+#[derive(Clone)]
+pub(super) struct UnderWay {
+    pub(super) shared: Arc<Shared>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) control: Control,
+    pub(super) shutdown: Shutdown,
+}
+
+impl UnderWay {
+    pub(super) fn standing(&self) -> Standing {
+        let (shared, orders) = (&self.shared, self.control.orders());
+        let limit = orders.live as u64;
+        Standing {
+            counts: self.tally.snapshot(),
+            spent: shared.stack.spent().micro_dollars,
+            spent_max: shared.stack.cost_max(),
+            routes: shared.stack.status(),
+            items_in_flight: shared.under_way.load(Ordering::Relaxed),
+            instances: limit.saturating_sub(shared.live.available_permits() as u64),
+            instances_max: limit,
+            is_paused: orders.paused,
+            is_stopping: self.shutdown.phase() != Phase::Running,
+            memory: memory(),
+        }
+    }
+}
+
+/// Resident, in bytes; `None`: the system does not say.
+pub(super) fn memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let resident = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1_024)
+}
