@@ -1,6 +1,6 @@
 //! `alert`: whether those who shall be told can be.
 
-use super::{CliResult, Exit, Failure, runtime};
+use super::{CliResult, Exit, Failure, print_json, runtime};
 use crate::alert::{Alert, Commands, Failures, Kind, Plan, Target};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
@@ -17,12 +17,18 @@ pub(super) enum AlertCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill alert test
+  sandmill alert test team --config nightly.toml")]
 pub(super) struct TestArgs {
     /// The name of a channel [default: all of them]
     channel: Option<String>,
     /// Settings from FILE [default: sandmill.toml, if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn alert(command: &AlertCommand) -> CliResult {
@@ -32,15 +38,19 @@ pub(super) fn alert(command: &AlertCommand) -> CliResult {
     let targets = chosen(plan.context("nobody is told of anything: add [alert] to sandmill.toml")?, args)?;
     let alert = test(clock.unix_ms());
     let results = runtime()?.block_on(join_all(targets.iter().map(|target| target.send(&alert))));
-    let mut failed = 0;
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    let mut told = Vec::new();
     for (target, result) in targets.iter().zip(results) {
-        match result {
-            Ok(()) => println!("{}: sent", target.describe()),
-            Err(error) => {
-                failed += 1;
-                println!("{}: not sent: {error}", target.describe());
-            }
+        let error = result.err().map(|error| error.to_string());
+        match &error {
+            _ if args.json => {}
+            None => outln!("{}: sent", target.describe()),
+            Some(error) => outln!("{}: not sent: {error}", target.describe()),
         }
+        told.push(serde_json::json!({ "channel": target.name, "sent": error.is_none(), "error": error }));
+    }
+    if args.json {
+        print_json(&serde_json::json!({ "schema": 1, "channels": told }))?;
     }
     if failed > 0 {
         let error = anyhow::anyhow!("{failed} of {} channels did not take the test", targets.len());

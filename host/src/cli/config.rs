@@ -4,7 +4,7 @@ use super::limits::LimitArgs;
 use super::routes::plan_all;
 use super::run_args::{ProviderArgs, RunArgs, WorkArgs};
 use super::trust::{Trust, TrustArgs};
-use super::{CliResult, Exit, compiling, policy, settings, show};
+use super::{CliResult, Exit, Failure, compiling, policy, print_json, settings, show};
 use crate::alert;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, GrantsTable};
@@ -16,8 +16,15 @@ use std::sync::Arc;
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Check sandmill.toml: every key, every route, every provider and its key; and that the policy allows it
+    #[command(after_help = "Examples:
+  sandmill config check
+  sandmill config check --config nightly.toml --json")]
     Check(ConfigArgs),
     /// Show what is in force, and from where; secrets are masked
+    #[command(after_help = "Examples:
+  sandmill config show
+  sandmill config show --json | jq -r '.settings[].key'
+  sandmill config show --concurrency 64 --limit-memory 256MiB")]
     Show(Box<ShowArgs>),
 }
 
@@ -26,6 +33,9 @@ pub(super) struct ConfigArgs {
     /// Settings from FILE [default: sandmill.toml, if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// With the flags of `run` that go before the file.
@@ -43,7 +53,7 @@ pub(super) struct ShowArgs {
 
 pub(super) fn config(command: &ConfigCommand) -> CliResult {
     match command {
-        ConfigCommand::Check(args) => check(&config::load(args.config.as_deref())?, args.config.as_deref())?,
+        ConfigCommand::Check(args) => check(&config::load(args.config.as_deref())?, args)?,
         ConfigCommand::Show(args) => {
             let config = config::load(args.file.config.as_deref())?;
             let file = args.file.config.as_deref().unwrap_or_else(|| Path::new(config::DEFAULT_FILE));
@@ -55,8 +65,13 @@ pub(super) fn config(command: &ConfigCommand) -> CliResult {
             };
             let (policy, mut bounded) = (policy::load()?, given.clone());
             policy.bound(&mut bounded, &config)?;
-            for line in show::show(&given, &bounded, &config, file, &policy)? {
-                println!("{line}");
+            let settings = show::show(&given, &bounded, &config, file, &policy)?;
+            if args.file.json {
+                print_json(&serde_json::json!({ "schema": 1, "settings": settings }))?;
+            } else {
+                for setting in &settings {
+                    outln!("{setting}");
+                }
             }
         }
     }
@@ -64,7 +79,7 @@ pub(super) fn config(command: &ConfigCommand) -> CliResult {
 }
 
 /// Everything that a run would find wrong, whatever it uses.
-fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
+fn check(config: &Config, asked: &ConfigArgs) -> Result<(), Failure> {
     let mut args = settings::no_flags()?;
     let policy = policy::load()?;
     policy.bound(&mut args, config)?;
@@ -79,14 +94,19 @@ fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let channels = alert::Plan::new(&config.alert, &clock)?.map_or(0, |plan| plan.targets.len());
     let mut planned = plan_all(&args, config)?;
     policy.bound_routes(&mut planned)?;
-    Trust::new(&TrustArgs::default(), config, file, &policy)?;
+    Trust::new(&TrustArgs::default(), config, asked.config.as_deref(), &policy)?;
     for (name, table) in &config.grants {
         table.grants().with_context(|| format!("[grants.{name:?}]"))?;
     }
     for (path, policy) in policy.files() {
         policy.grants.as_ref().map(GrantsTable::grants).transpose().with_context(|| path.display().to_string())?;
     }
+    let (providers, routes) = (config.provider.len(), config.route.len());
+    if asked.json {
+        let found = serde_json::json!({ "schema": 1, "providers": providers, "routes": routes, "channels": channels });
+        return print_json(&found);
+    }
     let alerted = if channels > 0 { format!(", and {channels} channels for alerts") } else { String::new() };
-    println!("{} providers and {} routes can be used{alerted}", config.provider.len(), config.route.len());
+    outln!("{providers} providers and {routes} routes can be used{alerted}");
     Ok(())
 }

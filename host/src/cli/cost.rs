@@ -20,6 +20,10 @@ enum By {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill cost tickets
+  sandmill cost tickets --by item | head
+  sandmill cost tickets --by day --json")]
 pub(super) struct CostArgs {
     /// The job's name, or the path of its .db file
     job: String,
@@ -29,7 +33,7 @@ pub(super) struct CostArgs {
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// As JSON
+    /// Print it as JSON
     #[arg(long)]
     json: bool,
 }
@@ -51,16 +55,16 @@ pub(super) fn cost(args: &CostArgs) -> CliResult {
         return Ok(Exit::Done);
     }
     if rows.is_empty() {
-        println!(
+        outln!(
             "No call of job {} is in the books{}",
             job.name,
             if by == CostBy::Tag { " of a run with a --tag" } else { "" }
         );
         return Ok(Exit::Done);
     }
-    println!("{title:<24} {:>9} {:>7} {:>11} {:>11} {:>12}", "calls", "failed", "tokens in", "tokens out", "cost");
+    outln!("{title:<24} {:>9} {:>7} {:>11} {:>11} {:>12}", "calls", "failed", "tokens in", "tokens out", "cost");
     for row in &rows {
-        println!(
+        outln!(
             "{:<24} {:>9} {:>7} {:>11} {:>11} {:>12}",
             shortened(&row.key),
             row.calls,
@@ -72,7 +76,7 @@ pub(super) fn cost(args: &CostArgs) -> CliResult {
     }
     let unknown: u64 = rows.iter().map(|row| row.unknown).sum();
     if unknown > 0 && by != CostBy::Tag {
-        println!("{unknown} calls were sent by a process that died; they are counted with the most that they may cost");
+        outln!("{unknown} calls were sent by a process that died; they are counted with the most that they may cost");
     }
     Ok(Exit::Done)
 }

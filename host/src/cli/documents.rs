@@ -10,12 +10,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const CONFIGURATION: &str = "docs/configuration.md";
-const WITH_FLAGS: [&str; 15] = [
+const WITH_FLAGS: [&str; 16] = [
     "README.md",
     CONFIGURATION,
     "docs/providers.md",
     "docs/provider-errors.md",
     "docs/alerts.md",
+    "docs/doctor.md",
     "docs/metrics.md",
     "docs/summary.md",
     "docs/limits.md",
@@ -36,7 +37,7 @@ fn document(name: &str) -> String {
 }
 
 /// The keys that a table may have, as its parser tells them.
-fn keys<T: DeserializeOwned>() -> BTreeSet<String> {
+pub(super) fn keys<T: DeserializeOwned>() -> BTreeSet<String> {
     let refusal = toml::from_str::<T>("no-such-key = 1").err().unwrap().to_string();
     let (_, expected) = refusal.split_once("expected ").unwrap();
     expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()

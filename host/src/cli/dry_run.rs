@@ -87,19 +87,19 @@ impl Estimate {
 
     fn tell(&self, job: &JobName) {
         let Counts { total, done, skipped, failed } = self.counts;
-        println!("Dry run of job {job}: nothing was asked, nothing is stored");
-        println!("  items      {total} in all, {} done, {failed} failed", done + skipped);
+        outln!("Dry run of job {job}: nothing was asked, nothing is stored");
+        outln!("  items      {total} in all, {} done, {failed} failed", done + skipped);
         if !self.is_whole {
-            println!("  note       the rehearsal stopped early: what follows is of a part of the items");
+            outln!("  note       the rehearsal stopped early: what follows is of a part of the items");
         }
-        println!("  calls      {}, if every answer is taken at once", self.calls);
-        println!("  tokens     about {} to read", self.tokens);
+        outln!("  calls      {}, if every answer is taken at once", self.calls);
+        outln!("  tokens     about {} to read", self.tokens);
         match self.cost {
-            None => println!("  cost       unknown: give the route prices (--prices, or [route.NAME.prices])"),
-            Some(most) => println!("  cost       at most {}", dollars(most)),
+            None => outln!("  cost       unknown: give the route prices (--prices, or [route.NAME.prices])"),
+            Some(most) => outln!("  cost       at most {}", dollars(most)),
         }
         for (flag, limit) in &self.beyond {
-            println!("  note       more than {flag} {limit}: the job would stop there");
+            outln!("  note       more than {flag} {limit}: the job would stop there");
         }
     }
 }

@@ -39,6 +39,9 @@ pub(super) fn preset(name: &str, spec: &config::Provider) -> anyhow::Result<Opti
     Ok(Some(Preset { protocol, base_url, key_env }))
 }
 
+/// Providers that are known without a section of the file.
+pub(super) const BUILT_IN: [&str; 4] = ["openai", "anthropic", "gemini", "mock"];
+
 /// The provider's settings, or those of one that needs none.
 pub(super) fn spec(name: &str, config: &Config) -> anyhow::Result<config::Provider> {
     match (config.provider.get(name), name) {
@@ -47,7 +50,8 @@ pub(super) fn spec(name: &str, config: &Config) -> anyhow::Result<config::Provid
             Ok(config::Provider { protocol: Some(name.to_owned()), ..config::Provider::default() })
         }
         (None, _) => {
-            bail!("{}; openai, anthropic, gemini and mock need none", unknown("provider", name, config.provider.keys()))
+            let names: Vec<String> = config.provider.keys().cloned().chain(BUILT_IN.map(str::to_owned)).collect();
+            bail!("{}; openai, anthropic, gemini and mock need no section", unknown("provider", name, names.iter()))
         }
     }
 }
@@ -82,6 +86,22 @@ pub(super) fn provider_of(name: &str, args: &RunArgs, config: &Config, is_of_fla
     };
     let provider = provider::build(provider::Settings::Http(settings))?;
     Ok(Endpoint { provider, protocol: Some(protocol) })
+}
+
+/// Where the key of a provider is looked for; never the key.
+pub(super) fn key_place(name: &str, args: &RunArgs, config: &Config) -> String {
+    let flag = args.provider.api_key_env.as_ref().filter(|_| args.provider.provider.as_deref() == Some(name));
+    let Ok(spec) = spec(name, config) else { return "nowhere".into() };
+    match (flag.or(spec.key_env.as_ref()), &spec.key_file, &spec.key_command) {
+        (Some(variable), ..) => format!("${variable}"),
+        (None, Some(path), _) => path.display().to_string(),
+        // Its arguments may be secret.
+        (None, None, Some(words)) => format!("`{}`", words.first().map_or("", String::as_str)),
+        (None, None, None) => match preset(name, &spec) {
+            Ok(Some(preset)) => format!("${}", preset.key_env),
+            Ok(None) | Err(_) => "nowhere".into(),
+        },
+    }
 }
 
 /// A variable that was named must be there; the default one need not, since local servers want no key.

@@ -30,7 +30,7 @@ pub(super) const HELP: &str = "Exit codes:
     0  all items are done or skipped        5  parked: a person is needed
     1  internal error                       6  a budget is reached
     2  usage, configuration, plugin, store  7  `plugin diff`: rights grew
-    3  finished, with failed items         75  parked until a known time
+    3  failed items; something is wrong    75  parked until a known time
     4  stopped early by a rule       130, 143  interrupted, terminated";
 
 /// POSIX.

@@ -1,6 +1,7 @@
 //! `export`: what a job has yielded so far, written again as it is wanted.
 
 use super::job_ref::JobRef;
+use super::out::Stdout;
 use super::{CliResult, Exit};
 use crate::output::{Format, OutputError};
 use crate::results::{self, Column, ExportError, Target};
@@ -27,9 +28,9 @@ enum Only {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  sandmill export JOB -o results.parquet
-  sandmill export JOB -o costs.csv --columns id,input.title,output.label,cost,model
-  sandmill export JOB -o - --only all --columns id,state,code,message,usage --order completion")]
+  sandmill export tickets -o results.parquet
+  sandmill export tickets -o costs.csv --columns id,input.title,cost,model
+  sandmill export tickets -o - --only all --columns id,state,code,message")]
 pub(super) struct ExportArgs {
     /// The job's name, or the path of its .db file
     job: String,
@@ -43,8 +44,10 @@ pub(super) struct ExportArgs {
     /// [default: as `run` writes its output]
     #[arg(long, value_name = "NAMES")]
     columns: Option<String>,
+    /// The order of the rows
     #[arg(long, value_enum, default_value = "input")]
     order: Order,
+    /// The items that are written
     #[arg(long, value_enum, default_value = "done")]
     only: Only,
     /// The folder of the jobs' files [default: .sandmill]
@@ -66,7 +69,7 @@ pub(super) fn export(args: &ExportArgs) -> CliResult {
         Only::Failed => States::Failed,
         Only::All => States::All,
     };
-    let mut stdout = std::io::stdout();
+    let mut stdout = Stdout;
     let target = Target { format, path, stdout: &mut stdout };
     let written = match (columns, states) {
         (None, States::Done) => results::export(&reader, order, target),
@@ -78,7 +81,7 @@ pub(super) fn export(args: &ExportArgs) -> CliResult {
     is_written(written)?;
     let counts = reader.counts()?;
     if counts.pending() > 0 {
-        eprintln!("{} of {} items are pending: `sandmill resume {}`", counts.pending(), counts.total, args.job);
+        errln!("{} of {} items are pending: `sandmill resume {}`", counts.pending(), counts.total, args.job);
     }
     Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@
 
 use super::job_ref::JobRef;
 use super::run_args::RunArgs;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::input::{self, Format, Options, Records};
 use crate::results;
 use crate::store::{JobName, Reader};
@@ -135,7 +135,13 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<()> {
     {
         bail!("job {job} cannot be its own input: give this one another name with --job");
     }
-    source.records(args.id_field.as_deref(), &args.map).map(|_| ())
+    let records = source.records(args.id_field.as_deref(), &args.map);
+    match (records, &source) {
+        (Err(error), Source::Path { path, .. }) if !path.exists() => {
+            bail!("{error:#}{}", config::did_you_mean_path(path, Path::exists))
+        }
+        (records, _) => records.map(|_| ()),
+    }
 }
 
 /// The file that stdin is kept in.

@@ -1,6 +1,7 @@
 //! `log`: what happened, in order of time, from the store.
 
 use super::job_ref::JobRef;
+use super::out::Stdout;
 use super::{CliResult, Exit};
 use crate::domain::{escape_json, sanitize_line, sanitize_text};
 use crate::store::{LogRow, StoreError};
@@ -13,6 +14,10 @@ use std::path::PathBuf;
 const ITEM_BYTES_MAX: usize = 1_024;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill log tickets | tail -n 50
+  sandmill log tickets --item 4711
+  sandmill log tickets --json | jq 'select(.kind == \"call\")'")]
 pub(super) struct LogArgs {
     /// The job's name, or the path of its .db file
     job: String,
@@ -22,7 +27,7 @@ pub(super) struct LogArgs {
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// A JSON object a line
+    /// Print a JSON object a line
     #[arg(long)]
     json: bool,
 }
@@ -30,15 +35,16 @@ pub(super) struct LogArgs {
 pub(super) fn log(args: &LogArgs) -> CliResult {
     let job = JobRef::here(&args.job, args.store.as_deref())?;
     let reader = job.open()?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(Stdout);
     let mut gone = false;
     reader
         .log(args.item.as_deref(), |row| {
-            // Whoever read it has gone, as `head` does: the rest is nobody's.
+            // There is nobody, or no room, for the rest.
             gone = gone || write(&mut out, &row, args.json).is_err();
             if gone { Err(StoreError::Closed) } else { Ok(()) }
         })
         .or_else(|error| if gone { Ok(()) } else { Err(error) })?;
+    // What goes wrong is told at the end.
     let _ = out.flush();
     Ok(Exit::Done)
 }

@@ -2,6 +2,7 @@
 
 use super::export::{is_written, target};
 use super::job_ref::JobRef;
+use super::out::Stdout;
 use super::{CliResult, Exit, Failure, print_json, settings};
 use crate::config;
 use crate::domain::sanitize_line;
@@ -15,8 +16,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(
     group = clap::ArgGroup::new("result").required(true).multiple(true).args(["output", "into"]),
-    after_help = "An item is its id. Of several outcomes of one content, done beats skipped beats failed beats pending, and
-newer beats older. Every call of every input is kept in the books of the merged job. The inputs are not changed.
+    after_help = "An item is its id. Of several outcomes of one content, done beats skipped beats
+failed beats pending, and newer beats older. Every call of every input is kept
+in the books of the merged job. The inputs are not changed.
 
 Examples:
   sandmill merge shard-*.db --output results.jsonl
@@ -41,7 +43,7 @@ pub(super) struct MergeArgs {
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Print what was found as JSON on stdout
+    /// Print what was found as JSON
     #[arg(long)]
     json: bool,
 }
@@ -70,21 +72,21 @@ pub(super) fn merge(args: &MergeArgs) -> CliResult {
     say(&report);
     let is_contradicted = report.content_conflicts.count + report.output_conflicts.count > 0;
     if args.strict && is_contradicted {
-        eprintln!("Nothing is written, as --strict wants it");
+        errln!("Nothing is written, as --strict wants it");
         if args.json {
             print_json(&as_json(&report))?;
         }
         return Ok(Exit::ItemsFailed);
     }
     if let Some((path, format)) = target {
-        let mut stdout = std::io::stdout();
+        let mut stdout = Stdout;
         let target = Target { format, path, stdout: &mut stdout };
         is_written(results::export(&merged.reader()?, Order::Input, target))?;
     }
     if let Some(job) = &into {
         let arguments = arguments(&report.arguments, job, &dir)?;
         merged.keep(&dir, job, &arguments)?;
-        eprintln!("Job {job} is made: `sandmill resume {job}` goes on with it");
+        errln!("Job {job} is made: `sandmill resume {job}` goes on with it");
     }
     if args.json {
         print_json(&as_json(&report))?;
@@ -123,7 +125,7 @@ fn arguments(stored: &str, job: &JobName, dir: &Path) -> Result<String, Failure>
 
 fn say(report: &MergeReport) {
     let counts = report.counts;
-    eprintln!(
+    errln!(
         "Merged: {} items, {} done, {} skipped, {} failed, {} pending; {} calls",
         counts.total,
         counts.done,
@@ -133,16 +135,16 @@ fn say(report: &MergeReport) {
         report.calls
     );
     if report.calls_shared > 0 {
-        eprintln!("  {} calls were in several inputs, and are counted once", report.calls_shared);
+        errln!("  {} calls were in several inputs, and are counted once", report.calls_shared);
     }
     if report.generations > 1 {
-        eprintln!(
+        errln!(
             "  warning: the output is of {} kinds: plugin, configuration or model differ (column `generation` of export)",
             report.generations
         );
     }
     if report.is_concatenated {
-        eprintln!("  The inputs number their items differently: they stand one after another, as they were named");
+        errln!("  The inputs number their items differently: they stand one after another, as they were named");
     }
     say_conflicts("have different contents; that of the input that was run last stands", &report.content_conflicts);
     say_conflicts("have different outputs; the newer one stands", &report.output_conflicts);
@@ -151,7 +153,7 @@ fn say(report: &MergeReport) {
 fn say_conflicts(what: &str, conflicts: &Conflicts) {
     if conflicts.count > 0 {
         let more = if conflicts.examples.len() as u64 == conflicts.count { "" } else { ", …" };
-        eprintln!(
+        errln!(
             "  warning: {} items {what}: {}{more}",
             conflicts.count,
             sanitize_line(&conflicts.examples.join(", "), 4_000)

@@ -1,6 +1,7 @@
 //! `mock-server`: the mock provider over HTTP.
 
 use super::{CliResult, Exit, Failure, runtime};
+use crate::kit::wrapped;
 use crate::provider::Faults;
 use crate::provider::server::{ServerSettings, serve};
 use anyhow::Context;
@@ -27,10 +28,25 @@ pub(super) struct MockServerArgs {
     log: Option<PathBuf>,
 }
 
+/// Of a terminal, and of them for a fault's name.
+const COLUMNS: usize = 80;
+const NAME: usize = 26;
+
 fn faults_help() -> String {
-    let mut text = String::from("Faults:\n");
+    let mut text = String::from(
+        "Examples:
+  sandmill mock-server --listen 127.0.0.1:8080 --faults rate_limit=5%
+  sandmill run plugins/prompt --set prompt='{{text}}' --input mails.jsonl \\
+      --provider openai --base-url http://127.0.0.1:8080/v1 --model any
+
+Faults:\n",
+    );
     for fault in Faults::HELP {
-        let _ = writeln!(text, "  {:<26} {}", format!("{}={}", fault.name, fault.example), fault.meaning);
+        let mut name = format!("{}={}", fault.name, fault.example);
+        for line in wrapped(fault.meaning, COLUMNS - NAME - 3) {
+            let _ = writeln!(text, "  {name:<NAME$} {line}");
+            name.clear();
+        }
     }
     text
 }
@@ -53,7 +69,7 @@ pub(super) fn mock_server(args: &MockServerArgs) -> CliResult {
             .await
             .with_context(|| format!("cannot listen on {}", args.listen))?;
         let address = listener.local_addr().map_err(Failure::internal)?;
-        println!("listening on http://{address}/v1");
+        outln!("listening on http://{address}/v1");
         let shutdown = async {
             let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
             let terminated = async {

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, the wiring, the exit codes.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+#[macro_use]
+mod out;
 
 mod alert;
 mod attach;
@@ -8,9 +9,11 @@ mod attempts;
 mod card;
 mod compile_worker;
 mod compiling;
+mod completions;
 mod config;
 mod cost;
 mod debug;
+mod doctor;
 #[cfg(test)]
 mod documents;
 mod dry_run;
@@ -18,7 +21,11 @@ mod endpoint;
 mod exit;
 mod export;
 mod failed;
+mod failure;
+mod findings;
 mod grants;
+mod help;
+mod init;
 mod input;
 mod job;
 mod job_ref;
@@ -46,32 +53,33 @@ mod trust;
 mod trying;
 mod watch;
 
-use crate::domain::{escape_json, sanitize_text};
+use self::failure::{CliResult, Failure};
+use crate::domain::escape_json;
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 pub use exit::Exit;
 use std::process::ExitCode;
 
-/// What is shown of an error, in bytes; a backtrace has room in it.
-const ERROR_BYTES_MAX: usize = 32_000;
-
 /// Runs a batch of items through a plugin, and finishes it or fails cleanly.
 #[derive(Debug, Parser)]
-#[command(name = "sandmill", version, about, max_term_width = 100, after_help = exit::HELP)]
+#[command(name = "sandmill", version, about, max_term_width = 100, after_help = help::after())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Show every cause of an error, a line each
+    #[arg(short, long, global = true)]
+    verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a plugin over the items of a file; run it again to go on where it stopped
+    /// Run a plugin over the items of a file, or go on where it stopped
     Run(Box<run_args::RunArgs>),
-    /// Go on with a job, from the arguments that are stored with it; or let one that is paused go on
+    /// Go on with a job as it was started; let a paused one go on
     Resume(resume::ResumeArgs),
-    /// Let a job that is being run begin nothing new, until it is resumed
+    /// Let a job that runs begin nothing new, until it is resumed
     Pause(pause::PauseArgs),
-    /// Change what a job may cost, or how much of it is done at once, also while it runs
+    /// Change what a job may cost or does at once, also while it runs
     Set(set::SetArgs),
     /// Show how far a job is
     Status(status::StatusArgs),
@@ -79,31 +87,37 @@ enum Command {
     Log(log::LogArgs),
     /// Show what a job's calls cost
     Cost(cost::CostArgs),
-    /// Write what a job has yielded, in the columns and the format that are wanted
+    /// Write what a job has yielded: JSON Lines, CSV or Parquet
     Export(export::ExportArgs),
-    /// Make one page of all that is known of a job: how it ended, its pace, its failures, its cost
+    /// Make one page of all that is known of a job
     Report(report::ReportArgs),
     /// Look at failed items, take them out, try them again
     #[command(subcommand)]
     Failed(failed::FailedCommand),
     /// Run one item once more as it was, offline, and show how it ends
     Debug(Box<debug::DebugArgs>),
-    /// Make one job or one output of several: shards, interrupted runs, machines
+    /// Make one job, or one output, of several
     Merge(merge::MergeArgs),
     /// List, verify, back up, prune and remove jobs
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Write a sandmill.toml with every setting, commented out
+    Init(init::InitArgs),
+    /// Check keys, providers, disk and system before a night's run
+    Doctor(Box<doctor::DoctorArgs>),
     /// Check or show the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Try the channels through which alerts are sent
     #[command(subcommand)]
     Alert(alert::AlertCommand),
-    /// Build plugins, look into them, compare and pin them
+    /// Begin, build, test, check, look into and pin plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
-    /// Serve the mock provider over HTTP, in the forms of OpenAI, Anthropic and Gemini
+    /// Serve the mock provider over HTTP
     MockServer(mock_server::MockServerArgs),
+    /// Write a script with which a shell completes commands and flags
+    Completions(completions::CompletionsArgs),
     /// Compile one component, for another process of this program
     #[command(hide = true)]
     CompileWorker(compile_worker::WorkerArgs),
@@ -111,7 +125,8 @@ enum Command {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let parsed = help::command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to stdout and are no errors.
@@ -135,41 +150,22 @@ pub fn main() -> ExitCode {
         Command::Debug(args) => debug::debug(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::Alert(command) => alert::alert(&command),
+        Command::Init(args) => init::init(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Config(command) => config::config(&command),
         Command::Plugin(command) => plugin::plugin(&command),
         Command::MockServer(args) => mock_server::mock_server(&args),
+        Command::Completions(args) => Ok(completions::completions(&args)),
         Command::CompileWorker(args) => return compile_worker::compile_worker(&args),
     };
-    match result {
+    match result.and_then(|exit| out::finish().map(|()| exit)) {
         Ok(exit) => exit.code(),
         Err(failure) => {
-            // What a plugin, a provider or a file said may stand in it.
-            eprintln!("error: {}", sanitize_text(&format!("{:#}", failure.error), ERROR_BYTES_MAX));
+            errln!("error: {}", failure.told(arguments.verbose));
             failure.exit.code()
         }
     }
 }
-
-/// An error with the exit code that it ends in.
-pub(crate) struct Failure {
-    error: anyhow::Error,
-    exit: Exit,
-}
-
-/// What a person can mend: arguments, files, plugins.
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self { error: error.into(), exit: Exit::Usage }
-    }
-}
-
-impl Failure {
-    fn internal(error: impl Into<anyhow::Error>) -> Self {
-        Self { error: error.into(), exit: Exit::Internal }
-    }
-}
-
-type CliResult = Result<Exit, Failure>;
 
 /// Of the threads that check what plugins bring; address space, not memory.
 const THREAD_STACK_BYTES: usize = 8 << 20;
@@ -187,12 +183,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(Failure::internal)
 }
 
-/// A JSON line on stdout; a reader that has gone is no error.
+/// A JSON line on stdout.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    use std::io::Write;
-    let text = serde_json::to_string(value).map_err(Failure::internal)?;
-    match writeln!(std::io::stdout(), "{}", escape_json(&text)) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::internal(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    outln!("{}", escape_json(&serde_json::to_string(value).map_err(Failure::internal)?));
+    Ok(())
 }

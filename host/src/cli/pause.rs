@@ -1,7 +1,7 @@
 //! `pause`, the `resume` of what is paused, and how any command asks something of a run in another process.
 
 use super::job_ref::JobRef;
-use super::{CliResult, Exit, Failure};
+use super::{CliResult, Exit, Failure, print_json};
 use crate::clock::{Clock, SystemClock};
 use crate::store::control::{self, Control};
 use crate::store::{StoreError, runner_of};
@@ -15,12 +15,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill pause tickets
+  sandmill resume tickets          # lets it go on, in the same process")]
 pub(super) struct PauseArgs {
     /// The job's name, or the path of its .db file
     job: String,
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn pause(args: &PauseArgs) -> CliResult {
@@ -32,7 +38,12 @@ pub(super) fn pause(args: &PauseArgs) -> CliResult {
         return Err(anyhow::anyhow!("job {name} is not being run: there is nothing to pause").into());
     }
     let taken = ask(&job, |control| control.paused = true)?;
-    println!(
+    if args.json {
+        let at_once = taken == Taken::Yes;
+        print_json(&serde_json::json!({ "schema": 1, "job": name.as_str(), "paused": true, "at_once": at_once }))?;
+        return Ok(Exit::Done);
+    }
+    outln!(
         "Job {name} {}: what is in flight ends, nothing new is begun; `sandmill resume {}` lets it go on",
         taken.says("is paused", "pauses once its input is read"),
         args.job
@@ -47,7 +58,7 @@ pub(super) fn go_on(job: &JobRef) -> Result<bool, Failure> {
         return Err(StoreError::Locked { job: job.name.to_string(), pid }.into());
     }
     let taken = ask(job, |control| control.paused = false)?;
-    println!("Job {} {} in process {pid}", job.name, taken.says("goes on", "will go on"));
+    outln!("Job {} {} in process {pid}", job.name, taken.says("goes on", "will go on"));
     Ok(true)
 }
 

@@ -22,16 +22,16 @@ const HEAD_BYTES: u64 = 512;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  sandmill report JOB
-  sandmill report JOB -o report.html
-  sandmill report JOB --json -o - | jq .failures")]
+  sandmill report tickets
+  sandmill report tickets -o report.html
+  sandmill report tickets --json | jq .failures")]
 pub(super) struct ReportArgs {
     /// The job's name, or the path of its .db file
     job: String,
     /// A file, or `-` for stdout; only an earlier report is replaced [default: JOB.html, with --json stdout]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The figures as JSON, rather than the page
+    /// Print the figures as JSON, rather than the page
     #[arg(long)]
     json: bool,
     /// The folder of the jobs' files [default: .sandmill]
@@ -71,23 +71,15 @@ pub(super) fn report(args: &ReportArgs) -> CliResult {
         page(&figures).map_err(Failure::internal)?
     };
     match &path {
-        None => to_stdout(&text)?,
+        None => out!("{text}"),
         Some(path) => {
             let file = AtomicFile::create(path)?;
             (&file).write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
             file.commit()?;
-            eprintln!("Report of job {}: {}", job.name, path.display());
+            errln!("Report of job {}: {}", job.name, path.display());
         }
     }
     Ok(Exit::Done)
-}
-
-/// A reader that has gone is no error.
-fn to_stdout(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::internal(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// That there is no such file yet, or that it is a report.

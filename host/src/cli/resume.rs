@@ -10,6 +10,9 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill resume tickets
+  sandmill resume tickets --store /srv/jobs -q")]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct ResumeArgs {
     /// The job's name, or the path of its .db file
@@ -17,7 +20,7 @@ pub(super) struct ResumeArgs {
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Print the summary as JSON on stdout
+    /// Print the summary as JSON
     #[arg(long)]
     json: bool,
     /// Say nothing but errors

@@ -43,7 +43,7 @@ pub(super) struct PlannedRoute {
     pub(super) prices: Option<Prices>,
     /// The name of its provider.
     pub(super) provider: String,
-    is_mock: bool,
+    pub(super) is_mock: bool,
 }
 
 impl Planned {
@@ -66,6 +66,14 @@ impl Planned {
             "the plugin `{}` asks a model, and no provider was named: add --provider openai --model NAME (with the key in OPENAI_API_KEY), or --provider mock for a dry run",
             manifest.name
         )
+    }
+
+    /// Calls that may be on their way at once, over all routes.
+    pub(super) fn calls_at_once(&self) -> u32 {
+        let of_route = |planned: &PlannedRoute| match planned.route.gate.concurrency {
+            ConcurrencySettings::Fixed(number) | ConcurrencySettings::Adaptive { ceiling: number } => number,
+        };
+        self.routes.iter().filter(|planned| !planned.is_mock).map(of_route).fold(0, u32::saturating_add)
     }
 
     pub(super) fn all(&self) -> &[PlannedRoute] {

@@ -2,6 +2,7 @@
 
 use super::limits::LimitArgs;
 use super::trust::TrustArgs;
+use crate::output::Format;
 use crate::store::FailedFilter;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -45,11 +46,13 @@ pub(super) struct ShardArg {
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 #[command(after_help = "Examples:
-  sandmill run plugins/summarize --input talks.jsonl --output out.jsonl --provider mock
-  sandmill run plugins/prompt --set prompt='Is this spam? {{text}}' --input mails.csv \\
-      --map text=body --provider openai --model gpt-4o-mini --output answers.csv
-  sandmill run describe.wasm --input 'scans/**/*.png' --attach rules.txt --provider gemini --model gemini-2.5-flash
-  cat items.jsonl | sandmill run redact.wasm --input - --input-format jsonl --output -")]
+  sandmill run plugins/summarize --input talks.csv --provider mock -o out.csv
+  sandmill run plugins/prompt --set prompt='Is this spam? {{text}}' \\
+      --input mails.csv --map text=body --provider openai --model gpt-4o-mini \\
+      -o answers.csv
+  sandmill run describe.wasm --input 'scans/**/*.png' --attach rules.txt \\
+      --provider gemini --model gemini-2.5-flash
+  cat items.jsonl | sandmill run redact.wasm --input - --input-format jsonl -o -")]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct RunArgs {
     /// A component (.wasm, .wat), a plugin's folder that has been built, or `oci://REGISTRY/NAME[:TAG][@sha256:…]`
@@ -86,7 +89,11 @@ pub(super) struct RunArgs {
     /// Where results go: a file (.jsonl, .csv, .parquet), or `-` for stdout; FILE.partial while the job is unfinished
     #[arg(long, short, value_name = "FILE", conflicts_with = "dry_run", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
-    /// Print the summary as JSON on stdout
+    /// jsonl, csv or parquet; by the file's extension if not given, jsonl for stdout
+    #[arg(long, value_parser = Format::NAMES, requires = "output", help_heading = "Output")]
+    #[serde(default)]
+    pub(super) format: Option<String>,
+    /// Print the summary as JSON
     #[arg(long, help_heading = "Output")]
     pub(super) json: bool,
     /// Write the summary as JSON into FILE

@@ -3,7 +3,7 @@
 use super::job_ref::JobRef;
 use super::pause::{Taken, ask};
 use super::run_args::{self, RunArgs};
-use super::{CliResult, Exit, policy};
+use super::{CliResult, Exit, policy, print_json};
 use crate::config::{self, Config};
 use crate::resilience::dollars;
 use crate::store::{change_arguments, runner_of};
@@ -26,12 +26,17 @@ enum Setting {
 pub(super) struct SetArgs {
     /// The job's name, or the path of its .db file
     job: String,
+    /// What is changed
     #[arg(value_enum)]
     setting: Setting,
+    /// Dollars such as 12.50, or a number of items
     value: String,
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// One setting, with its new value.
@@ -52,12 +57,7 @@ pub(super) fn set(args: &SetArgs) -> CliResult {
             Change::MaxCost(most) => control.max_cost = Some(most),
             Change::Concurrency(number) => control.concurrency = Some(number),
         })?;
-        let when = match taken {
-            Taken::Yes => "for the run that goes on, and for later ones",
-            Taken::Later => "once the run has read its input",
-        };
-        println!("{} of job {} is {}, {when}", change.name(), job.name, change.value());
-        return Ok(Exit::Done);
+        return tell(args, &job, change, Some(taken));
     }
     change_arguments(&job.dir, &job.name, |stored| {
         let changed = stored_with(stored, &[change])?;
@@ -66,7 +66,30 @@ pub(super) fn set(args: &SetArgs) -> CliResult {
         change.check(&args, &config::load(args.config.as_deref())?)?;
         anyhow::Ok(changed)
     })?;
-    println!("{} of job {} is {}, from its next `sandmill resume {2}` on", change.name(), job.name, change.value());
+    tell(args, &job, change, None)
+}
+
+/// `taken`: by the run that goes on, if there is one.
+fn tell(args: &SetArgs, job: &JobRef, change: Change, taken: Option<Taken>) -> CliResult {
+    let (setting, value) = (change.name(), change.value());
+    if args.json {
+        let from = match taken {
+            Some(Taken::Yes) => "now",
+            Some(Taken::Later) => "once the run has read its input",
+            None => "the next run",
+        };
+        let told = serde_json::json!({
+            "schema": 1, "job": job.name.as_str(), "setting": setting, "value": value, "from": from,
+        });
+        print_json(&told)?;
+        return Ok(Exit::Done);
+    }
+    let when = match taken {
+        Some(Taken::Yes) => "for the run that goes on, and for later ones".to_owned(),
+        Some(Taken::Later) => "once the run has read its input".to_owned(),
+        None => format!("from its next `sandmill resume {}` on", args.job),
+    };
+    outln!("{setting} of job {} is {value}, {when}", job.name);
     Ok(Exit::Done)
 }
 

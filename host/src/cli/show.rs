@@ -30,10 +30,25 @@ enum From {
     Catalog,
 }
 
+/// A setting in force.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct Shown {
+    pub(super) key: String,
+    pub(super) value: String,
+    /// Where it comes from.
+    from: String,
+}
+
+impl Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:<32} {:<24} # {}", self.key, self.value, self.from)
+    }
+}
+
 /// What is written, line by line.
 struct Sheet<'a> {
     file: &'a Path,
-    lines: Vec<String>,
+    lines: Vec<Shown>,
 }
 
 /// `given`: the flags as they are; `args`: as the policy bounds them.
@@ -43,7 +58,7 @@ pub(super) fn show(
     config: &Config,
     file: &Path,
     policy: &InForce,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<Vec<Shown>> {
     let mut sheet = Sheet { file, lines: Vec::new() };
     for (path, policy) in policy.files() {
         sheet.policy(path, policy)?;
@@ -91,7 +106,7 @@ impl Sheet<'_> {
             From::Policy => "policy".into(),
             From::Catalog => "catalogue".into(),
         };
-        self.lines.push(format!("{name:<32} {:<24} # {from}", value.to_string()));
+        self.lines.push(Shown { key: name.to_owned(), value: value.to_string(), from });
     }
 
     /// A flag goes before the file, and the file before the default.
@@ -142,7 +157,7 @@ impl Sheet<'_> {
         let file = path.display();
         let mut bound = |name: &str, value: Option<String>| {
             if let Some(value) = value {
-                self.lines.push(format!("{:<32} {value:<24} # {file}", format!("policy.{name}")));
+                self.lines.push(Shown { key: format!("policy.{name}"), value, from: file.to_string() });
             }
         };
         bound("max_cost", max_cost.map(|most| format!("${most}")));

@@ -1,6 +1,7 @@
 //! `status`: reads the store, while a run goes on or after.
 
 use super::job_ref::JobRef;
+use super::out::Stdout;
 use super::watch::{Form, watch};
 use super::{CliResult, Exit, Failure, job, print_json, runtime, settings};
 use crate::clock::SystemClock;
@@ -23,6 +24,10 @@ const FAILURES: u64 = 10;
 const TEXT_BYTES_MAX: usize = 1_024;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill status
+  sandmill status tickets --watch
+  sandmill status tickets --json | jq .failed")]
 pub(super) struct StatusArgs {
     /// The job's name, or the path of its .db file; without it all jobs are listed
     job: Option<String>,
@@ -32,7 +37,7 @@ pub(super) struct StatusArgs {
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// As JSON
+    /// Print it as JSON
     #[arg(long)]
     json: bool,
 }
@@ -52,14 +57,14 @@ pub(super) fn status(args: &StatusArgs) -> CliResult {
 fn all(dir: &Path, json: bool) -> Result<(), Failure> {
     let jobs = list_jobs(dir)?;
     if jobs.is_empty() && !json {
-        println!("There are no jobs in {}", dir.display());
+        outln!("There are no jobs in {}", dir.display());
     }
     for name in jobs {
         let job = JobRef { dir: dir.to_path_buf(), name };
         match job.open().and_then(|reader| View::look(&job, &reader)) {
             Ok(view) if json => print_json(&view.json(None))?,
-            Ok(view) => println!("{}: {}, {}", job.name, line(view.counts), view.state),
-            Err(error) => eprintln!("{}: {}", job.name, shown(&error.to_string())),
+            Ok(view) => outln!("{}: {}, {}", job.name, line(view.counts), view.state),
+            Err(error) => errln!("{}: {}", job.name, shown(&error.to_string())),
         }
     }
     Ok(())
@@ -72,14 +77,13 @@ fn one(job: &JobRef, reader: &Reader, args: &StatusArgs) -> Result<(), Failure> 
             (false, true) => Form::Terminal { lines: 0 },
             (false, false) => Form::Lines,
         };
-        let mut out = std::io::stdout();
-        return runtime()?.block_on(watch(&SystemClock::new(), form, &mut out, || View::look(job, reader)));
+        return runtime()?.block_on(watch(&SystemClock::new(), form, &mut Stdout, || View::look(job, reader)));
     }
     let view = View::look(job, reader)?;
     if args.json {
         return print_json(&view.json(None));
     }
-    print!("{}", view.text(None));
+    out!("{}", view.text(None));
     Ok(())
 }
 

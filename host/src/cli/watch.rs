@@ -1,8 +1,9 @@
 //! `status --watch`: the status again and again, from the store, until the run ends.
 
+use super::Failure;
 use super::status::View;
-use super::{Failure, print_json};
 use crate::clock::Clock;
+use crate::domain::escape_json;
 use crate::monitor::Pace;
 use crate::store::StoreError;
 use std::io::Write;
@@ -50,8 +51,8 @@ pub(super) async fn watch(
             }
             Form::Lines if is_due => writeln!(out, "{}", view.line(&pace)).and_then(|()| out.flush()).is_err(),
             Form::Json if is_due => {
-                print_json(&view.json(Some(&pace)))?;
-                false
+                let line = view.json(Some(&pace)).to_string();
+                writeln!(out, "{}", escape_json(&line)).and_then(|()| out.flush()).is_err()
             }
             Form::Lines | Form::Json => false,
         };

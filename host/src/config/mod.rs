@@ -20,7 +20,7 @@ pub use alert::{Alert, CommandChannel, EmailChannel, SecretPlace, SlackChannel, 
 pub use grants::{GivenTable, GrantsTable, NeedsTable};
 pub use limits::{Dollars, Limit, Limits, Size, Time};
 pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices, TierPrices};
-pub use suggest::{did_you_mean, with_suggestion};
+pub use suggest::{did_you_mean, did_you_mean_path, with_suggestion};
 
 /// The file in the working directory.
 pub const DEFAULT_FILE: &str = "sandmill.toml";

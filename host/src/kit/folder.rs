@@ -2,7 +2,7 @@
 
 use super::embedded::Kit;
 use super::{cases, signature};
-use crate::config::{NeedsTable, with_suggestion};
+use crate::config::{NeedsTable, did_you_mean_path, with_suggestion};
 use crate::domain::{Digest as ContentDigest, Grant, Needs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -48,8 +48,8 @@ impl Component {
 
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    #[error("there is no plugin at {path}: name a component (.wasm or .wat) or a plugin's folder", path = .0.display())]
-    Missing(PathBuf),
+    #[error("there is no plugin at {path}: name a component (.wasm or .wat) or a plugin's folder{meant}", path = .path.display())]
+    Missing { path: PathBuf, meant: String },
     #[error("{path} has no {MANIFEST}: it is no plugin's folder", path = .0.display())]
     NoManifest(PathBuf),
     #[error("{path}: {reason}", path = .path.display())]
@@ -113,7 +113,8 @@ struct Stamp {
 pub fn locate(plugin: &Path) -> Result<Component, FolderError> {
     if !plugin.is_dir() {
         if !plugin.exists() {
-            return Err(FolderError::Missing(plugin.to_path_buf()));
+            let meant = did_you_mean_path(plugin, may_be_plugin);
+            return Err(FolderError::Missing { path: plugin.to_path_buf(), meant });
         }
         return read(plugin.to_path_buf());
     }
@@ -127,6 +128,12 @@ pub fn locate(plugin: &Path) -> Result<Component, FolderError> {
         return Err(FolderError::Stale(plugin.to_path_buf()));
     }
     Ok(Component { needs: needs(plugin, &manifest)?, name: Some(manifest.name), ..component })
+}
+
+/// By its name, or by what lies in it.
+fn may_be_plugin(path: &Path) -> bool {
+    let is_component = path.extension().is_some_and(|extension| extension == "wasm" || extension == "wat");
+    is_component || path.join(MANIFEST).is_file()
 }
 
 /// Where the files are, or may come to be, that a folder's component is built from.

@@ -58,6 +58,11 @@ pub(super) trait Dialect: Send + Sync {
     fn model_address(&self, base: &Url, model: &str) -> Option<Url>;
 
     fn model_facts(&self, answer: &Value, model: &str) -> ModelFacts;
+
+    /// The models that an answer from [`Self::model_address`] names, where it is a list of all.
+    fn models_named(&self, _answer: &Value) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// Why a JSON is no answer.

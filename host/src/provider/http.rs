@@ -7,14 +7,16 @@
 use super::dialect::Dialect;
 use super::exchange::{Exchange, failure_of, read};
 use super::key::{ApiKey, Current, Keys};
+use super::probe::{Met, NAMES_MAX, Probe};
 use super::{Answer, Call, HttpSettings, Measure, ModelFacts, Provider, ProviderError, ProviderSettingsError, address};
 use crate::clock::Clock;
 use crate::domain::{ErrorClass, sanitize_line};
 use crate::heavy;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, Proxy, RequestBuilder, Response, Url};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::error::Error;
 use std::path::Path;
@@ -30,6 +32,8 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// For a question about a model, which no run waits long for.
 const MODEL_TIME_MAX: Duration = Duration::from_secs(10);
+/// What is shown of the name of a model.
+const NAME_BYTES_MAX: usize = 200;
 /// Shorter secrets are not looked for in what is shown: they would be found in words.
 const KEY_BYTES_SEARCHED_MIN: usize = 4;
 const HEADER_BYTES_SEARCHED_MIN: usize = 16;
@@ -161,6 +165,19 @@ impl HttpProvider {
         Exchange { status: received.status, headers: &received.headers, body, now_unix_ms, model }
     }
 
+    /// Of an answer that says something of models.
+    fn met(&self, body: &[u8], model: &str) -> Met {
+        let Ok(answer) = serde_json::from_slice::<Value>(body) else { return Met::Silent };
+        match self.dialect.models_named(&answer) {
+            None if self.dialect.model_address(&self.base, model).is_none() => Met::Silent,
+            Some(names) if names.is_empty() => Met::Silent,
+            Some(names) if !names.iter().any(|name| name == model) => {
+                Met::Lacks(names.into_iter().take(NAMES_MAX).map(|name| sanitize_line(&name, NAME_BYTES_MAX)).collect())
+            }
+            None | Some(_) => Met::Knows(self.dialect.model_facts(&answer, model)),
+        }
+    }
+
     /// The body without the key and the operator's headers, if any of them stands in it.
     fn without_secrets(&self, body: &[u8], key: &Current) -> Option<String> {
         let key = key.key.as_ref().map(ApiKey::reveal).filter(|key| key.len() >= KEY_BYTES_SEARCHED_MIN);
@@ -219,6 +236,40 @@ impl Provider for HttpProvider {
             | ErrorClass::Authentication
             | ErrorClass::QuotaExhausted => Err(error),
         }
+    }
+
+    async fn probe(&self, model: &str) -> Option<Probe> {
+        let lists = self.dialect.model_address(&self.base, model);
+        // Where nothing is told of models, whoever answers at the base is there.
+        let url = lists.clone().unwrap_or_else(|| self.base.clone());
+        let began = self.clock.monotonic();
+        let exchange = self.exchange(Method::GET, url, Bytes::new(), HeaderMap::new());
+        let late = |_| ProviderError::new(ErrorClass::Timeout, "no answer within 10 s");
+        let answered = tokio::time::timeout(MODEL_TIME_MAX, exchange).await.map_err(late).flatten();
+        let took = self.clock.monotonic().saturating_sub(began);
+        let (received, key) = match answered {
+            Ok(answered) => answered,
+            Err(error) => return Some(Probe { took, ahead_ms: None, met: Met::Failed(Box::new(error)) }),
+        };
+        let date = received.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let since = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
+        let date_ms = since.and_then(|since| i64::try_from(since.as_millis()).ok());
+        let now_ms = i64::try_from(self.clock.unix_ms()).unwrap_or(i64::MAX);
+        // It answered somewhere in that second.
+        let ahead_ms = date_ms.map(|date_ms| date_ms.saturating_add(500).saturating_sub(now_ms));
+        let met = if (200..300).contains(&received.status) {
+            self.met(&received.body, model)
+        } else {
+            let clean = self.without_secrets(&received.body, &key);
+            let body = clean.as_ref().map_or(&received.body[..], |clean| clean.as_bytes());
+            let error = failure_of(&self.as_exchange(&received, body, model), self.dialect.profile());
+            Met::failure(error, lists.is_none() || self.dialect.models_named(&Value::Null).is_some())
+        };
+        Some(Probe { took, ahead_ms, met })
+    }
+
+    fn has_key(&self) -> bool {
+        self.keys.current().key.is_some()
     }
 
     fn is_vendors_own(&self) -> bool {

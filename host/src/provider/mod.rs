@@ -23,6 +23,7 @@ mod limits;
 mod mock;
 mod openai;
 mod overflow;
+mod probe;
 mod rate_headers;
 mod reserved;
 mod retry_after;
@@ -48,6 +49,7 @@ pub(crate) use http::{chain, client};
 pub use key::ApiKey;
 pub use limits::{Allowance, Measure, ModelFacts, Overflow, RateLimits};
 pub use mock::{BadFaults, FaultHelp, Faults, MockProvider};
+pub use probe::{Met, Probe};
 pub use reserved::{find_reserved, reserved_parameter, spelling};
 pub(crate) use retry_after::parse as wait_asked;
 pub use settings::{HttpSettings, KeySource, Protocol, Settings};
@@ -86,6 +88,16 @@ pub trait Provider: Send + Sync {
 
     /// What the provider tells of a model; nothing where it has no such list, or does not name the model.
     async fn model(&self, name: &str) -> Result<ModelFacts, ProviderError>;
+
+    /// Asks whether it is there, takes the key and knows a model; nothing is paid for it. `None`: there is nobody to ask.
+    async fn probe(&self, _model: &str) -> Option<Probe> {
+        None
+    }
+
+    /// Whether a key is sent.
+    fn has_key(&self) -> bool {
+        false
+    }
 
     /// Whether it is the vendor's own service, so that what is publicly known of a model holds for it.
     fn is_vendors_own(&self) -> bool {

@@ -23,7 +23,7 @@ pub struct ModelRole {
 
 impl Manifest {
     /// Stands in until the plugin has been asked.
-    pub(super) fn unknown() -> Self {
+    pub fn unknown() -> Self {
         Self {
             name: String::new(),
             version: String::new(),

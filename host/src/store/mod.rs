@@ -23,6 +23,7 @@ mod known;
 mod manage;
 mod merge;
 mod open;
+mod place;
 mod prune;
 mod reader;
 mod reader_spent;
@@ -49,6 +50,7 @@ pub use item_rows::{CallRow, ItemBooks, ItemDetail, ItemRow, ItemState, Rejectio
 pub use known::find_job;
 pub use manage::{change_arguments, remove_job, runner_of, size_of};
 pub use merge::{Conflicts, MergeReport, Merged};
+pub use place::{Place, try_place};
 pub use prune::{Keep, Pruned, prune};
 pub use reader::Reader;
 pub use recorded::{RecordedAttempt, RecordedCall, RecordedEnd};

@@ -45,7 +45,7 @@ pub(super) struct DebugArgs {
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// As JSON
+    /// Print it as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -159,13 +159,13 @@ impl Setup<'_> {
             Arc::new(SystemClock::new()) as Arc<dyn Clock>,
             Box::new(move |heard: &Heard| {
                 if !is_json {
-                    println!("{}", attempts::question(heard));
+                    outln!("{}", attempts::question(heard));
                 }
             }),
         ));
         let log = move |line: &LogLine| {
             if !is_json {
-                println!("{}", attempts::log(line));
+                outln!("{}", attempts::log(line));
             }
         };
         let item = Item {

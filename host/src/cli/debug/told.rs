@@ -21,18 +21,18 @@ pub(super) struct Debugged {
 }
 
 pub(super) fn begin(job: &str, recorded: &RecordedAttempt, detail: &ItemDetail, digest: &str) {
-    println!(
+    outln!(
         "Item {} of job {}, attempt {}, offline: nothing is asked, nothing is stored",
         sanitize_line(&detail.row.id, 200),
         sanitize_line(job, 200),
         recorded.number.0
     );
     if recorded.context.is_none() {
-        println!("note        the job has not run it yet: there is nothing to answer from");
+        outln!("note        the job has not run it yet: there is nothing to answer from");
     }
     if let Some(before) = changed(recorded, digest) {
-        println!("note        the plugin has changed since: it was {before}");
-        println!("            and is now                      {digest}");
+        outln!("note        the plugin has changed since: it was {before}");
+        outln!("            and is now                      {digest}");
     }
 }
 
@@ -81,7 +81,7 @@ impl Report {
                 "outcome",
                 "stopped at a question that has no recorded answer: it was never asked, its answer never came, or it is another one now",
             ),
-            verdict => attempts::verdict(verdict).iter().for_each(|line| println!("{line}")),
+            verdict => attempts::verdict(verdict).iter().for_each(|line| outln!("{line}")),
         }
         match self.as_before {
             Some(true) => say("", "as in the job"),
@@ -89,7 +89,7 @@ impl Report {
             None => {}
         }
         if let Some(card) = attempts::card(&self.debugged.report.verdict) {
-            print!("{}", card::as_text(card, None));
+            out!("{}", card::as_text(card, None));
         }
         match &self.coredump {
             Some(path) => say("core dump", &format!("{}: {}", shown(path), coredump::HOW)),
@@ -135,7 +135,7 @@ impl Report {
 }
 
 fn say(name: &str, text: &str) {
-    println!("{}", attempts::line(name, text));
+    outln!("{}", attempts::line(name, text));
 }
 
 /// Whether it ended as the job says; `None`: the item did not end with this attempt.

@@ -5,6 +5,7 @@ mod show;
 use super::card::job_command;
 use super::export::{check_input_stays, is_written, target};
 use super::job_ref::JobRef;
+use super::out::Stdout;
 use super::resume::stored_arguments;
 use super::run_args::{OnChange, RunArgs};
 use super::{CliResult, Exit, Failure, print_json, run};
@@ -55,28 +56,37 @@ struct FilterArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill failed list tickets
+  sandmill failed list tickets --class provider --since 2h --json | jq -r .id")]
 pub(super) struct ListArgs {
     #[command(flatten)]
     job: JobArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// A JSON object a line
+    /// Print a JSON object a line
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill failed show tickets 4711
+  sandmill failed show tickets 4711 --json | jq .crash")]
 pub(super) struct ShowArgs {
     #[command(flatten)]
     job: JobArgs,
     /// The item's id
     item: String,
-    /// As JSON
+    /// Print it as JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill failed export tickets -o failed.csv
+  sandmill failed export tickets -o - --class plugin | jq -r .id")]
 pub(super) struct ExportArgs {
     #[command(flatten)]
     job: JobArgs,
@@ -91,6 +101,10 @@ pub(super) struct ExportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill failed retry tickets
+  sandmill failed retry tickets --code refused --model gpt-4o
+  sandmill failed retry tickets --class context --route large")]
 pub(super) struct RetryArgs {
     #[command(flatten)]
     job: JobArgs,
@@ -105,7 +119,7 @@ pub(super) struct RetryArgs {
     /// What the model takes in all, in tokens
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(256..))]
     context: Option<u64>,
-    /// Print the summary as JSON on stdout
+    /// Print the summary as JSON
     #[arg(long)]
     json: bool,
     /// Say nothing but errors
@@ -166,7 +180,7 @@ fn since(text: &str, now_ms: u64) -> anyhow::Result<u64> {
 fn list(args: &ListArgs) -> CliResult {
     let selection = Selection { failed: args.filter.filter()?, ..Selection::new(States::Failed) };
     let reader = args.job.open()?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(Stdout);
     let (mut gone, mut count) = (false, 0_u64);
     reader
         .for_each_item(&selection, |item| {
@@ -176,15 +190,16 @@ fn list(args: &ListArgs) -> CliResult {
                 (false, _) => writeln!(out, "{}", line(&item)),
             };
             count += 1;
-            // Whoever read it has gone, as `head` does: the rest is nobody's.
+            // There is nobody, or no room, for the rest.
             gone = gone || written.is_err();
             if gone { Err(StoreError::Closed) } else { Ok(()) }
         })
         .or_else(|error| if gone { Ok(()) } else { Err(error) })?;
+    // What goes wrong is told at the end.
     let _ = out.flush();
     if !args.json && !gone {
         let which = if args.filter.is_empty() { "" } else { " of these" };
-        eprintln!("{count} failed items{which}; `sandmill failed show {} ITEM` tells all about one", args.job.job);
+        errln!("{count} failed items{which}; `sandmill failed show {} ITEM` tells all about one", args.job.job);
     }
     Ok(Exit::Done)
 }
@@ -258,8 +273,7 @@ fn show(args: &ShowArgs) -> CliResult {
     if args.json {
         print_json(&show::as_json(&detail, &again))?;
     } else {
-        // A reader that has gone is no error.
-        let _ = std::io::stdout().write_all(show::as_text(&detail, &again)?.as_bytes());
+        out!("{}", show::as_text(&detail, &again)?);
     }
     Ok(Exit::Done)
 }
@@ -269,10 +283,10 @@ fn export(args: &ExportArgs) -> CliResult {
     let (path, format) = target(&args.output, args.format.as_deref())?;
     let reader = args.job.open()?;
     check_input_stays(&reader, path)?;
-    let mut stdout = std::io::stdout();
+    let mut stdout = Stdout;
     let written = results::export_failed(&reader, &filter, Target { format, path, stdout: &mut stdout });
     if let Some(count) = is_written(written)? {
-        eprintln!("{count} failed items are written into {}", path.unwrap_or(Path::new("stdout")).display());
+        errln!("{count} failed items are written into {}", path.unwrap_or(Path::new("stdout")).display());
     }
     Ok(Exit::Done)
 }
@@ -286,12 +300,12 @@ fn retry(args: &RetryArgs) -> CliResult {
     let JobRef { dir, name: job } = job;
     let (items, lines) = reader.count_failed(&filter)?;
     if lines > 0 && !args.quiet {
-        eprintln!(
+        errln!(
             "{lines} lines of the input are no items, and cannot be tried again: mend the input, and `sandmill resume {named}`"
         );
     }
     if items == 0 {
-        eprintln!("No failed item is among these: see `sandmill failed list {named}`");
+        errln!("No failed item is among these: see `sandmill failed list {named}`");
         return Ok(Exit::Done);
     }
     let stored = stored_arguments(&reader, &job)?;

@@ -14,11 +14,14 @@ use std::path::{Path, PathBuf};
 const ERROR_BYTES_MAX: usize = 2_000;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill job list
+  sandmill job list --store /srv/jobs --json | jq -r 'select(.failed > 0).job'")]
 pub(in crate::cli) struct ListArgs {
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// A JSON object a job
+    /// Print a JSON object a line
     #[arg(long)]
     json: bool,
 }
@@ -35,18 +38,18 @@ pub(super) fn list(args: &ListArgs) -> CliResult {
     let dir = settings::store_dir(args.store.as_deref(), &config::load(None)?);
     let jobs = list_jobs(&dir)?;
     if jobs.is_empty() && !args.json {
-        println!("There are no jobs in {}", dir.display());
+        outln!("There are no jobs in {}", dir.display());
         return Ok(Exit::Done);
     }
     if !args.json {
-        println!("{:<28} {:<11} {:>15} {:>7} {:>10} {:>9}  last run", "job", "state", "done", "failed", "cost", "size");
+        outln!("{:<28} {:<11} {:>15} {:>7} {:>10} {:>9}  last run", "job", "state", "done", "failed", "cost", "size");
     }
     let mut exit = Exit::Done;
     for job in jobs {
         match look(&dir, &job) {
             Ok(line) => line.print(&job, args.json)?,
             Err(error) => {
-                eprintln!("{job}: {}", sanitize_line(&error.to_string(), ERROR_BYTES_MAX));
+                errln!("{job}: {}", sanitize_line(&error.to_string(), ERROR_BYTES_MAX));
                 exit = Exit::Usage;
             }
         }
@@ -92,7 +95,7 @@ impl Line {
                 "bytes": self.bytes, "last_run": at.map(|at| at.to_string()),
             }));
         }
-        println!(
+        outln!(
             "{:<28} {:<11} {:>15} {failed:>7} {:>10} {:>9}  {}",
             job.as_str(),
             self.state(),

@@ -7,6 +7,7 @@ mod verify;
 
 use super::job_ref::JobRef;
 use super::{CliResult, Exit, print_json};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -15,6 +16,9 @@ pub(super) enum JobCommand {
     /// List the jobs: how far each is, what it cost, what room it takes
     List(list::ListArgs),
     /// Check that a job's file is whole: its pages, what its rows name, what its JSON says, its sums
+    #[command(after_help = "Examples:
+  sandmill job verify tickets
+  sandmill job verify /backups/tickets.db --json")]
     Verify(JobArgs),
     /// Copy a job's file, also while it runs
     Backup(BackupArgs),
@@ -31,7 +35,7 @@ pub(super) struct JobArgs {
     /// The folder of the jobs' files [default: .sandmill]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// As JSON
+    /// Print it as JSON
     #[arg(long)]
     json: bool,
 }
@@ -43,11 +47,18 @@ impl JobArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill job backup tickets -o /backups/tickets.db
+  sandmill status /backups/tickets.db")]
 pub(super) struct BackupArgs {
     #[command(flatten)]
     job: JobArgs,
     /// Where the copy goes; a name that ends in .db can be given as a JOB
-    file: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "file")]
+    output: Option<PathBuf>,
+    /// The same, without the flag
+    #[arg(hide = true, conflicts_with = "output")]
+    file: Option<PathBuf>,
 }
 
 pub(super) fn job(command: &JobCommand) -> CliResult {
@@ -62,11 +73,12 @@ pub(super) fn job(command: &JobCommand) -> CliResult {
 
 fn backup(args: &BackupArgs) -> CliResult {
     let job = args.job.resolve()?;
-    let bytes = job.open()?.backup(&args.file)?;
+    let file = args.output.as_deref().or(args.file.as_deref()).context("-o FILE says where the copy goes")?;
+    let bytes = job.open()?.backup(file)?;
     if args.job.json {
-        print_json(&serde_json::json!({"schema": 1, "job": job.name.as_str(), "file": args.file, "bytes": bytes}))?;
+        print_json(&serde_json::json!({"schema": 1, "job": job.name.as_str(), "file": file, "bytes": bytes}))?;
     } else {
-        println!("Job {} is copied into {} ({})", job.name, args.file.display(), size(bytes));
+        outln!("Job {} is copied into {} ({})", job.name, file.display(), size(bytes));
     }
     Ok(Exit::Done)
 }

@@ -16,6 +16,9 @@ enum Kept {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill job prune tickets --keep answers
+  sandmill job prune tickets --keep outputs --json")]
 pub(in crate::cli) struct PruneArgs {
     #[command(flatten)]
     job: JobArgs,
@@ -41,7 +44,7 @@ pub(super) fn prune(args: &PruneArgs) -> CliResult {
         }))?;
         return Ok(Exit::Done);
     }
-    println!(
+    outln!(
         "Job {}: {} before, {} now; dropped {} inputs, {} answers, {} bodies of failed calls",
         job.name,
         size(pruned.before),
@@ -53,9 +56,9 @@ pub(super) fn prune(args: &PruneArgs) -> CliResult {
     match keep {
         Keep::All => {}
         Keep::Answers => {
-            println!("From now on a done item is done again only while the input of the job is still there");
+            outln!("From now on a done item is done again only while the input of the job is still there");
         }
-        Keep::Outputs => println!(
+        Keep::Outputs => outln!(
             "From now on a done item is done again only while the input of the job is still there, and its calls are paid again"
         ),
     }

@@ -8,6 +8,9 @@ use anyhow::anyhow;
 use clap::Args;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sandmill job rm tickets          # says what was paid, and removes nothing
+  sandmill job rm tickets --yes")]
 pub(in crate::cli) struct RmArgs {
     #[command(flatten)]
     job: JobArgs,
@@ -39,7 +42,7 @@ pub(super) fn rm(args: &RmArgs) -> CliResult {
             "input_tokens": paid.input_tokens, "output_tokens": paid.output_tokens, "cost_dollars": cost, "bytes": bytes,
         }))?;
     } else {
-        println!(
+        outln!(
             "Job {}{}: {} calls, {} tokens read, {} written, {} paid; {}",
             job.name,
             if args.yes { " is removed" } else { "" },

@@ -16,9 +16,12 @@ pub(super) fn verify(args: &JobArgs) -> CliResult {
             "answers": verdict.answers, "problems": verdict.problems,
         }))?;
     } else if is_whole {
-        println!(
+        outln!(
             "Job {} is whole: {} items, {} calls, {} answers that can be read",
-            job.name, verdict.items, verdict.calls, verdict.answers
+            job.name,
+            verdict.items,
+            verdict.calls,
+            verdict.answers
         );
     }
     if is_whole {
@@ -27,7 +30,7 @@ pub(super) fn verify(args: &JobArgs) -> CliResult {
     if !args.json {
         for problem in &verdict.problems {
             // A damaged file says anything.
-            println!("{}", sanitize_line(problem, PROBLEM_BYTES_MAX));
+            outln!("{}", sanitize_line(problem, PROBLEM_BYTES_MAX));
         }
     }
     Err(anyhow::anyhow!(

@@ -10,10 +10,14 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "The command runs in the folder, with what is in its .venv first on the PATH. A folder with a `kit` in its
-plugin.toml is given that kit first, of this version of sandmill, in .sandmill/kit."
-)]
+#[command(after_help = "The command runs in the folder, with what is in its .venv first on the PATH. A
+folder with a `kit` in its plugin.toml is given that kit first, of this version
+of sandmill, in .sandmill/kit.
+
+Examples:
+  sandmill plugin build plugins/summarize
+  sandmill plugin build plugins/* --quiet
+  sandmill plugin build . --watch")]
 pub(in super::super) struct BuildArgs {
     /// Plugins' folders
     #[arg(required = true)]
@@ -48,7 +52,7 @@ fn build_each(args: &BuildArgs, folders: &[PathBuf]) -> CliResult {
         let began = clock.monotonic();
         let built = kit::build(folder, if args.quiet { Says::Quietly } else { Says::Aloud })?;
         let seconds = clock.monotonic().saturating_sub(began).as_secs_f64();
-        println!("built {} ({}, in {seconds:.1} s)", built.path.display(), ByteSize(built.bytes));
+        outln!("built {} ({}, in {seconds:.1} s)", built.path.display(), ByteSize(built.bytes));
     }
     Ok(Exit::Done)
 }

@@ -8,8 +8,13 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code 7 if the new plugin may do more than the old one: it imports an interface that leads
-somewhere, asks for a grant or asks a model in a new role; otherwise 0.")]
+#[command(after_help = "Exit code 7 if the new plugin may do more than the old one: it imports an
+interface that leads somewhere, asks for a grant or asks a model in a new role;
+otherwise 0.
+
+Examples:
+  sandmill plugin diff triage-1.wasm triage-2.wasm
+  sandmill plugin diff oci://ghcr.io/me/triage:1.2 oci://ghcr.io/me/triage:1.3")]
 pub(in super::super) struct DiffArgs {
     /// A component (.wasm, .wat), a plugin's folder that has been built, or `oci://REGISTRY/NAME[:TAG][@sha256:…]`
     old: PathBuf,
@@ -35,7 +40,7 @@ pub(super) fn diff(args: &DiffArgs) -> CliResult {
         print_json(&difference.as_json())?;
     } else {
         for line in difference.lines() {
-            println!("{line}");
+            outln!("{line}");
         }
     }
     Ok(if difference.rights_grew() { Exit::RightsGrew } else { Exit::Done })

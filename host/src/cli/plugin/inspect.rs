@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 pub(in super::super) struct InspectArgs {
     /// A component (.wasm, .wat), a plugin's folder that has been built, or `oci://REGISTRY/NAME[:TAG][@sha256:…]`
     plugin: PathBuf,
-    /// Print everything as JSON
+    /// Print it as JSON
     #[arg(long)]
     json: bool,
     /// Only read it: neither compile it nor ask it what it is
@@ -48,7 +48,7 @@ pub(super) fn inspect(args: &InspectArgs) -> CliResult {
         print_json(&inspection.as_json())?;
     } else {
         for line in inspection.lines() {
-            println!("{line}");
+            outln!("{line}");
         }
     }
     Ok(Exit::Done)

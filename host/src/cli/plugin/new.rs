@@ -38,16 +38,16 @@ impl ValueEnum for Language {
 
 pub(super) fn new(args: &NewArgs) -> CliResult {
     let made = kit::new(&args.folder, args.lang)?;
-    println!("made {}: a plugin in {}. Next:\n", args.folder.display(), args.lang);
-    println!("    cd {}", args.folder.display());
+    outln!("made {}: a plugin in {}. Next:\n", args.folder.display(), args.lang);
+    outln!("    cd {}", args.folder.display());
     for install in &made.missing {
-        println!("    {install}");
+        outln!("    {install}");
     }
-    println!("    sandmill plugin build .");
-    println!("    {}", made.test);
-    println!("    sandmill plugin test .");
-    println!("    sandmill plugin check .");
-    println!("    sandmill run . --input sample/items.jsonl --output out.jsonl --provider mock");
-    println!("\nREADME.md says what is in it, and how it runs with a model.");
+    outln!("    sandmill plugin build .");
+    outln!("    {}", made.test);
+    outln!("    sandmill plugin test .");
+    outln!("    sandmill plugin check .");
+    outln!("    sandmill run . --input sample/items.jsonl --output out.jsonl --provider mock");
+    outln!("\nREADME.md says what is in it, and how it runs with a model.");
     Ok(Exit::Done)
 }

@@ -21,7 +21,7 @@ use crate::sandbox::{AttemptReport, Job, LogLine, Watch};
 use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,14 +32,15 @@ const JOB: &str = "trial";
 #[derive(Debug, Args)]
 #[command(
     group(ArgGroup::new("what").required(true).args(["item", "text", "input"])),
-    after_help = "The values that it emits are on stdout, one a line; indented on a terminal. Exit code 0 if the item is done or skipped, 3 if it
-failed; 4 to 6, 75, 130 and 143 as of `run`.
+    after_help = "The values that it emits are on stdout, one a line; indented on a terminal. Exit
+code 0 if the item is done or skipped, 3 if it failed; 4 to 6, 75, 130 and 143
+as of `run`.
 
 Examples:
   sandmill plugin run plugins/redact --text 'Write to jo@example.com'
-  sandmill plugin run plugins/prompt --set prompt='Translate into French: {{text}}' --text Hello \\
-      --provider openai --model gpt-4o-mini -v
-  sandmill plugin run plugins/summarize --input talks.jsonl --id 1801 --provider mock
+  sandmill plugin run plugins/prompt --set prompt='Put into French: {{text}}' \\
+      --text Hello --provider openai --model gpt-4o-mini -v
+  sandmill plugin run plugins/summarize --input talks.csv --id 1 --provider mock
   jq -c .items[3] all.json | sandmill plugin run plugins/redact --item -"
 )]
 pub(in super::super) struct RunOneArgs {
@@ -78,7 +79,7 @@ pub(in super::super) struct RunOneArgs {
     /// Attempts if the plugin rejects answers [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
-    /// Print everything as one JSON object
+    /// Print it as JSON
     #[arg(long)]
     json: bool,
     /// Show what the plugin logs and asks, and what it is answered
@@ -268,7 +269,7 @@ impl Trial<'_> {
         let heard = Arc::clone(heard);
         let listens = move |one: &Heard| {
             if is_told {
-                eprintln!("{}", attempts::question(one));
+                errln!("{}", attempts::question(one));
             }
             heard.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
         };
@@ -276,7 +277,7 @@ impl Trial<'_> {
         let llm: Arc<dyn Llm> = Arc::new(Overheard { models, listens: Box::new(listens) });
         let log = move |line: &LogLine| {
             if is_told {
-                eprintln!("{}", attempts::log(line));
+                errln!("{}", attempts::log(line));
             }
         };
         let item = Item {
@@ -300,11 +301,11 @@ impl Trial<'_> {
             return print_json(&self.as_json(ended, attempts, spent)?);
         }
         match &ended.report.verdict {
-            Verdict::Finished(Outcome::Done(emissions)) => print(emissions)?,
-            verdict => attempts::verdict(verdict).iter().for_each(|line| eprintln!("{line}")),
+            Verdict::Finished(Outcome::Done(emissions)) => print(emissions),
+            verdict => attempts::verdict(verdict).iter().for_each(|line| errln!("{line}")),
         }
         if let Some(card) = attempts::card(&ended.report.verdict) {
-            eprint!("{}", card::as_text(card, None));
+            err!("{}", card::as_text(card, None));
         }
         if spent.tokens > 0 {
             let money =
@@ -341,20 +342,15 @@ struct Ended {
     heard: Vec<Heard>,
 }
 
-/// For people indented, for programs a line each; a reader that has gone is no error.
-fn print(emissions: &[Emission]) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    let is_for_people = stdout.is_terminal();
+/// For people indented, for programs a line each.
+fn print(emissions: &[Emission]) {
+    let is_for_people = std::io::stdout().is_terminal();
     for Emission { value, .. } in emissions {
         let parsed = is_for_people.then(|| serde_json::from_str::<Value>(value).ok()).flatten();
         let text = match parsed {
             Some(value) => format!("{value:#}"),
             None => value.clone(),
         };
-        match writeln!(stdout, "{}", escape_json(&text)) {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            other => other.map_err(Failure::internal)?,
-        }
+        outln!("{}", escape_json(&text));
     }
-    Ok(())
 }

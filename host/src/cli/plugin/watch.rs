@@ -3,9 +3,9 @@
 //! What the system tells of files only wakes; whether there is anything new is told by what the files hold, so that what a build touches
 //! or an editor saves twice is no reason to go again.
 
-use super::super::{CliResult, Exit, Failure};
+use super::super::{CliResult, Exit, out};
 use super::test::interrupted;
-use crate::domain::{Digest, sanitize_text};
+use crate::domain::Digest;
 use crate::kit;
 use crate::kit::cases;
 use crate::run::{Phase, Shutdown};
@@ -22,7 +22,6 @@ use tokio::sync::Notify;
 const QUIET: Duration = Duration::from_millis(100);
 /// Somebody who never stops writing is not waited for.
 const WAITS_MAX: u32 = 50;
-const REASON_BYTES_MAX: usize = 32_000;
 
 /// Plugins' folders, and what else is looked at.
 pub(super) struct Watched {
@@ -47,16 +46,14 @@ pub(super) fn watch(
         let before = watched.state();
         looking.at(watched)?;
         if nth > 1 {
-            anstream::eprintln!("\n\x1b[2m── round {nth} {}\x1b[0m", "─".repeat(60));
+            out::complain_styled(&format!("\n\x1b[2m── round {nth} {}\x1b[0m\n", "─".repeat(60)));
         }
         match round() {
-            Err(Failure { error, .. }) if interrupted(shutdown).is_none() => {
-                eprintln!("error: {}", sanitize_text(&format!("{error:#}"), REASON_BYTES_MAX));
-            }
+            Err(failure) if interrupted(shutdown).is_none() => errln!("error: {}", failure.told(false)),
             Ok(_) | Err(_) => {}
         }
         if interrupted(shutdown).is_none() {
-            eprintln!("Waiting for a change; Ctrl-C ends this");
+            errln!("Waiting for a change; Ctrl-C ends this");
             runtime.block_on(looking.until_changed(watched, &before, shutdown.clone()))?;
         }
         if let Some(exit) = interrupted(shutdown) {

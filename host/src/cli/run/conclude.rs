@@ -1,6 +1,7 @@
 //! The end of a run: its output, its summary, and what is said of it.
 
 use super::super::card::job_command;
+use super::super::out::Stdout;
 use super::super::{CliResult, Exit, Failure, print_json};
 use super::Session;
 use crate::alert::{Alerts, Delivered};
@@ -123,7 +124,7 @@ impl Session<'_> {
     fn tell(&self, summary: &Summary, failures: &[(String, String, u64, String)], exit: Exit) {
         self.console.say(&summary.to_text(failures));
         if self.args.quiet && exit != Exit::Done {
-            eprintln!("{}", self.last_words(summary, exit));
+            errln!("{}", self.last_words(summary, exit));
         }
     }
 
@@ -141,7 +142,7 @@ impl Session<'_> {
     /// FILE once nothing is pending, FILE.partial until then.
     fn write_output(&self, counts: Counts) -> Result<(), ExportError> {
         let (Some(path), Some(format)) = (&self.args.output, self.prepared.output) else { return Ok(()) };
-        let mut stdout = std::io::stdout();
+        let mut stdout = Stdout;
         let mut write = |path: Option<&Path>| {
             let target = Target { format, path, stdout: &mut stdout };
             results::export(self.store.reader(), Order::Input, target)

@@ -7,6 +7,7 @@ mod standing;
 
 use self::figures::Figures;
 use super::attach;
+use super::export::target;
 use super::grants;
 use super::input as inputs;
 use super::job_ref::JobRef;
@@ -170,7 +171,7 @@ fn prepare(
             "--json and --output - both want stdout: write the output into a file, or the summary with --summary FILE"
         );
     }
-    let output = args.output.as_deref().map(|path| check_output(path, &args.input)).transpose()?;
+    let output = args.output.as_deref().map(|path| check_output(path, args)).transpose()?;
     if args.reads_input() {
         inputs::check(args)?;
     }
@@ -181,7 +182,7 @@ fn prepare(
     let loaded = loading.load(giving, |limits| Ok(Engine::new(limits, settings::slots(args, config))?))?;
     let Loaded { plugin, component, granted } = loaded;
     for line in granted.lines(&component, args.dry_run)? {
-        if args.dry_run { eprintln!("{line}") } else { console.say(&line) }
+        if args.dry_run { errln!("{line}") } else { console.say(&line) }
     }
     let contract = Contract::new(plugin.manifest(), &plugin_config)?;
     let mut routes = routes::plan(args, config, plugin.manifest())?;
@@ -194,13 +195,9 @@ fn prepare(
 }
 
 /// That the output can be written is found out before anything is paid for.
-fn check_output(path: &Path, input: &Path) -> anyhow::Result<output::Format> {
-    if path == Path::new("-") {
-        return Ok(output::Format::JsonLines);
-    }
-    let format = output::Format::from_extension(path).with_context(|| {
-        format!("{}: name the output .jsonl, .csv or .parquet, which tells its format", path.display())
-    })?;
+fn check_output(output: &Path, args: &RunArgs) -> anyhow::Result<output::Format> {
+    let (path, format) = target(output, args.format.as_deref())?;
+    let (Some(path), input) = (path, &args.input) else { return Ok(format) };
     if path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|input| input == path)) {
         bail!("--output {} would replace the input: choose another file", path.display());
     }

@@ -70,4 +70,8 @@ impl Dialect for OpenAi {
     fn model_facts(&self, answer: &Value, model: &str) -> ModelFacts {
         models::facts(answer, model)
     }
+
+    fn models_named(&self, answer: &Value) -> Option<Vec<String>> {
+        Some(models::names(answer))
+    }
 }

@@ -28,9 +28,18 @@ const MAX_OUTPUT: [&str; 4] = [
     "/max_output_tokens",
 ];
 
+pub(super) fn names(list: &Value) -> Vec<String> {
+    let named = models(list).iter().filter_map(|model| model.get("id")?.as_str());
+    named.map(str::to_owned).collect()
+}
+
+/// Some servers send the list itself.
+fn models(list: &Value) -> &[Value] {
+    list.get("data").unwrap_or(list).as_array().map_or(&[][..], Vec::as_slice)
+}
+
 pub(super) fn facts(list: &Value, name: &str) -> ModelFacts {
-    // Some servers send the list itself.
-    let models = list.get("data").unwrap_or(list).as_array().map_or(&[][..], Vec::as_slice);
+    let models = models(list);
     let is_named = |model: &&Value| model.get("id").and_then(Value::as_str) == Some(name);
     // A server of one model (llama.cpp) answers for it whatever the name.
     let only = if let [only] = models { Some(only) } else { None };

@@ -25,15 +25,15 @@ enum Record {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit code 0 if every case passes, 3 if one does not, 2 if a file of cases is broken or the plugin cannot be built or
-loaded; with --record also those of `run`.
+#[command(after_help = "Exit code 0 if every case passes, 3 if one does not, 2 if a file of cases is
+broken or the plugin cannot be built or loaded; with --record also those of
+`run`.
 
 Examples:
   sandmill plugin test plugins/summarize
   sandmill plugin test plugins/summarize/tests/cases.jsonl --filter long -v
-  sandmill plugin test plugins/summarize --record --update --provider openai --model gpt-4o-mini --max-cost 0.10"
-)]
+  sandmill plugin test plugins/summarize --record --update \\
+      --provider openai --model gpt-4o-mini --max-cost 0.10")]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(in super::super) struct TestArgs {
     /// Plugins' folders, or files of cases in their `tests` [default: the folder that one is in]
@@ -41,7 +41,7 @@ pub(in super::super) struct TestArgs {
     /// Only cases whose names hold TEXT
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Print one JSON object a case
+    /// Print a JSON object a line, one for each case
     #[arg(long)]
     json: bool,
     /// Show what each case asks and logs

@@ -1,6 +1,6 @@
 //! What is said of cases: a line for each, what differs below it, and how many there were.
 
-use super::super::super::{Failure, attempts, card, print_json};
+use super::super::super::{Failure, attempts, card, out, print_json};
 use super::suite::{Counts, Ended, Recorded, Tried};
 use crate::domain::{Digest, sanitize_line, sanitize_text};
 use crate::kit::cases::{Difference, Expect, Side};
@@ -27,7 +27,7 @@ const PLAIN: &str = "\x1b[0m";
 
 /// Without colours where nobody would see them.
 fn say(text: &str) {
-    anstream::println!("{text}");
+    out::print_styled(&format!("{text}\n"));
 }
 
 pub(super) fn begin(folder: &Path, plugin: &Plugin, cases: usize) {

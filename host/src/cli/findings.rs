@@ -1,4 +1,4 @@
-//! What a check has found, for people and for programs.
+//! What `plugin check` and `doctor` have found, for people and for programs.
 
 use crate::domain::sanitize_text;
 use crate::kit::wrapped;

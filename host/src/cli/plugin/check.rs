@@ -1,7 +1,6 @@
 //! `plugin check`: whether a plugin would work in a run, as far as that can be told without one.
 
-mod report;
-
+use super::super::findings::{Findings, State};
 use super::super::grants::Granted;
 use super::super::live::Live;
 use super::super::loading::Loaded;
@@ -20,7 +19,6 @@ use crate::run::{Blobs, Contract, ContractError, Debugging};
 use crate::sandbox::{AttemptReport, Engine, Job, Limits, Manifest, Plugin, Watch};
 use bytesize::ByteSize;
 use clap::Args;
-use report::{Findings, State};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,16 +30,17 @@ const JOB: &str = "check";
 const TEXT: &str = "text";
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Looks at the world and the version that the plugin is made for, at what it imports against what it asks to be granted, at what it
-says of itself and at its schemas; then runs it on one item that has the fields it wants, with the mock provider.
+#[command(after_help = "Looks at the world and the version that the plugin is made for, at what it
+imports against what it asks to be granted, at what it says of itself and at its
+schemas; then runs it on one item that has the fields it wants, with the mock
+provider.
 
-Exit code 0 if nothing is wrong, 3 if something is, 2 if the plugin is not there or has not been built.
+Exit code 0 if nothing is wrong, 3 if something is, 2 if the plugin is not there
+or has not been built.
 
 Examples:
   sandmill plugin check plugins/summarize
-  sandmill plugin check . --item '{\"text\":\"It burns.\"}' --set team=red --strict --json"
-)]
+  sandmill plugin check . --item '{\"text\":\"It burns.\"}' --set team=red --strict")]
 pub(in super::super) struct CheckArgs {
     /// A component (.wasm, .wat), a plugin's folder that has been built, or `oci://REGISTRY/NAME[:TAG][@sha256:…]`
     plugin: PathBuf,
@@ -301,7 +300,7 @@ impl Looking<'_> {
     fn tell(&self) -> Result<(), Failure> {
         if !self.args.json {
             for line in self.findings.lines() {
-                println!("{line}");
+                outln!("{line}");
             }
             return Ok(());
         }
