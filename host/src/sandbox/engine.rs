@@ -25,20 +25,20 @@ const KEEP_RESIDENT_BYTES: usize = 2 << 20;
 
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 
-/// How many slots are given back to the system at once: each time, all processors are interrupted to forget the pages.
-const DECOMMIT_BATCH: u32 = 32;
+/// Slots whose memory is given back to the system together. One: in a batch all would be given back by whoever fills it, a hundred milliseconds of
+/// work where guests had 128 MiB each, with the lock of the whole address space held, and whoever fills it may be the shortest of all. Small
+/// guests have nothing to give back (`KEEP_RESIDENT_BYTES`), so that nothing is lost by it.
+const DECOMMIT_BATCH: usize = 1;
 
 /// Threads in each of the two lanes that guests run on: one a processor.
 pub fn lane_threads() -> usize {
     std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
-/// Slots that are being given back, and so are nobody's: a batch that fills, and one on each thread that drops guests (two lanes, and whoever
-/// loads or stops). Without them a guest could find no slot though fewer than may live do: wasmtime looks again only if it
-/// has something to give back itself.
-fn on_their_way_back(batch: u32) -> u32 {
-    let threads = u32::try_from(2 * lane_threads() + 2).unwrap_or(u32::MAX);
-    batch.saturating_mul(threads.saturating_add(1))
+/// Slots that are being given back, and so are nobody's: one on each thread that drops guests (two lanes, and whoever loads or
+/// stops). Without them a guest could find no slot though fewer than may live do.
+fn on_their_way_back() -> u32 {
+    u32::try_from(2 * lane_threads() + 2).unwrap_or(u32::MAX)
 }
 
 /// The compiler and the pool, with the thread that advances the epoch.
@@ -128,8 +128,7 @@ fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let (instances, memories, tables) = (number(limits.instances), number(limits.memories()), number(limits.tables()));
-    let batch = DECOMMIT_BATCH.min(slots);
-    let slots = slots.saturating_add(on_their_way_back(batch));
+    let slots = slots.saturating_add(on_their_way_back());
     pool.total_component_instances(slots)
         .total_stacks(slots)
         .total_memories(slots.saturating_mul(MEMORIES_PER_SLOT).max(memories))
@@ -146,7 +145,7 @@ fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
         .max_core_instance_size(16 << 20)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
-        .decommit_batch_size(batch as usize)
+        .decommit_batch_size(DECOMMIT_BATCH)
         .pagemap_scan(Enabled::Auto);
     pool
 }
