@@ -32,4 +32,5 @@ mod sandbox;
 mod settings;
 mod shell;
 mod support;
+mod suspend;
 mod trust;

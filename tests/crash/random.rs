@@ -66,7 +66,8 @@ fn run_and_time(batch: &Batch) -> Duration {
     startup
 }
 
-fn check(kind: Kind, faults: &str, kills: usize, random: &mut impl Rng) {
+/// `more`: arguments of the batches that are killed, beside those of the unharmed one.
+fn check(kind: Kind, faults: &str, kills: usize, more: &[&str], random: &mut impl Rng) {
     let n = match kind {
         Kind::Pure => 150 * kills,
         Kind::One | Kind::Mixed => 20 * kills,
@@ -77,8 +78,14 @@ fn check(kind: Kind, faults: &str, kills: usize, random: &mut impl Rng) {
     let stride = Stride { items: (n / kills) as u64, calls: n * kind.calls() / kills, startup };
     let (mut left, mut batches) = (kills, 0);
     while left > 0 {
-        left -=
-            kill_until_it_ends(kind, &unharmed, Batch::of_kind(kind, n, faults, CONCURRENCY), left, &stride, random);
+        left -= kill_until_it_ends(
+            kind,
+            &unharmed,
+            Batch::of_kind(kind, n, faults, CONCURRENCY).with(more),
+            left,
+            &stride,
+            random,
+        );
         batches += 1;
         assert!(batches <= kills, "the batches end before anything can hit them");
     }
@@ -123,12 +130,12 @@ fn kill_until_it_ends(
 fn killed_at_random_moments_a_batch_ends_as_if_it_had_not_been() {
     let mut random = seeded();
     let Some(kills) = soak() else {
-        check(Kind::Mixed, NO_FAULTS, 6, &mut random);
+        check(Kind::Mixed, NO_FAULTS, 6, &[], &mut random);
         return;
     };
     say("without faults");
     for kind in Kind::ALL {
-        check(kind, NO_FAULTS, kills.div_ceil(12), &mut random);
+        check(kind, NO_FAULTS, kills.div_ceil(12), &[], &mut random);
     }
 }
 
@@ -136,11 +143,19 @@ fn killed_at_random_moments_a_batch_ends_as_if_it_had_not_been() {
 fn killed_at_random_moments_under_faults_too() {
     let mut random = seeded();
     let Some(kills) = soak() else {
-        check(Kind::Mixed, FAULTS, 6, &mut random);
+        check(Kind::Mixed, FAULTS, 6, &[], &mut random);
         return;
     };
     say(FAULTS);
     for kind in Kind::ALL {
-        check(kind, FAULTS, kills.div_ceil(12), &mut random);
+        check(kind, FAULTS, kills.div_ceil(12), &[], &mut random);
     }
+}
+
+/// Each guest that waits is dropped and replayed, so that kills hit items whose calls have no guest.
+#[test]
+fn killed_at_random_moments_while_guests_give_their_instances_back() {
+    let (mut random, kills) = (seeded(), soak().map_or(4, |kills| kills.div_ceil(6)));
+    let more = ["--suspend", "always", "--suspend-after", "1ms"];
+    check(Kind::Mixed, FAULTS, kills, &more, &mut random);
 }

@@ -77,6 +77,12 @@ impl Batch {
         Self::new(&items(n, |index| kind.item(index)), faults, concurrency)
     }
 
+    /// The same with more arguments.
+    pub(super) fn with(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self
+    }
+
     pub(super) fn command(&self) -> Command {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let mut command = self.place.command(&args);

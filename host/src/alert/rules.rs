@@ -261,6 +261,7 @@ fn moves(event: &Event) -> bool {
     match event {
         Event::CallAnswered { .. }
         | Event::CallReused { .. }
+        | Event::GuestGaveWay { .. }
         | Event::CallFailed { .. }
         | Event::ItemRetry { .. }
         | Event::ItemDone { .. }

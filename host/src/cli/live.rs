@@ -105,6 +105,8 @@ impl Live {
             attempt,
             number,
             answers: HashMap::new(),
+            earlier: Arc::default(),
+            patience: None,
             not_again: HashSet::new(),
             roles: Arc::clone(&self.roles),
             told: Told::default(),

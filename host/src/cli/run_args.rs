@@ -36,6 +36,15 @@ pub(super) enum OnUnknown {
     Fail,
 }
 
+/// When a guest that waits for an answer gives its instance back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Suspend {
+    Auto,
+    Never,
+    Always,
+}
+
 /// One of so many parts of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ShardArg {
@@ -279,6 +288,15 @@ pub(super) struct WorkArgs {
     /// Plugin instances that may be live at once [default: as --concurrency, at most 1,000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) max_instances: Option<u32>,
+    /// Whether a guest that waits for an answer gives its instance back, and is replayed when the answer is there: when others wait for one
+    /// (auto), never or always [default: auto]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    #[serde(default)]
+    pub(super) suspend: Option<Suspend>,
+    /// How long it waits at least before it does [default: 100ms]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[serde(default)]
+    pub(super) suspend_after: Option<String>,
     /// Attempts of an item whose answers the plugin rejects [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_attempts: Option<u32>,

@@ -1,10 +1,10 @@
 //! From flags and sandmill.toml, flags first, to the settings of each module.
 
-use super::run_args::{RunArgs, ShardArg};
+use super::run_args::{RunArgs, ShardArg, Suspend};
 use crate::config::Config;
 use crate::kit::Source;
 use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
-use crate::run::RunSettings;
+use crate::run::{RunSettings, SuspendPolicy};
 use crate::store::Take;
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -23,6 +23,8 @@ pub(super) const CONSECUTIVE_ERRORS: u32 = 10;
 /// No more than failed items in a row, of which it says less.
 pub(super) const TRAPS: u32 = 10;
 pub(super) const WATCHDOG: Duration = Duration::from_mins(10);
+/// Some instantiations of an interpreter: who gives way sooner spends more on replays than the wait is worth.
+pub(super) const SUSPEND_AFTER: Duration = Duration::from_millis(100);
 
 pub(super) fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Result<Option<Duration>> {
     match flag {
@@ -70,12 +72,37 @@ pub(super) fn concurrency(args: &RunArgs, config: &Config) -> u32 {
 }
 
 pub(super) fn instances(args: &RunArgs, config: &Config) -> u32 {
-    args.work.max_instances.unwrap_or_else(|| concurrency(args, config).min(INSTANCES))
+    let set = args.work.max_instances.or(config.run.max_instances);
+    set.unwrap_or_else(|| concurrency(args, config).min(INSTANCES)).max(1)
 }
 
 /// Instances that the sandbox has room for, so that a run can be told to do more at once while it goes on.
 pub(super) fn slots(args: &RunArgs, config: &Config) -> u32 {
-    args.work.max_instances.unwrap_or_else(|| instances(args, config).max(SLOTS))
+    let set = args.work.max_instances.or(config.run.max_instances);
+    set.unwrap_or_else(|| instances(args, config).max(SLOTS)).max(1)
+}
+
+/// When a guest that waits gives its instance back, and after how long at least. `is_replayable`: what the plugin was granted can be replayed.
+pub(super) fn suspend(
+    args: &RunArgs,
+    config: &Config,
+    is_replayable: bool,
+) -> anyhow::Result<(SuspendPolicy, Duration)> {
+    let policy = match (args.work.suspend, config.run.suspend.as_deref()) {
+        (Some(Suspend::Auto), _) | (None, None | Some("auto")) => SuspendPolicy::Auto,
+        (Some(Suspend::Never), _) | (None, Some("never")) => SuspendPolicy::Never,
+        (Some(Suspend::Always), _) | (None, Some("always")) => SuspendPolicy::Always,
+        (None, Some(other)) => bail!("run.suspend `{other}` is not known: auto, never or always"),
+    };
+    let policy = match policy {
+        SuspendPolicy::Always if !is_replayable => bail!(
+            "with --suspend always the plugin would be run again from its start while it waits, and what it was granted cannot be done twice: it sends requests, writes files, or is told the real time or chance; leave --suspend away, and it keeps its instance"
+        ),
+        SuspendPolicy::Auto if !is_replayable => SuspendPolicy::Never,
+        other => other,
+    };
+    let after = time(args.work.suspend_after.as_deref(), config.run.suspend_after)?.unwrap_or(SUSPEND_AFTER);
+    Ok((policy, after))
 }
 
 pub(super) fn attempts_max(args: &RunArgs, config: &Config) -> u32 {

@@ -213,7 +213,11 @@ impl Sheet<'_> {
         let concurrency = (given.work.concurrency, args.work.concurrency);
         let of_file = run.concurrency.and_then(|number| u32::try_from(number).ok());
         self.bounded("run.concurrency", concurrency, of_file, CONCURRENCY);
-        self.pick("run.max_instances", args.work.max_instances, None, settings::instances(args, config));
+        self.pick("run.max_instances", args.work.max_instances, run.max_instances, settings::instances(args, config));
+        let policy = args.work.suspend.map(|policy| format!("{policy:?}").to_lowercase());
+        self.pick("run.suspend", policy, run.suspend.clone(), "auto".into());
+        let after = args.work.suspend_after.clone();
+        self.pick("run.suspend_after", after, run.suspend_after.map(time), time(settings::SUSPEND_AFTER));
         self.pick("run.max_attempts", args.work.max_attempts, run.max_attempts, ATTEMPTS);
         let errors = (args.work.max_consecutive_errors, run.max_consecutive_errors);
         self.pick("run.max_consecutive_errors", errors.0, errors.1, CONSECUTIVE_ERRORS);

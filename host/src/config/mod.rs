@@ -69,6 +69,13 @@ pub struct Run {
     /// The route that is asked if no flag says otherwise.
     pub route: Option<String>,
     pub concurrency: Option<usize>,
+    /// Instances that may be live at once.
+    pub max_instances: Option<u32>,
+    /// `auto`, `never` or `always`.
+    pub suspend: Option<String>,
+    /// How long a guest waits for an answer before it may give its instance back.
+    #[serde(deserialize_with = "duration")]
+    pub suspend_after: Option<Duration>,
     pub max_attempts: Option<u32>,
     pub max_consecutive_errors: Option<u32>,
     /// Items that may crash the plugin with none done in between; 0: never stop.

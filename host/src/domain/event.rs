@@ -41,6 +41,10 @@ pub enum Event {
     CallReused {
         item: ItemId,
     },
+    /// A guest that waits for an answer gave its instance back; the item goes on when the answer is there.
+    GuestGaveWay {
+        item: ItemId,
+    },
     /// An HTTP attempt ended without an answer.
     CallFailed {
         item: ItemId,

@@ -68,6 +68,7 @@ struct ByReason {
 struct Counters {
     items: Family<ByState, Counter>,
     item_retries: Counter,
+    guest_suspensions: Counter,
     calls: Family<ByOutcome, Counter>,
     calls_reused: Counter,
     retries: Family<ByClass, Counter>,
@@ -198,6 +199,9 @@ impl EventSink for Meters {
             Event::BreakerChanged { route, to: "open", .. } => {
                 counters.breaker_openings.get_or_create(&ByRoute { route }).inc();
             }
+            Event::GuestGaveWay { .. } => {
+                counters.guest_suspensions.inc();
+            }
             Event::ItemRetry { .. } => {
                 counters.item_retries.inc();
             }
@@ -221,6 +225,11 @@ impl Counters {
             "item_retries",
             "Attempts that the plugin rejected and that were begun anew",
             self.item_retries.clone(),
+        );
+        registry.register(
+            "guest_suspensions",
+            "Times that a guest that waited for an answer gave its instance back",
+            self.guest_suspensions.clone(),
         );
         registry.register(
             "calls",

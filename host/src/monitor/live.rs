@@ -153,6 +153,7 @@ impl EventSink for Monitor {
             | Event::CallAnswered { .. }
             | Event::RequestCut { .. }
             | Event::CallReused { .. }
+            | Event::GuestGaveWay { .. }
             | Event::CallFailed { .. }
             | Event::ConcurrencyChanged { .. }
             | Event::PaceLearned { .. }

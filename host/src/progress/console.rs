@@ -181,6 +181,7 @@ impl Console {
             | Event::NoProgress { .. }
             | Event::CallAnswered { .. }
             | Event::CallReused { .. }
+            | Event::GuestGaveWay { .. }
             | Event::CallFailed { .. }
             | Event::ItemDone { .. } => {}
         }

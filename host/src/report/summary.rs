@@ -61,6 +61,8 @@ pub struct RunSummary {
     pub truncated: u64,
     /// Calls that another route stepped in for.
     pub fallbacks: u64,
+    /// Times that a guest that waited gave its instance back, to be run again when the answer was there.
+    pub suspensions: u64,
     /// Times that a route's circuit breaker opened.
     pub breaker_openings: u64,
     /// 0 where routes have no prices; calls without an answer counted with what they may have cost.
@@ -147,6 +149,7 @@ impl RunSummary {
             answers_not_reused: totals.answers_not_reused,
             truncated: tally.truncated,
             fallbacks: tally.fallbacks,
+            suspensions: tally.suspensions,
             breaker_openings: tally.breaker_openings,
             cost_dollars: as_float(tally.cost) / 1e6,
             input_tokens: tally.input_tokens,

@@ -17,6 +17,7 @@ mod halt;
 mod hash;
 mod ledger;
 mod overheard;
+mod parked;
 mod probes;
 mod purse;
 mod rehearsal;
@@ -38,11 +39,12 @@ pub use gate::{
 };
 pub use halt::{Halt, HaltReason};
 pub use overheard::Overheard;
+pub use parked::Patience;
 pub use purse::{Amount, Spending, dollars};
 pub use rehearsal::Rehearsal;
 pub use replay::{Answered, Heard, Recording, Replay};
 pub use route::{Fallback, Route, Routes};
-pub use session::{ItemSession, SessionStart, Told};
+pub use session::{ItemSession, QuestionKey, SessionStart, Told};
 pub use stack::{Stack, StackAround, StackSettings};
 
 /// The output that is reckoned with where a request does not say how much it wants, in tokens.

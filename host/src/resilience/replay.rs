@@ -121,7 +121,7 @@ impl Replay {
     }
 
     fn find(&self, key: &Key) -> (Result<Completion, CallEnd>, Option<String>) {
-        if let Some(error) = self.recording.told.too_large.get(key) {
+        if let Some(error) = self.recording.told.errors.get(key) {
             return (Err(error.clone().into()), Some("the books: it was too large".to_owned()));
         }
         match self.recording.ends.get(key) {

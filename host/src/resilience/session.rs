@@ -4,6 +4,7 @@
 use super::desk::{Asked, Desk, denied};
 use super::exchange::Question;
 use super::ledger::CallKey;
+use super::parked::{self, Parked, Patience};
 use super::purse::{Amount, Empty, Purse, Spending, dollars};
 use super::retry::Retried;
 use super::stack::Stack;
@@ -17,12 +18,16 @@ use crate::store::{AttemptId, ToldEntry, ToldFact};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 /// What is kept of the last request of an item that failed.
 const LAST_REQUEST_BYTES_MAX: usize = 256 << 10;
+
+/// A question of an attempt: what was asked, and how often before.
+pub type QuestionKey = ([u8; 32], u32);
 
 /// What a session starts with.
 pub struct SessionStart {
@@ -31,9 +36,13 @@ pub struct SessionStart {
     pub attempt: AttemptId,
     pub number: AttemptNumber,
     /// What was answered to earlier executions of this attempt: request hash and occurrence.
-    pub answers: HashMap<([u8; 32], u32), Completion>,
+    pub answers: HashMap<QuestionKey, Completion>,
+    /// Those of them that earlier runs were given: the others were given to this very run, before its guest gave its instance back.
+    pub earlier: Arc<HashSet<QuestionKey>>,
+    /// How long the guest waits for an answer before it gives its instance back; `None`: until it comes.
+    pub patience: Option<Arc<dyn Patience>>,
     /// Questions that were sent by a process that died, and that shall not be asked again.
-    pub not_again: HashSet<([u8; 32], u32)>,
+    pub not_again: HashSet<QuestionKey>,
     /// The roles that the plugin named.
     pub roles: Arc<[String]>,
     /// What earlier executions of it were told of sizes.
@@ -49,8 +58,8 @@ pub struct SessionStart {
 /// What an attempt was told of sizes, by request hash and occurrence. It is told the same again.
 #[derive(Debug, Default)]
 pub struct Told {
-    pub(super) counts: HashMap<([u8; 32], u32), TokenCount>,
-    pub(super) too_large: HashMap<([u8; 32], u32), LlmError>,
+    pub(super) counts: HashMap<QuestionKey, TokenCount>,
+    pub(super) errors: HashMap<QuestionKey, LlmError>,
 }
 
 impl Told {
@@ -59,10 +68,16 @@ impl Told {
         for ToldEntry { hash, occurrence, fact } in entries {
             match fact {
                 ToldFact::Count(count) => drop(told.counts.insert((hash, occurrence), count)),
-                ToldFact::TooLarge(error) => drop(told.too_large.insert((hash, occurrence), error)),
+                ToldFact::TooLarge(error) => drop(told.errors.insert((hash, occurrence), error)),
             }
         }
         told
+    }
+
+    /// What earlier executions in this run were told of calls that failed.
+    pub fn with(mut self, errors: HashMap<QuestionKey, LlmError>) -> Self {
+        self.errors.extend(errors);
+        self
     }
 }
 
@@ -76,18 +91,30 @@ pub struct ItemSession {
     truncated: AtomicU64,
     /// The item's own. What earlier executions took is in it from the start, so that a replayed answer adds nothing.
     purse: Arc<Purse>,
+    parked: Parked,
+    /// What the guest was told of calls that failed: the journal has the answers alone.
+    errors: Mutex<HashMap<QuestionKey, LlmError>>,
 }
 
 impl ItemSession {
     pub fn new(stack: Arc<Stack>, start: SessionStart) -> Self {
         let purse = Arc::new(Purse::new(start.spending, start.spent));
         let desk = Desk::new(Arc::clone(&stack.routes), Arc::clone(&start.roles), start.calls_max);
-        Self { stack, start, desk, reused: AtomicU64::new(0), truncated: AtomicU64::new(0), purse }
+        Self {
+            stack,
+            start,
+            desk,
+            reused: AtomicU64::new(0),
+            truncated: AtomicU64::new(0),
+            purse,
+            parked: Parked::default(),
+            errors: Mutex::default(),
+        }
     }
 
     /// Paid answers of earlier executions that this one did not ask for again.
     pub fn answers_not_reused(&self) -> u64 {
-        (self.start.answers.len() as u64).saturating_sub(self.reused.load(Ordering::Relaxed))
+        (self.start.earlier.len() as u64).saturating_sub(self.reused.load(Ordering::Relaxed))
     }
 
     /// What was asked last, as JSON; its start, if it is long.
@@ -104,23 +131,28 @@ impl ItemSession {
 
     async fn answer(&self, route: &str, question: Asked) -> Result<Completion, CallEnd> {
         let key = (question.hash, question.occurrence);
-        if let Some(error) = self.start.told.too_large.get(&key) {
+        if let Some(error) = self.start.told.errors.get(&key) {
             return Err(error.clone().into());
         }
         let end = match self.start.answers.get(&key) {
             Some(completion) => {
-                self.reused.fetch_add(1, Ordering::Relaxed);
-                self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
+                if self.start.earlier.contains(&key) {
+                    self.reused.fetch_add(1, Ordering::Relaxed);
+                    self.stack.events.emit(Event::CallReused { item: self.start.item.clone() });
+                }
                 Ok(completion.clone())
             }
             None => self.answer_anew(route, question).await,
         };
         match &end {
             Ok(completion) => self.take(completion),
-            Err(CallEnd::Error(error)) if error.kind == LlmErrorKind::TooLarge => {
-                self.record(key, ToldFact::TooLarge(error.clone())).await?;
+            Err(CallEnd::Error(error)) => {
+                self.errors.lock().unwrap_or_else(PoisonError::into_inner).insert(key, error.clone());
+                if error.kind == LlmErrorKind::TooLarge {
+                    self.record(key, ToldFact::TooLarge(error.clone())).await?;
+                }
             }
-            Err(_) => {}
+            Err(CallEnd::Suspended) => {}
         }
         end
     }
@@ -135,7 +167,7 @@ impl ItemSession {
     }
 
     /// Before the guest sees it: it follows from what this run has learned, which a replay has not, and the guest goes on by it.
-    async fn record(&self, (hash, occurrence): ([u8; 32], u32), fact: ToldFact) -> Result<(), Suspended> {
+    async fn record(&self, (hash, occurrence): QuestionKey, fact: ToldFact) -> Result<(), Suspended> {
         let SessionStart { seq, attempt, .. } = self.start;
         let written = self.stack.store.record_told(seq, attempt, ToldEntry { hash, occurrence, fact }).await;
         written.map_err(|error| {
@@ -155,15 +187,31 @@ impl ItemSession {
         if self.stack.halt.is_thrown() {
             return Err(CallEnd::Suspended);
         }
-        match self.dispatch(route.to_owned(), question).await {
-            Some(Retried::Answered(completion)) => Ok(completion),
-            Some(Retried::Failed(error)) => Err(CallEnd::Error(for_plugin(error))),
-            Some(Retried::ItemLimit(empty)) => Err(item_limit(empty).into()),
-            // A task that was aborted, like a run that was halted, leaves the item pending.
-            Some(Retried::Halted) | None => Err(CallEnd::Suspended),
-            // The way is looked for until there is one.
-            Some(Retried::Open) => Err(denied("no_route", "no route is left to ask".to_owned()).into()),
+        let key = (question.hash, question.occurrence);
+        let call = self.dispatch(route.to_owned(), question);
+        match &self.start.patience {
+            None => parked::answer(call.await.ok()),
+            Some(patience) => match self.parked.wait(key, call, &**patience).await {
+                Some(ended) => parked::answer(ended),
+                None => Err(CallEnd::Suspended),
+            },
         }
+    }
+
+    /// Whether the guest gave its instance back, to be run again when what it asked has ended.
+    pub fn guest_gave_way(&self) -> bool {
+        self.parked.has_any()
+    }
+
+    /// Waits until what the guest asked has ended, and hands back what it was told, and is to be told, of calls that failed.
+    pub async fn ended(&self) -> Result<HashMap<QuestionKey, LlmError>, CallEnd> {
+        let parked = self.parked.ended().await?;
+        for (key, error) in parked.iter().filter(|(_, error)| error.kind == LlmErrorKind::TooLarge) {
+            self.record(*key, ToldFact::TooLarge(error.clone())).await?;
+        }
+        let mut errors = std::mem::take(&mut *self.errors.lock().unwrap_or_else(PoisonError::into_inner));
+        errors.extend(parked);
+        Ok(errors)
     }
 
     /// What the item's calls have used up by now, answered or not.
@@ -172,7 +220,7 @@ impl ItemSession {
     }
 
     /// As a task of its own, so that a guest's end does not end a call under way.
-    async fn dispatch(&self, route: String, asked: Asked) -> Option<Retried<Completion>> {
+    fn dispatch(&self, route: String, asked: Asked) -> JoinHandle<Retried<Completion>> {
         let key = CallKey {
             item: self.start.seq,
             attempt: self.start.attempt,
@@ -185,7 +233,7 @@ impl ItemSession {
             let question = Question { item, key, request: asked.request, extras: asked.extras, purse };
             stack.call(&route, &question).await
         };
-        self.stack.tasks.spawn_on(call.in_current_span(), &self.stack.runtime).await.ok()
+        self.stack.tasks.spawn_on(call.in_current_span(), &self.stack.runtime)
     }
 }
 
@@ -235,7 +283,7 @@ impl Llm for ItemSession {
 }
 
 /// The next call may take more than is left for the item.
-fn item_limit(empty: Empty) -> LlmError {
+pub(super) fn item_limit(empty: Empty) -> LlmError {
     let (code, message) = match empty {
         Empty::Tokens { limit, spent, wanted } => (
             "item_tokens",

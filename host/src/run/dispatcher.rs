@@ -78,7 +78,7 @@ impl<'a> Dispatcher<'a> {
     ) -> Self {
         let places = Places::new(settings.concurrency);
         // Nothing is under way yet.
-        let live = shared.live.available_permits();
+        let live = shared.live.free();
         Self {
             shared,
             settings,
@@ -139,7 +139,7 @@ impl<'a> Dispatcher<'a> {
     fn obey(&mut self) -> Orders {
         let orders = self.control.orders();
         self.places.resize(orders.concurrency);
-        self.shared.live.add_permits(orders.live.saturating_sub(self.live));
+        self.shared.live.grow(orders.live.saturating_sub(self.live));
         self.live = self.live.max(orders.live);
         orders
     }

@@ -10,6 +10,7 @@ mod debug;
 mod dispatcher;
 mod ending;
 mod lanes;
+mod live;
 #[cfg(test)]
 mod oracle;
 mod places;
@@ -27,6 +28,7 @@ pub use debug::Debugging;
 pub use dispatcher::{Dispatcher, RunSettings, RunTotals};
 pub use ending::Ending;
 pub use lanes::Lanes;
+pub use live::{Live, SuspendPolicy};
 pub use register::{DuplicatePolicy, Extent, RegisterError, Registered, Shard, register};
 pub use shutdown::{Phase, Shutdown};
 pub use tally::{Tally, TallySnapshot};

@@ -24,6 +24,8 @@ pub struct TallySnapshot {
     /// Items of which a request was shortened.
     pub truncated: u64,
     pub fallbacks: u64,
+    /// How often a guest that waited gave its instance back.
+    pub suspensions: u64,
     pub breaker_openings: u64,
 }
 
@@ -71,6 +73,7 @@ impl EventSink for Tally {
                 Event::FellBack { .. } => counts.fallbacks += 1,
                 Event::BreakerChanged { to, .. } => counts.breaker_openings += u64::from(*to == "open"),
                 Event::CallReused { .. } => counts.reused_calls += 1,
+                Event::GuestGaveWay { .. } => counts.suspensions += 1,
                 Event::ItemRetry { .. } => counts.item_retries += 1,
                 Event::ItemDone { item } => {
                     counts.done += 1;

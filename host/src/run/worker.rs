@@ -1,19 +1,22 @@
 //! One item from its first attempt to its end: attempts, waits between them, and what is stored of each.
 
-use super::{Blobs, Contract};
+use super::live::GivesWay;
+use super::{Blobs, Contract, Live, SuspendPolicy};
 use crate::clock::Clock;
 use crate::domain::{
-    AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, ItemId, Outcome, Retryable, Verdict,
+    AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, ItemId, LlmError, Outcome, Retryable, Verdict,
 };
 use crate::failpoint;
-use crate::resilience::{Amount, Halt, HaltReason, ItemSession, SessionStart, Spending, Stack, Told};
+use crate::resilience::{
+    Amount, Halt, HaltReason, ItemSession, Patience, QuestionKey, SessionStart, Spending, Stack, Told,
+};
 use crate::sandbox::{AttemptReport, Job, Plugin};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError, Took};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
@@ -38,7 +41,9 @@ pub struct Shared {
     /// What was sent and may have been billed is not asked again; its item fails.
     pub fails_unknown: bool,
     /// Instances that may be live.
-    pub live: Semaphore,
+    pub live: Arc<Live>,
+    /// When a guest that waits gives its instance back, and after how long at least.
+    pub suspend: (SuspendPolicy, Duration),
     /// Items that are being run.
     pub under_way: AtomicU64,
     /// The job's, for whoever listens.
@@ -139,8 +144,12 @@ struct Start {
     executions: u32,
     budget: Budget,
     context: Option<String>,
-    answers: HashMap<([u8; 32], u32), crate::domain::Completion>,
-    not_again: HashSet<([u8; 32], u32)>,
+    answers: HashMap<QuestionKey, crate::domain::Completion>,
+    not_again: HashSet<QuestionKey>,
+    /// Those of the answers that were there when the attempt began.
+    earlier: Option<Arc<HashSet<QuestionKey>>>,
+    /// What executions of this run were told of calls that failed.
+    errors: HashMap<QuestionKey, LlmError>,
     /// What the last execution took, and what it asked last if it failed.
     took: Took,
     last_request: Option<String>,
@@ -230,6 +239,8 @@ impl Worker<'_> {
                 context: None,
                 answers: HashMap::new(),
                 not_again: HashSet::new(),
+                earlier: None,
+                errors: HashMap::new(),
                 took: Took::default(),
                 last_request: None,
                 spent: Amount::default(),
@@ -245,6 +256,8 @@ impl Worker<'_> {
             context,
             answers: answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect(),
             not_again: if self.shared.fails_unknown { unknown.into_iter().collect() } else { HashSet::new() },
+            earlier: None,
+            errors: HashMap::new(),
             took: Took::default(),
             last_request: None,
             spent: Amount { micro_dollars: cost, tokens },
@@ -273,34 +286,73 @@ impl Worker<'_> {
             .await
     }
 
+    /// One attempt, which takes several executions if its guest gives its instance back while it waits: each replays what was answered by then.
     async fn attempt(&mut self, start: &mut Start) -> Result<(AttemptId, AttemptReport), StoreError> {
-        let shared = self.shared;
         // Closed only when the run is over.
-        let _live = shared.live.acquire().await.map_err(|_| StoreError::Closed)?;
+        let mut live = self.shared.live.take().await.map_err(|_| StoreError::Closed)?;
         let attempt = self.begin(start).await?;
-        let session = Arc::new(ItemSession::new(
+        loop {
+            let session = Arc::new(self.session(start, attempt));
+            let report = self.execute(start, &session).await;
+            if report.verdict != Verdict::Suspended || !session.guest_gave_way() {
+                return Ok((attempt, report));
+            }
+            drop(live);
+            self.shared.events.emit(Event::GuestGaveWay { item: self.item.id.clone() });
+            // The run was halted meanwhile: the item stays pending.
+            let Ok(errors) = session.ended().await else { return Ok((attempt, report)) };
+            drop(session);
+            self.again(start, errors).await?;
+            live = self.shared.live.take().await.map_err(|_| StoreError::Closed)?;
+        }
+    }
+
+    fn session(&self, start: &mut Start, attempt: AttemptId) -> ItemSession {
+        let shared = self.shared;
+        ItemSession::new(
             Arc::clone(&shared.stack),
             SessionStart {
                 item: self.item.id.clone(),
                 seq: self.item.seq,
                 attempt,
                 number: start.number,
+                earlier: Arc::clone(
+                    start.earlier.get_or_insert_with(|| Arc::new(start.answers.keys().copied().collect())),
+                ),
                 answers: std::mem::take(&mut start.answers),
+                patience: self.patience(),
                 not_again: std::mem::take(&mut start.not_again),
-                told: std::mem::take(&mut start.told),
+                told: std::mem::take(&mut start.told).with(start.errors.clone()),
                 roles: Arc::clone(&shared.roles),
                 calls_max: shared.item_calls_max,
                 spending: shared.item_spending,
                 spent: start.spent,
             },
-        ));
-        let llm = Arc::clone(&session) as Arc<dyn crate::domain::Llm>;
+        )
+    }
+
+    fn patience(&self) -> Option<Arc<dyn Patience>> {
+        let (policy, after) = self.shared.suspend;
+        (policy != SuspendPolicy::Never).then(|| {
+            let (live, clock) = (Arc::clone(&self.shared.live), Arc::clone(&self.shared.clock));
+            Arc::new(GivesWay { live, clock, policy, after }) as Arc<dyn Patience>
+        })
+    }
+
+    async fn execute(&mut self, start: &mut Start, session: &Arc<ItemSession>) -> AttemptReport {
+        let shared = self.shared;
+        let llm = Arc::clone(session) as Arc<dyn crate::domain::Llm>;
         let mut report = shared.plugin.run_attempt(&shared.job, &self.item, start.number, start.budget, llm).await;
         if let Verdict::Finished(Outcome::Done(emissions)) = &mut report.verdict {
             report.verdict = shared.contract.verdict(std::mem::take(emissions)).await;
         }
         let (replayed, truncated) = session.replayed_and_truncated();
-        start.took = Took { replayed, truncated, cpu: report.cpu_time, memory_bytes: report.memory_bytes as u64 };
+        start.took = Took {
+            replayed,
+            truncated,
+            cpu: start.took.cpu + report.cpu_time,
+            memory_bytes: start.took.memory_bytes.max(report.memory_bytes as u64),
+        };
         start.spent = session.spent();
         start.last_request = match &report.verdict {
             Verdict::Failed(_) | Verdict::Retry(_) => session.last_request(),
@@ -309,7 +361,15 @@ impl Worker<'_> {
         if report.verdict != Verdict::Suspended {
             self.answers_not_reused += session.answers_not_reused();
         }
-        Ok((attempt, report))
+        report
+    }
+
+    /// Before the same attempt is executed once more in this run: what the journal has of it by now, and what failed meanwhile.
+    async fn again(&self, start: &mut Start, errors: HashMap<QuestionKey, LlmError>) -> Result<(), StoreError> {
+        let Start { answers, told, not_again, .. } = self.start(true).await?;
+        (start.answers, start.told, start.not_again) = (answers, told, not_again);
+        start.errors.extend(errors);
+        Ok(())
     }
 
     fn guest_log(&self, report: &AttemptReport) -> Vec<store::GuestLogLine> {
@@ -435,6 +495,9 @@ impl Start {
             context: None,
             answers: HashMap::new(),
             not_again: HashSet::new(),
+            earlier: None,
+            errors: HashMap::new(),
+            took: Took::default(),
             told: Told::default(),
             ..self
         }

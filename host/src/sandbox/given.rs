@@ -19,11 +19,19 @@ pub struct Given {
     pub(super) env: Vec<(String, String)>,
     pub(super) is_clock_real: bool,
     pub(super) is_random_real: bool,
+    /// Some folder.
+    pub(super) writes: bool,
     /// `None`: every request is refused.
     pub(super) egress: Option<Arc<Egress>>,
 }
 
 impl Given {
+    /// Whether a guest that is run again from its start does and sees the same: not if it could write, send requests, or see the real time
+    /// or chance. What it reads is taken to stay as it is.
+    pub(super) fn is_replayable(&self) -> bool {
+        !(self.writes || self.is_clock_real || self.is_random_real || self.egress.is_some())
+    }
+
     /// Opens the folders and reads the variables. `env` looks a variable up; one that is not set is not seen by the plugin either.
     /// `network`: where connections live.
     ///
@@ -50,6 +58,7 @@ impl Given {
                         )));
                     }
                     seen.push(folder);
+                    given.writes |= matches!(grant, Grant::Write(_));
                     let perms = if matches!(grant, Grant::Write(_)) { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
                     folders.preopened_dir(&folder.host, folder.guest(), perms).map_err(|error| {
                         SandboxError::Grant(format!(
@@ -121,6 +130,16 @@ mod tests {
         let both = [format!("read={path}=/data"), format!("write={path}=/data")];
         assert!(refusal(&both, |_| None).contains("both be seen as /data"));
         assert!(open(&[format!("read={path}=/a"), format!("write={path}=/b")], |_| None).is_ok());
+    }
+
+    #[test]
+    fn what_acts_or_sees_the_real_world_cannot_be_replayed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().display();
+        let is_replayable = |grant: String| open(&[grant], |_| None).unwrap().is_replayable();
+        assert!(is_replayable(format!("read={path}")) && is_replayable("env=LANG".into()));
+        let acts = [format!("write={path}"), "http=api.example.com".into(), "clock".into(), "random".into()];
+        assert!(acts.into_iter().all(|grant| !is_replayable(grant)));
     }
 
     #[test]

@@ -71,6 +71,11 @@ impl Plugin {
         self.live_max
     }
 
+    /// Whether an attempt that is run again from its start, with the same answers, does the same: what was granted decides.
+    pub fn is_replayable(&self) -> bool {
+        self.given.is_replayable()
+    }
+
     pub(super) fn limits(&self) -> &Limits {
         &self.engine.limits
     }

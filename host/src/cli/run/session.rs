@@ -15,8 +15,8 @@ use crate::input;
 use crate::monitor::{Monitor, RunFacts};
 use crate::resilience::{Amount, Halt, Spending, Stack, StackAround, StackSettings};
 use crate::run::{
-    Blobs, Control, Dispatcher, DuplicatePolicy, Ending, Extent, Lanes, Orders, RunTotals, Shard, Shared, Shutdown,
-    Tally, TallySnapshot, register, watch,
+    Blobs, Control, Dispatcher, DuplicatePolicy, Ending, Extent, Lanes, Live, Orders, RunTotals, Shard, Shared,
+    Shutdown, Tally, TallySnapshot, register, watch,
 };
 use crate::sandbox::Job;
 use crate::store::{Counts, Generation, RunId};
@@ -26,7 +26,6 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::sync::Semaphore;
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
@@ -265,11 +264,8 @@ impl Session<'_> {
         let shared = Arc::new(self.shared(run, generation, &tally)?);
         let settings = settings::run(self.args, self.config)?;
         let stack = Arc::clone(&shared.stack);
-        let (orders, control) = Control::new(Orders {
-            paused: false,
-            concurrency: settings.concurrency,
-            live: shared.live.available_permits(),
-        });
+        let (orders, control) =
+            Control::new(Orders { paused: false, concurrency: settings.concurrency, live: shared.live.free() });
         let steering = self.steering(&shared, orders, run);
         let watching = self.watch(&tally, &stack, control.clone())?;
         let alerting = alerting(alerts.cloned(), Arc::clone(&stack), control.clone());
@@ -402,7 +398,7 @@ impl Session<'_> {
         );
         let of_item = self.args.limits.of_item(&self.config.limits)?;
         let roles = plugin.manifest().model_roles.iter().map(|role| role.name.clone()).collect();
-        let live = Semaphore::new(settings::instances(self.args, self.config).min(plugin.live_max()) as usize);
+        let live = Arc::new(Live::new(settings::instances(self.args, self.config).min(plugin.live_max()) as usize));
         Ok(Shared {
             job: Job { name: self.job.to_string(), created_unix_ms, config: self.prepared.plugin_config.clone() },
             contract: self.prepared.contract.clone(),
@@ -420,6 +416,7 @@ impl Session<'_> {
             item_spending: Spending { micro_dollars_max: of_item.micro_dollars, tokens_max: of_item.tokens },
             fails_unknown: self.args.on_unknown == OnUnknown::Fail,
             live,
+            suspend: settings::suspend(self.args, self.config, plugin.is_replayable())?,
             under_way: AtomicU64::new(0),
             span: Span::current(),
             plugin,

@@ -24,7 +24,7 @@ impl UnderWay {
             spent_max: shared.stack.cost_max(),
             routes: shared.stack.status(),
             items_in_flight: shared.under_way.load(Ordering::Relaxed),
-            instances: limit.saturating_sub(shared.live.available_permits() as u64),
+            instances: limit.saturating_sub(shared.live.free() as u64),
             instances_max: limit,
             is_paused: orders.paused,
             is_stopping: self.shutdown.phase() != Phase::Running,

@@ -130,12 +130,15 @@ impl Run {
         let new = NewAttempt { item, number: AttemptNumber::FIRST, run: RunId(1), context, began_ms: 1 };
         let attempt = self.store.enqueue_attempt(new).await.unwrap();
         let answers = history.answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion));
+        let answers: HashMap<_, _> = answers.collect();
         let start = SessionStart {
             item: ItemId::new(&seq.to_string()).unwrap(),
             seq: item,
             attempt,
             number: AttemptNumber::FIRST,
-            answers: answers.collect::<HashMap<_, _>>(),
+            earlier: Arc::new(answers.keys().copied().collect()),
+            answers,
+            patience: None,
             not_again: HashSet::new(),
             told: Told::new(history.told),
             roles: Arc::new(["default".to_owned()]),

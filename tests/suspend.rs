@@ -1,0 +1,92 @@
+//! Guests that wait for an answer give their instance back, and are replayed when it is there.
+
+use crate::support::{MockServer, Place, Ran, items, plugin};
+use serde_json::{Value, json};
+
+/// One question, five one after the other in two attempts, four at once.
+fn item(index: usize) -> Value {
+    let id = format!("i{index}");
+    let prompts = |n: usize| (0..n).map(|nth| format!("<{id}:{nth}>")).collect::<Vec<_>>();
+    match index % 3 {
+        0 => json!({ "id": id, "do": "ask", "prompt": prompts(1)[0] }),
+        1 => json!({ "id": id, "do": "ask-then-retry", "prompts": prompts(3), "until": 2 }),
+        _ => json!({ "id": id, "do": "ask-many", "prompts": prompts(4) }),
+    }
+}
+
+struct Job {
+    place: Place,
+    server: MockServer,
+    ran: Ran,
+}
+
+impl Job {
+    fn run(n: usize, faults: &str, args: &[&str]) -> Self {
+        let place = Place::new();
+        let server = MockServer::start(&place, faults);
+        place.write("in.jsonl", items(n, item));
+        let plugin = plugin("misbehave");
+        let fixed = [
+            &["run", &plugin, "--input", "in.jsonl", "--output", "out.jsonl", "--job", "j", "--json"][..],
+            &["--provider", "openai", "--base-url", &server.url, "--model", "m", "--concurrency", "48"],
+            &["--retry-min", "5ms", "--retry-max", "20ms", "--max-consecutive-errors", "0"],
+        ];
+        let ran = place.run(&[&fixed.concat(), args].concat());
+        Self { place, server, ran }
+    }
+
+    fn number(&self, key: &str) -> u64 {
+        let summary = self.ran.summary();
+        summary["run"][key].as_u64().unwrap_or_else(|| panic!("{key} in {summary}"))
+    }
+
+    /// Which items failed, and by what.
+    fn failures(&self) -> Vec<[String; 3]> {
+        let listed = self.place.run(&["failed", "list", "j", "--json"]).stdout;
+        let failure = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            ["id", "code", "message"].map(|key| line[key].as_str().unwrap().to_owned())
+        };
+        listed.lines().map(failure).collect()
+    }
+}
+
+#[test]
+fn more_items_wait_than_there_are_instances_and_each_goes_on_where_it_stood() {
+    let kept = Job::run(48, "latency=150ms", &["--suspend", "never"]);
+    let given = Job::run(48, "latency=150ms", &["--max-instances", "2", "--suspend-after", "10ms"]);
+    assert_eq!((kept.ran.code, given.ran.code), (0, 0), "{}{}", kept.ran.stderr, given.ran.stderr);
+    assert_eq!(given.place.read("out.jsonl"), kept.place.read("out.jsonl"));
+    assert_eq!(given.server.requests(), kept.server.requests(), "nothing is asked twice");
+    assert_eq!(kept.number("suspensions"), 0);
+    // Each of the items but those that wait last.
+    assert!(given.number("suspensions") >= 40, "{}", given.ran.stdout);
+    for key in ["attempts", "item_retries", "provider_calls", "reused_calls", "answers_not_reused"] {
+        assert_eq!(given.number(key), kept.number(key), "{key}");
+    }
+}
+
+/// A call that fails for good has no answer in the journal, and the guest that goes on is told of it all the same.
+#[test]
+fn what_failed_meanwhile_and_before_is_told_as_it_was() {
+    let faults = "server_error=8%,garbage=6%,latency=5ms";
+    let how = ["--retry-attempts", "1", "--max-attempts", "2"];
+    let kept = Job::run(60, faults, &[&how[..], &["--suspend", "never"]].concat());
+    let given = Job::run(60, faults, &[&how[..], &["--suspend", "always", "--suspend-after", "0s"]].concat());
+    assert_eq!((kept.ran.code, given.ran.code), (3, 3), "{}{}", kept.ran.stderr, given.ran.stderr);
+    assert!(given.number("suspensions") > 0);
+    assert_eq!(given.place.read("out.jsonl"), kept.place.read("out.jsonl"));
+    assert_eq!(given.failures(), kept.failures());
+    assert_eq!(given.server.requests(), kept.server.requests(), "nothing is asked twice");
+}
+
+#[test]
+fn a_plugin_that_acts_on_the_world_is_not_run_twice() {
+    let place = Place::new();
+    place.write("in.jsonl", items(1, item));
+    std::fs::create_dir(place.path("granted")).unwrap();
+    let plugin = plugin("misbehave");
+    let args = ["run", &plugin, "--input", "in.jsonl", "--provider", "mock", "--grant", "write=granted"];
+    place.run(&[&args[..], &["--suspend", "always"]].concat()).expect_error(2, &["--suspend always", "done twice"]);
+    place.run(&args).expect(0);
+}
