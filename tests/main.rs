@@ -12,6 +12,7 @@ mod conformance;
 mod contract;
 mod crash;
 mod debug;
+mod docs;
 mod doctor;
 mod failures;
 mod grants;

@@ -39,6 +39,8 @@ mod pause;
 mod plugin;
 mod policy;
 mod prices;
+#[cfg(test)]
+mod reference;
 mod report;
 mod resume;
 mod routes;

@@ -87,8 +87,8 @@ fn ignore(folder: &Path) -> anyhow::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::documents::keys;
     use super::super::policy::InForce;
+    use super::super::reference::keys;
     use super::super::{settings, show};
     use super::*;
     use crate::config::Config;
