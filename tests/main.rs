@@ -11,6 +11,8 @@ mod compile;
 mod conformance;
 mod contract;
 mod crash;
+mod crossings;
+mod dashboard;
 mod debug;
 mod docs;
 mod doctor;

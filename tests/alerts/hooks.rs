@@ -10,18 +10,18 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Request {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("{name}: {:?}", self.headers)).to_str().unwrap()
     }
 }
@@ -33,15 +33,15 @@ struct Book {
     answers: VecDeque<(u16, &'static str)>,
 }
 
-pub(super) struct Receiver {
-    pub(super) url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     book: Arc<Mutex<Book>>,
     /// Ends with it.
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Receiver {
-    pub(super) fn start(answers: &[(u16, &'static str)]) -> Self {
+    pub(crate) fn start(answers: &[(u16, &'static str)]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -52,12 +52,12 @@ impl Receiver {
         Self { url, book, _runtime: runtime }
     }
 
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.book.lock().unwrap().requests.clone()
     }
 
     /// `rule` and `type` of each alert, as they came.
-    pub(super) fn told(&self) -> Vec<(String, String)> {
+    pub(crate) fn told(&self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         self.requests().iter().map(Request::json).map(|alert| (text(&alert["rule"]), text(&alert["type"]))).collect()
     }

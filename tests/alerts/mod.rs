@@ -1,6 +1,6 @@
 //! Alerts end to end: the real binary tells real servers on this machine, and no channel, however bad, changes how a run ends.
 
-mod hooks;
+pub(crate) mod hooks;
 mod smtp;
 
 use crate::support::{MockServer, Place, Ran, items, plugin};

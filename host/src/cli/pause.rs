@@ -81,9 +81,14 @@ impl Taken {
 
 /// Asks something of the process that runs the job, and waits until it has taken it. What it refuses is an error.
 pub(super) fn ask(job: &JobRef, change: impl FnOnce(&mut Control)) -> anyhow::Result<Taken> {
-    let serial = control::ask(&job.dir, &job.name, change)?.serial;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    runtime.context("cannot start the runtime")?.block_on(taken(job, serial, &SystemClock::new()))
+    runtime.context("cannot start the runtime")?.block_on(asked(job, change))
+}
+
+/// The same, for who has a runtime; the files are small, and on this machine.
+pub(super) async fn asked(job: &JobRef, change: impl FnOnce(&mut Control)) -> anyhow::Result<Taken> {
+    let serial = control::ask(&job.dir, &job.name, change)?.serial;
+    taken(job, serial, &SystemClock::new()).await
 }
 
 async fn taken(job: &JobRef, serial: u64, clock: &dyn Clock) -> anyhow::Result<Taken> {
@@ -123,7 +128,7 @@ mod tests {
         Store::create_or_open(&job.dir, &job.name, &new).unwrap().0
     }
 
-    async fn asked(job: &JobRef) -> anyhow::Result<Taken> {
+    async fn paused(job: &JobRef) -> anyhow::Result<Taken> {
         let serial = control::ask(&job.dir, &job.name, |control| control.paused = true)?.serial;
         taken(job, serial, &SimulatedClock::default()).await
     }
@@ -137,12 +142,12 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_does_not_look_yet_is_told_from_one_that_took_it_and_from_one_that_ended() {
         let (_dir, job) = job();
-        let error = asked(&job).await.unwrap_err();
+        let error = paused(&job).await.unwrap_err();
         assert!(error.to_string().contains("ended before it could be asked"), "{error}");
         let _store = open(&job);
-        assert_eq!(asked(&job).await.unwrap(), Taken::Later);
+        assert_eq!(paused(&job).await.unwrap(), Taken::Later);
         assert_eq!(answered(&job, Vec::new()).await.unwrap(), Taken::Yes);
-        assert_eq!(asked(&job).await.unwrap(), Taken::Later, "the last answer was to something else");
+        assert_eq!(paused(&job).await.unwrap(), Taken::Later, "the last answer was to something else");
         assert_eq!(answered(&job, vec!["it may not".into()]).await.unwrap_err().to_string(), "it may not");
     }
 }

@@ -1,7 +1,7 @@
 //! `resume`: `run` again, from what is stored with the job.
 
 use super::job_ref::JobRef;
-use super::run_args::RunArgs;
+use super::run_args::{self, RunArgs};
 use super::{CliResult, Exit, pause, run};
 use crate::config;
 use crate::store::{JobName, Reader};
@@ -29,6 +29,12 @@ pub(super) struct ResumeArgs {
     /// Say each longer wait, each failure, and what plugins log
     #[arg(short, long)]
     verbose: bool,
+    /// Serve a live page of the run: a port of this machine (0: a free one), or ADDRESS:PORT [default: as the job was started]
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = run_args::listen)]
+    dashboard: Option<String>,
+    /// Let --dashboard listen where other machines can reach it, over HTTP that nobody encrypts
+    #[arg(long)]
+    dashboard_allow_remote: bool,
     /// Tell nobody of this run, whatever channels for alerts sandmill.toml names
     #[arg(long)]
     no_alerts: bool,
@@ -49,6 +55,8 @@ pub(super) fn resume(resume: &ResumeArgs) -> CliResult {
         quiet: resume.quiet,
         verbose: resume.verbose,
         no_alerts: resume.no_alerts,
+        dashboard: resume.dashboard.clone().or_else(|| args.dashboard.clone()),
+        dashboard_allow_remote: args.dashboard_allow_remote || resume.dashboard_allow_remote,
         ..args
     };
     let config = match &args.config {

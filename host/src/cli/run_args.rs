@@ -155,6 +155,15 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = listen, help_heading = "Output")]
     #[serde(default)]
     pub(super) metrics: Option<String>,
+    /// Serve a live page of the run, with its own pause and resume: a port of this machine (0: a free one), or ADDRESS:PORT; the
+    /// address to open, with its secret, is printed
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = listen, help_heading = "Output")]
+    #[serde(default)]
+    pub(super) dashboard: Option<String>,
+    /// Let --dashboard listen where other machines can reach it, over HTTP that nobody encrypts
+    #[arg(long, help_heading = "Output")]
+    #[serde(default)]
+    pub(super) dashboard_allow_remote: bool,
     /// Tell nobody of this run, whatever channels for alerts sandmill.toml names
     #[arg(long, help_heading = "Output")]
     #[serde(skip)]
@@ -365,7 +374,7 @@ pub(super) fn duration(text: &str) -> Result<String, String> {
 }
 
 /// Kept as text, so that it is stored as it was given.
-fn listen(text: &str) -> Result<String, String> {
+pub(super) fn listen(text: &str) -> Result<String, String> {
     super::settings::listen(text).map(|_| text.to_owned())
 }
 

@@ -140,6 +140,20 @@ pub(super) fn metrics(args: &RunArgs, config: &Config) -> anyhow::Result<Option<
     text.map(listen).transpose().map_err(|reason| anyhow::anyhow!("[run] metrics: {reason}"))
 }
 
+/// Where the live page is served, if anywhere; where other machines can reach it only if that was asked for in as many words.
+pub(super) fn dashboard(args: &RunArgs, config: &Config) -> anyhow::Result<Option<SocketAddr>> {
+    let text = args.dashboard.as_deref().or(config.run.dashboard.as_deref());
+    let address = text.map(listen).transpose().map_err(|reason| anyhow::anyhow!("[run] dashboard: {reason}"))?;
+    let is_allowed = args.dashboard_allow_remote || config.run.dashboard_allow_remote.unwrap_or(false);
+    match address {
+        Some(address) if !address.ip().is_loopback() && !is_allowed => bail!(
+            "the dashboard would be reached from other machines at {address}, over HTTP that nobody encrypts: say --dashboard {} and come by `ssh -L`, or --dashboard-allow-remote (dashboard_allow_remote in [run]) if that is wanted",
+            address.port()
+        ),
+        address => Ok(address),
+    }
+}
+
 /// A port of this machine, or an address with its port.
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     let of_port = text.parse::<u16>().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
@@ -224,6 +238,25 @@ mod tests {
         for text in ["99999", "localhost:80", "10.0.0.1", ""] {
             assert!(listen(text).unwrap_err().contains("9464"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_dashboard_for_other_machines_is_asked_for_in_as_many_words() {
+        let mut config = Config::default();
+        let of = |text: &str, allowed: bool, config: &Config| {
+            let args = no_flags().unwrap();
+            dashboard(&RunArgs { dashboard: Some(text.into()), dashboard_allow_remote: allowed, ..args }, config)
+        };
+        assert_eq!(dashboard(&no_flags().unwrap(), &config).unwrap(), None);
+        for text in ["9465", "127.0.0.1:9465", "[::1]:9465"] {
+            assert_eq!(of(text, false, &config).unwrap().unwrap().port(), 9465, "{text}");
+        }
+        let remote = "0.0.0.0:9465";
+        let error = of(remote, false, &config).unwrap_err().to_string();
+        assert!(error.contains("--dashboard-allow-remote") && error.contains("ssh -L"), "{error}");
+        assert_eq!(of(remote, true, &config).unwrap(), Some(remote.parse().unwrap()));
+        config.run.dashboard_allow_remote = Some(true);
+        assert_eq!(of(remote, false, &config).unwrap(), Some(remote.parse().unwrap()));
     }
 
     #[test]

@@ -224,6 +224,9 @@ impl Sheet<'_> {
         self.bounded("run.max_traps", (given.work.max_traps, args.work.max_traps), run.max_traps, settings::TRAPS);
         self.pick("run.watchdog", args.work.watchdog.clone(), run.watchdog.map(time), time(settings::WATCHDOG));
         self.pick("run.metrics", args.metrics.clone(), run.metrics.clone(), "none".into());
+        self.pick("run.dashboard", args.dashboard.clone(), run.dashboard.clone(), "none".into());
+        let remote = (args.dashboard_allow_remote.then_some(true), run.dashboard_allow_remote);
+        self.pick("run.dashboard_allow_remote", remote.0, remote.1, false);
     }
 
     fn budget(&mut self, given: &RunArgs, args: &RunArgs) {

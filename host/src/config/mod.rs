@@ -85,6 +85,9 @@ pub struct Run {
     pub watchdog: Option<Duration>,
     /// Where figures are served: a port of this machine, or an address with its port.
     pub metrics: Option<String>,
+    /// Where the live page is served, in the same form; and whether other machines may reach it.
+    pub dashboard: Option<String>,
+    pub dashboard_allow_remote: Option<bool>,
 }
 
 /// `[retry]`.

@@ -2,7 +2,6 @@
 //!
 //! `docs/metrics.md` defines every name. Nothing here is looked at by the run itself.
 
-mod host;
 mod meters;
 mod serve;
 

@@ -1,9 +1,9 @@
 //! Serves the figures over HTTP, to whoever asks this machine by a name of its own.
 
-use super::host::is_ours;
+use crate::web::{Bounded, is_ours, machine, one_host};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,9 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+
+/// Connections at once; a scrape takes one.
+const CONNECTIONS_MAX: usize = 64;
 
 /// Bound, and not serving yet: that it can be is known before a run begins.
 pub struct Server {
@@ -42,19 +45,17 @@ impl Server {
         self,
         text: impl Fn() -> Option<Result<String, std::fmt::Error>> + Send + Sync + 'static,
     ) -> impl Future<Output = std::io::Result<()>> + Send {
-        let machine = hostname::get().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let served = Arc::new(Served { text: Box::new(text), machine });
+        let served = Arc::new(Served { text: Box::new(text), machine: machine() });
         let router = Router::new()
             .route("/metrics", get(metrics))
             .layer(from_fn_with_state(Arc::clone(&served), guard))
             .with_state(served);
-        axum::serve(self.listener, router).into_future()
+        axum::serve(Bounded::new(self.listener, CONNECTIONS_MAX, None), router).into_future()
     }
 }
 
 async fn guard(State(served): State<Arc<Served>>, headers: HeaderMap, request: Request, next: Next) -> Response {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if is_ours(host, &served.machine) {
+    if one_host(&headers).is_some_and(|host| is_ours(host, &served.machine)) {
         return next.run(request).await;
     }
     let text = "ask by this machine's name, its address or localhost\n";

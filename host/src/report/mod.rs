@@ -6,5 +6,5 @@ mod html;
 mod summary;
 
 pub use command::JobCommand;
-pub use html::{MARK, page};
+pub use html::{LOOK, MARK, page};
 pub use summary::{EndedSummary, JobSummary, NextSteps, RunSummary, SCHEMA, Summary};

@@ -13,6 +13,7 @@ pub mod control;
 #[cfg(test)]
 mod documented;
 mod error;
+mod failed_page;
 mod files;
 mod fold;
 #[cfg(feature = "fuzzing")]
@@ -44,6 +45,7 @@ pub use blobs::DoneRow;
 pub use card::{decode_card, encode_card};
 pub use codec::{budget_from_context, context_of_budget};
 pub use error::StoreError;
+pub use failed_page::{FailedPage, FailedRow};
 pub use files::{JobName, list_jobs};
 pub use groups::{FailedGroup, GenerationRecord, RejectedGroup, RunRecord};
 pub use item_rows::{CallRow, ItemBooks, ItemDetail, ItemRow, ItemState, Rejection};

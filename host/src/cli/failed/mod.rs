@@ -11,7 +11,7 @@ use super::run_args::{OnChange, RunArgs};
 use super::{CliResult, Exit, Failure, print_json, run};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::domain::{FailureClass, Frame, sanitize_line};
+use crate::domain::{FailureClass, Frame, escape_json, sanitize_line};
 use crate::output::Format;
 use crate::results::{self, Target};
 use crate::store::{FailedFilter, ItemRow, Reader, Selection, States, StoreError, decode_card};
@@ -185,7 +185,7 @@ fn list(args: &ListArgs) -> CliResult {
     reader
         .for_each_item(&selection, |item| {
             let written = match (args.json, count) {
-                (true, _) => writeln!(out, "{}", as_json(&item)?),
+                (true, _) => writeln!(out, "{}", escape_json(&as_json(&item)?.to_string())),
                 (false, 0) => writeln!(out, "{HEADER}").and_then(|()| writeln!(out, "{}", line(&item))),
                 (false, _) => writeln!(out, "{}", line(&item)),
             };

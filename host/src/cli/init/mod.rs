@@ -144,8 +144,15 @@ mod tests {
         let channel = "[alert.slack.team]\nurl_env = \"SLACK_WEBHOOK_URL\"\n";
         let (written, nobody) = (in_force(&uncommented()), in_force(channel));
         // Examples, where nothing is set unless somebody sets it.
-        let examples =
-            ["run.route", "run.metrics", "limits.item_tokens", "limits.item_cost", "sandbox.cache", "alert.cost"];
+        let examples = [
+            "run.route",
+            "run.metrics",
+            "run.dashboard",
+            "limits.item_tokens",
+            "limits.item_cost",
+            "sandbox.cache",
+            "alert.cost",
+        ];
         let mut compared = 0;
         for (key, value) in &nobody {
             let section = key.split('.').next().unwrap_or_default();

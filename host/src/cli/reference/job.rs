@@ -58,6 +58,20 @@ pub(super) const RUN: Section = Section {
         )
         .flag("`--metrics`"),
         key(
+            "dashboard",
+            Kind::Text("port, or `ADDRESS:PORT`"),
+            Default::Shown,
+            "where [a live page](dashboard.md) of the run is served; a port alone is one of this machine",
+        )
+        .flag("`--dashboard`"),
+        key(
+            "dashboard_allow_remote",
+            Kind::Bool,
+            Default::Shown,
+            "whether that may be an address that other machines can reach",
+        )
+        .flag("`--dashboard-allow-remote`"),
+        key(
             "watchdog",
             Kind::Duration,
             Default::Shown,

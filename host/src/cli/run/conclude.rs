@@ -83,6 +83,9 @@ impl Session<'_> {
         failpoint::pass("run-end-before");
         let stored = self.runtime.block_on(self.store.end_run(*run, end));
         failpoint::pass("run-end-after");
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.conclude(&summary.ended);
+        }
         self.tell(&summary, &groups, exit);
         if let Some(path) = &self.args.summary {
             std::fs::write(path, text + "\n")

@@ -1,10 +1,12 @@
 //! `run`: the wiring. Everything that can be wrong is found before the first item runs.
 
 mod conclude;
+mod dashboard;
 mod figures;
 mod session;
 mod standing;
 
+use self::dashboard::Dashboard;
 use self::figures::Figures;
 use super::attach;
 use super::export::target;
@@ -114,10 +116,21 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     Store::check_free(store_dir, job)?;
     let alerts = if args.no_alerts || args.dry_run { None } else { alert::Plan::new(&config.alert, &clock)? };
     let figures = Figures::serve(args, config, &runtime, &console)?;
-    let trust = Trust::new(&args.trust, config, args.config.as_deref(), &policy)?;
-    let mut prepared = prepare(args, config, &runtime, &trust, &policy, store_dir, &console)?;
-    policy.bound_routes(&mut prepared.routes)?;
-    let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
+    let dashboard = Dashboard::serve(args, config, job, &runtime, &console)?;
+    let ready = || {
+        let trust = Trust::new(&args.trust, config, args.config.as_deref(), &policy)?;
+        let mut prepared = prepare(args, config, &runtime, &trust, &policy, store_dir, &console)?;
+        policy.bound_routes(&mut prepared.routes)?;
+        let store = open_store(args, store_dir, job, clock.as_ref(), &console)?;
+        Ok((prepared, store))
+    };
+    let (prepared, store) = match ready() {
+        Ok(begun) => begun,
+        Err(failure) => {
+            Dashboard::close(dashboard, &runtime, Some(&failure));
+            return Err(failure);
+        }
+    };
     let session = Session {
         given,
         args,
@@ -131,8 +144,11 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
         clock,
         alerts,
         figures,
+        dashboard,
     };
     let result = session.run(shutdown);
+    // Whoever looks into the store has looked before it is closed.
+    Dashboard::close(session.dashboard, &runtime, result.as_ref().err());
     let cleared = control::clear(store_dir, job);
     match (result, store.close().and(cleared)) {
         (Ok(Exit::Done), Err(error)) => {
@@ -243,4 +259,5 @@ struct Session<'a> {
     clock: Arc<dyn Clock>,
     alerts: Option<alert::Plan>,
     figures: Option<Figures>,
+    dashboard: Option<Dashboard>,
 }

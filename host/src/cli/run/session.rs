@@ -278,6 +278,9 @@ impl Session<'_> {
         if let Some(figures) = &self.figures {
             figures.begin(work.clone());
         }
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.begin(&monitor, self.dir, self.job);
+        }
         let monitoring = monitor.follow(|| work.standing());
         let following = self.console.clone().follow(monitor.watch());
         let dispatcher = Dispatcher::new(shared, settings, &lanes, shutdown, control);
@@ -292,7 +295,8 @@ impl Session<'_> {
                 () = alerting => broken("the look at what is told"),
             }
         });
-        // What was spent last is looked at once more.
+        // What was done and spent last is looked at once more.
+        monitor.look(&work.standing());
         if let Some(alerts) = alerts {
             alerts.look(observed(&stack, false));
         }

@@ -93,11 +93,12 @@ fn read_group(reader: &Reader, job: &JobCommand, group: FailedGroup) -> Result<F
         class: text(&group.class, NAME_BYTES_MAX),
         code: text(&group.code, NAME_BYTES_MAX),
         count: group.count,
-        examples: rows.iter().flatten().map(|row| example(row, job)).collect(),
+        examples: rows.iter().flatten().map(|row| failure(row, job)).collect(),
     })
 }
 
-fn example(row: &ItemRow, job: &JobCommand) -> FailureExample {
+/// A failed item as pages show it: bounded, and with the start of its crash card.
+pub fn failure(row: &ItemRow, job: &JobCommand) -> FailureExample {
     FailureExample {
         id: text(&row.id, NAME_BYTES_MAX),
         line: row.line,

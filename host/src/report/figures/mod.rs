@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 pub use calls::ErrorFigures;
-pub use failures::{CrashFigures, FailureExample, FailureGroup, Failures, Rejection};
+pub use failures::{CrashFigures, FailureExample, FailureGroup, Failures, Rejection, failure};
 pub use gather::Around;
 pub use histogram::{Bar, Latency};
 pub use routes::{BreakerSpan, RouteFigures, RouteNote};

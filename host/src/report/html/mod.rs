@@ -18,7 +18,9 @@ use serde::Serialize;
 /// What every page of ours has near its start, and no other file.
 pub const MARK: &str = "<meta name=\"generator\" content=\"sandmill report\">";
 
-const STYLE: &str = include_str!("style.css");
+/// The look of our pages: colours for light and dark, and what they have in common.
+pub const LOOK: &str = concat!(include_str!("palette.css"), include_str!("common.css"));
+const STYLE: &str = concat!(include_str!("palette.css"), include_str!("common.css"), include_str!("style.css"));
 const TEMPLATES: [(&str, &str); 10] = [
     ("page.html", include_str!("page.html")),
     ("ended.html", include_str!("ended.html")),
