@@ -18,9 +18,9 @@ kits:
 test:
     rustup target add wasm32-wasip2 && cargo test --workspace
 
-# 200,000 items through `redact`: items a second and peak memory
-throughput items="200000":
-    cargo build --release && python3 tests/bench/throughput.py {{items}}
+# Everything that is measured, beside its yardsticks, and the table of it in docs/performance.md; half an hour on two idle cores
+bench *args="all --write docs/performance.md":
+    cargo build --release --workspace && target/release/sandmill-bench {{args}}
 
 # Hundreds of kills at random moments over every workload, and as many power losses; half an hour on two cores
 soak kills="300":
@@ -33,4 +33,4 @@ fuzz seconds="60" *targets="":
 # Everything that attacks the host, at full length: the table of attacks, 10,000 rounds of looking for secrets, 3,000 damaged
 # components, 10,000 mixed items; an hour on two cores
 hostile:
-    SANDMILL_TEST_HOSTILE=full cargo test --release -p sandmill --test e2e hostile:: -- --nocapture --test-threads 1
+    SANDMILL_TEST_HOSTILE=full cargo test --release --workspace --test e2e hostile:: -- --nocapture --test-threads 1
