@@ -25,7 +25,7 @@ fn no_item_finds_what_an_earlier_one_left_in_its_slot() {
         "--max-instances",
         "6",
         "--limit-cpu",
-        "2s",
+        "500ms",
     ];
     let ran = watched(&place, &[&args[..], &flags(&[])].concat());
     assert_eq!(ran.status.code(), Some(3), "{}", ran.said);
