@@ -35,7 +35,10 @@ fn links(text: &str) -> Vec<(usize, String)> {
         if is_code || line.starts_with("    ") {
             continue;
         }
-        let of_html = line.split("src=\"").skip(1).map(|rest| rest.split('"').next());
+        let of_html = ["src=\"", "srcset=\""]
+            .into_iter()
+            .flat_map(|name| line.split(name).skip(1))
+            .map(|rest| rest.split('"').next());
         // Within code it is none.
         let is_link = |at: usize| line[..at].matches('`').count() % 2 == 0;
         let of_text =
@@ -88,6 +91,32 @@ fn empty_headings(text: &str) -> Vec<&str> {
         }
     }
     empty
+}
+
+/// `module/file.rs`, `tests/…`: what a document names of the sources.
+fn sources(text: &str) -> impl Iterator<Item = &str> {
+    let is_path =
+        |code: &&str| code.contains('/') && code.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
+    let in_text =
+        text.lines().filter(|line| !line.starts_with("    ")).flat_map(|line| line.split('`').skip(1).step_by(2));
+    in_text.filter(is_path).filter(|code| {
+        Path::new(code).extension().is_some_and(|extension| extension == "rs") || code.starts_with("tests/")
+    })
+}
+
+#[test]
+fn every_source_that_is_named_is_there() {
+    let mut seen = 0;
+    for name in ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/security.md", "docs/conformance.md", "wit/README.md"] {
+        let text = std::fs::read_to_string(root().join(name)).unwrap();
+        // Files that are still to be written are called x.
+        for source in sources(&text).filter(|source| !source.ends_with("/x.rs")) {
+            seen += 1;
+            let is_there = root().join(source).exists() || root().join("host/src").join(source).exists();
+            assert!(is_there, "{name} names {source}, which is not there");
+        }
+    }
+    assert!(seen > 50, "only {seen} were found");
 }
 
 #[test]

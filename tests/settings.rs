@@ -161,11 +161,12 @@ fn a_check_finds_what_a_run_would_find_and_what_no_run_uses() {
 #[test]
 fn a_dry_run_counts_everything_and_says_which_limits_the_job_would_reach() {
     let place = place(20);
-    let flags = ["--provider", "mock", "--prices", "input=2,output=8", "--dry-run"];
+    let flags = ["--provider", "mock", "--prices", "input=2,output=8", "--output", "out.jsonl", "--dry-run"];
     let limits = ["--max-calls", "5", "--max-cost", "0.0001", "--max-tokens", "1000000"];
     let estimate = prompt(&place, &[&flags[..], &limits].concat()).expect(0).summary();
     assert_eq!((&estimate["calls"], &estimate["is_whole"]), (&json!(20), &json!(true)));
     assert_eq!(estimate["beyond"], json!(["--max-cost", "--max-calls"]));
+    assert!(["out.jsonl", "out.jsonl.partial"].iter().all(|name| !place.path(name).exists()));
     // Nobody is asked what it takes: what is assumed is 16,000 tokens, and not what the mock would tell.
     place.write("in.jsonl", items(1, |_| json!({"id": "a", "text": "a long story ".repeat(15_000)})));
     let real = ["--provider", "openai", "--model", "unheard-of", "--base-url", "http://127.0.0.1:9/v1", "--dry-run"];

@@ -66,6 +66,7 @@ def main():
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img">',
         f"<title>{html.escape(title)}</title>",
+        "<style>text{white-space:pre}</style>",
         f'<rect width="100%" height="100%" rx="8" fill="{BACKGROUND}"/>',
         '<g fill="#30363d"><circle cx="18" cy="17" r="5"/><circle cx="36" cy="17" r="5"/><circle cx="54" cy="17" r="5"/></g>',
         f'<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,\'DejaVu Sans Mono\',monospace" font-size="14" fill="{FOREGROUND}" xml:space="preserve">',

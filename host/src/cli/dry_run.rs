@@ -37,7 +37,8 @@ pub(super) fn dry_run(mut args: RunArgs, config: &Config, job: &JobName) -> CliR
     }
     args.store = Some(folder.path().to_path_buf());
     let is_json = std::mem::take(&mut args.json);
-    args.summary = None;
+    // Of a command that is tried before it is run: nothing is written.
+    (args.summary, args.output) = (None, None);
     args.quiet = true;
     args.verbose = false;
     let exit = run::execute(&args, config, folder.path(), job)?;

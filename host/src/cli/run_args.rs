@@ -96,7 +96,7 @@ pub(super) struct RunArgs {
     pub(super) shard: Option<ShardArg>,
 
     /// Where results go: a file (.jsonl, .csv, .parquet), or `-` for stdout; FILE.partial while the job is unfinished
-    #[arg(long, short, value_name = "FILE", conflicts_with = "dry_run", help_heading = "Output")]
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
     /// jsonl, csv or parquet; by the file's extension if not given, jsonl for stdout
     #[arg(long, value_parser = Format::NAMES, requires = "output", help_heading = "Output")]

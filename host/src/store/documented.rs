@@ -31,6 +31,15 @@ fn every_table_and_view_is_documented_with_its_columns() {
         for column in names(&connection, &format!("SELECT name FROM pragma_table_info('{table}')")) {
             assert!(section.contains(&format!("`{column}`")), "docs/store.md does not name {table}.{column}");
         }
+        let columns = names(&connection, &format!("SELECT name FROM pragma_table_info('{table}')"));
+        // The first cell of a row names columns, and nothing else.
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+        for column in rows.flat_map(|cell| cell.split('`').step_by(2)) {
+            assert!(
+                columns.iter().any(|known| known == column),
+                "docs/store.md names {table}.{column}, which is not there"
+            );
+        }
     }
     let headings = text.lines().filter_map(|line| line.strip_prefix("### `")?.split('`').next());
     for heading in headings {

@@ -2,8 +2,8 @@
 
 use super::blocks::{Kind, parts};
 use super::{Arguments, documents, root};
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 /// What stands for a value in a synopsis, and one that is of its type.
 const PLACEHOLDERS: [(&str, &str); 5] =
@@ -135,6 +135,9 @@ fn every_command_of_ours_in_the_documents_can_be_typed() {
                     .unwrap_or_default()
                 {
                     seen += 1;
+                    // What is left out is no word of it.
+                    let is_whole = is_whole && !command.iter().any(|word| word == "…");
+                    let command: Vec<String> = command.into_iter().filter(|word| word != "…").collect();
                     let said = refused(&command, is_whole);
                     wrong.extend(said.map(|said| format!("{place}: {}\n{said}", command.join(" "))));
                 }
@@ -149,6 +152,32 @@ fn every_command_of_ours_in_the_documents_can_be_typed() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 100, "only {seen} commands were found");
+}
+
+/// Commands that do something, each by its words.
+fn commands(command: &clap::Command, before: &str, found: &mut Vec<String>) {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help") {
+        let words = format!("{before} {}", below.get_name());
+        if below.has_subcommands() { commands(below, &words, found) } else { found.push(words) }
+    }
+}
+
+#[test]
+fn every_command_is_in_the_table_of_the_readme() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let rows: String = readme.lines().filter(|line| line.starts_with("| `sandmill ")).collect::<Vec<_>>().join("\n");
+    let told: Vec<String> = inline(&rows.replace("\\|", "|"))
+        .flat_map(simple_commands)
+        .flat_map(|words| meant(&words))
+        .map(|words| words.join(" ") + " ")
+        .collect();
+    let mut known = Vec::new();
+    commands(&Arguments::command(), "sandmill", &mut known);
+    for command in &known {
+        let is_told = told.iter().any(|told| told.starts_with(&format!("{command} ")));
+        assert!(is_told, "`{command}` is in no row of README.md's table of commands");
+    }
+    assert!(known.len() > 30, "{known:?}");
 }
 
 #[test]
