@@ -32,6 +32,7 @@ mod resume;
 mod reuse;
 mod routes;
 mod sandbox;
+mod screen;
 mod settings;
 mod shell;
 mod support;

@@ -65,7 +65,7 @@ const OWNED: [(&str, &[&str]); 37] = [
     ("hmac", &["alert"]),
     ("jsonschema", &["schema"]),
     ("toml", &["config", "catalog", "kit", "cli"]),
-    ("indicatif", &["progress"]),
+    ("unicode_width", &["progress"]),
     ("minijinja", &["report"]),
     ("flate2", &["input"]),
     ("zstd", &["input"]),

@@ -5,7 +5,7 @@ use crate::domain::sanitize_text;
 use std::fmt::Write as _;
 
 /// What is shown of an error, in bytes; a backtrace has room in it.
-const ERROR_BYTES_MAX: usize = 32_000;
+pub(super) const ERROR_BYTES_MAX: usize = 32_000;
 
 /// An error with the exit code that it ends in.
 #[derive(Debug)]

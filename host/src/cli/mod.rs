@@ -56,7 +56,9 @@ mod trying;
 mod watch;
 
 use self::failure::{CliResult, Failure};
-use crate::domain::escape_json;
+use crate::clock::SystemClock;
+use crate::domain::{escape_json, sanitize_text};
+use crate::progress;
 use anyhow::Context;
 use clap::{FromArgMatches, Parser, Subcommand};
 pub use exit::Exit;
@@ -133,7 +135,13 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version go to stdout and are no errors.
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _ = error.print();
+            if error.use_stderr() && run_args::wants_json(std::env::args_os()) {
+                let message = sanitize_text(&error.render().to_string(), failure::ERROR_BYTES_MAX);
+                let message = message.trim_start_matches("error: ");
+                errln!("{}", progress::object(message, Some(exit.number()), None, &SystemClock::new()));
+            } else {
+                let _ = error.print();
+            }
             return exit.code();
         }
     };

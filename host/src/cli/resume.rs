@@ -1,7 +1,7 @@
 //! `resume`: `run` again, from what is stored with the job.
 
 use super::job_ref::JobRef;
-use super::run_args::{self, RunArgs};
+use super::run_args::{self, LogFormat, RunArgs};
 use super::{CliResult, Exit, pause, run};
 use crate::config;
 use crate::store::{JobName, Reader};
@@ -35,12 +35,19 @@ pub(super) struct ResumeArgs {
     /// Let --dashboard listen where other machines can reach it, over HTTP that nobody encrypts
     #[arg(long)]
     dashboard_allow_remote: bool,
+    /// What stderr is: text for a person, or one JSON object a line [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
     /// Tell nobody of this run, whatever channels for alerts sandmill.toml names
     #[arg(long)]
     no_alerts: bool,
 }
 
 pub(super) fn resume(resume: &ResumeArgs) -> CliResult {
+    run::told_in(resume.log_format, None, || go_on(resume))
+}
+
+fn go_on(resume: &ResumeArgs) -> CliResult {
     let here = config::load(None)?;
     let named = JobRef::new(&resume.job, resume.store.as_deref(), &here)?;
     let args = stored_arguments(&named.open()?, &named.name)?;
@@ -54,6 +61,7 @@ pub(super) fn resume(resume: &ResumeArgs) -> CliResult {
         json: args.json || resume.json,
         quiet: resume.quiet,
         verbose: resume.verbose,
+        log_format: resume.log_format,
         no_alerts: resume.no_alerts,
         dashboard: resume.dashboard.clone().or_else(|| args.dashboard.clone()),
         dashboard_allow_remote: args.dashboard_allow_remote || resume.dashboard_allow_remote,

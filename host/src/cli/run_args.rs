@@ -6,6 +6,7 @@ use crate::output::Format;
 use crate::store::FailedFilter;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -43,6 +44,23 @@ pub(super) enum Suspend {
     Auto,
     Never,
     Always,
+}
+
+/// What stderr is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For a person: a screen on a terminal, lines on a pipe
+    #[default]
+    Text,
+    /// For a program: one JSON object a line
+    Json,
+}
+
+/// Whether `--log-format json` is among arguments that nobody could make sense of.
+pub(super) fn wants_json(args: impl Iterator<Item = OsString>) -> bool {
+    let args: Vec<OsString> = args.collect();
+    let pairs = args.windows(2).any(|pair| pair[0] == "--log-format" && pair[1] == "json");
+    pairs || args.iter().any(|arg| arg == "--log-format=json")
 }
 
 /// One of so many parts of the input.
@@ -114,6 +132,10 @@ pub(super) struct RunArgs {
     /// Say each longer wait, each failure, and what plugins log
     #[arg(short, long, help_heading = "Output")]
     pub(super) verbose: bool,
+    /// What stderr is: text for a person, or one JSON object a line [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
+    #[serde(skip)]
+    pub(super) log_format: Option<LogFormat>,
 
     /// The job's name [default: from plugin and input]
     #[arg(long, value_name = "NAME", help_heading = "Job")]

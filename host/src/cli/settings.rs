@@ -1,13 +1,13 @@
 //! From flags and sandmill.toml, flags first, to the settings of each module.
 
-use super::run_args::{RunArgs, ShardArg, Suspend};
+use super::run_args::{LogFormat, RunArgs, ShardArg, Suspend};
 use crate::config::Config;
 use crate::kit::Source;
 use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
 use crate::run::{RunSettings, SuspendPolicy};
 use crate::store::Take;
 use anyhow::{Context, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use sha2::{Digest, Sha256};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -152,6 +152,18 @@ pub(super) fn dashboard(args: &RunArgs, config: &Config) -> anyhow::Result<Optio
         ),
         address => Ok(address),
     }
+}
+
+/// What is said on stderr, and how.
+pub(super) fn log_format(args: &RunArgs, config: &Config) -> anyhow::Result<LogFormat> {
+    let of_config = config.run.log_format.as_deref().map(|text| {
+        LogFormat::from_str(text, false)
+            .map_err(|_| anyhow::anyhow!("[run] log_format is `{text}`: write \"text\" or \"json\""))
+    });
+    Ok(match args.log_format {
+        Some(format) => format,
+        None => of_config.transpose()?.unwrap_or_default(),
+    })
 }
 
 /// A port of this machine, or an address with its port.

@@ -7,7 +7,7 @@ use super::endpoint::{self, CONNECT_TIMEOUT};
 use super::limits;
 use super::policy::InForce;
 use super::routes::{CALLS_AT_ONCE, TIMEOUT};
-use super::run_args::RunArgs;
+use super::run_args::{LogFormat, RunArgs};
 use super::settings::{self, ATTEMPTS, CONCURRENCY, CONSECUTIVE_ERRORS};
 use crate::catalog::{Catalog, ModelEntry};
 use crate::config::{self, Config, Policy};
@@ -223,6 +223,8 @@ impl Sheet<'_> {
         self.pick("run.max_consecutive_errors", errors.0, errors.1, CONSECUTIVE_ERRORS);
         self.bounded("run.max_traps", (given.work.max_traps, args.work.max_traps), run.max_traps, settings::TRAPS);
         self.pick("run.watchdog", args.work.watchdog.clone(), run.watchdog.map(time), time(settings::WATCHDOG));
+        let form = args.log_format.map(|form| if form == LogFormat::Json { "json" } else { "text" });
+        self.pick("run.log_format", form.map(str::to_owned), run.log_format.clone(), "text".into());
         self.pick("run.metrics", args.metrics.clone(), run.metrics.clone(), "none".into());
         self.pick("run.dashboard", args.dashboard.clone(), run.dashboard.clone(), "none".into());
         let remote = (args.dashboard_allow_remote.then_some(true), run.dashboard_allow_remote);

@@ -88,6 +88,8 @@ pub struct Run {
     /// Where the live page is served, in the same form; and whether other machines may reach it.
     pub dashboard: Option<String>,
     pub dashboard_allow_remote: Option<bool>,
+    /// `text` or `json`: what is said on stderr.
+    pub log_format: Option<String>,
 }
 
 /// `[retry]`.

@@ -5,6 +5,7 @@ use super::history::History;
 use super::{ItemFigures, Pace, Point, RouteFigures, RunFacts, Snapshot, Standing};
 use crate::clock::Clock;
 use crate::domain::{Event, EventSink};
+use crate::resilience::BreakerState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -84,7 +85,10 @@ impl Monitor {
         let (facts, counts, state) = (&self.facts, &standing.counts, self.state());
         let ended = counts.done + counts.skipped + counts.failed;
         let pending = facts.total.saturating_sub(facts.before + ended);
-        let left = state.items.left(pending).filter(|_| !(standing.is_paused || standing.is_stopping));
+        let is_shut = !standing.routes.is_empty()
+            && standing.routes.iter().all(|(_, status)| status.breaker == BreakerState::Open);
+        let is_held_up = standing.is_paused || standing.is_stopping || is_shut;
+        let left = state.items.left(pending).filter(|_| !is_held_up);
         Snapshot {
             job: facts.job.clone(),
             plugin: facts.plugin.clone(),

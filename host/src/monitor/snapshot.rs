@@ -52,7 +52,7 @@ pub struct Snapshot {
     pub items: ItemFigures,
     pub items_per_second: Option<f64>,
     /// Until all items have ended, at the pace of the last minute; `None` as well where nothing moves, and
-    /// while the job is paused or stopping.
+    /// while the job is paused or stopping, or the circuit breakers of all routes are open.
     pub seconds_left: Option<u64>,
     /// HTTP attempts of this run that have ended, retries among them.
     pub calls: u64,

@@ -1,20 +1,18 @@
-//! Lines and a bar on stderr. Messages never break the bar: they go through it.
+//! Everything that is said on stderr, in the form that is asked for: to a person or to a program. Messages never break the screen: they
+//! go above it.
 
-use crate::domain::{Event, EventSink, sanitize_line, sanitize_text};
+use super::compact::{self, Due};
+use super::log;
+use super::screen::{Screen, size_of};
+use super::told::{Weight, line, weight};
+use crate::clock::SystemClock;
+use crate::domain::{Event, EventSink, sanitize_text};
 use crate::monitor::Snapshot;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Between two lines where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(5);
-/// Between two looks at the counts on a terminal.
-const DRAW_EVERY: Duration = Duration::from_millis(200);
-/// A wait shorter than this is not worth a line.
-const LONG_WAIT: Duration = Duration::from_secs(1);
 /// The longest thing that is said at once.
 const LINE_BYTES_MAX: usize = 32_000;
 
@@ -27,41 +25,73 @@ pub enum Verbosity {
     Verbose,
 }
 
+/// How it is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// For a person.
+    #[default]
+    Text,
+    /// One JSON object a line; whoever wants that sets up `log::layer` first.
+    Json,
+}
+
 /// Writes to stderr.
 #[derive(Clone)]
 pub struct Console {
     verbosity: Verbosity,
-    bar: Option<ProgressBar>,
+    form: Form,
+    screen: Option<Arc<Screen>>,
 }
 
 impl Console {
+    /// For a person.
     pub fn new(verbosity: Verbosity) -> Self {
-        let terminal = std::io::stderr().is_terminal() && verbosity > Verbosity::Quiet;
-        let bar = terminal.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            // The template is a constant that is known to parse.
-            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} ETA {eta}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
-        Self { verbosity, bar }
+        Self::in_form(verbosity, Form::Text)
     }
 
-    /// A line for the person who watches; not when they asked for quiet.
+    pub fn in_form(verbosity: Verbosity, form: Form) -> Self {
+        let is_drawn = form == Form::Text && verbosity > Verbosity::Quiet && is_able(&std::io::stderr());
+        let screen = is_drawn.then(|| {
+            let is_coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+            Arc::new(Screen::new(Box::new(std::io::stderr()), Box::new(|| size_of(std::io::stderr())), is_coloured))
+        });
+        Self { verbosity, form, screen }
+    }
+
+    /// A line for whoever reads; not when they asked for quiet.
     pub fn say(&self, text: &str) {
-        if self.verbosity > Verbosity::Quiet {
-            self.line(text);
+        match self.form {
+            Form::Json => log::say(text),
+            Form::Text if self.verbosity > Verbosity::Quiet => self.line(text),
+            Form::Text => {}
+        }
+    }
+
+    /// The same, also to those who asked for quiet.
+    pub fn insist(&self, text: &str) {
+        match self.form {
+            Form::Json => self.line(&log::object(text, None, None, &SystemClock::new())),
+            Form::Text => self.line(text),
+        }
+    }
+
+    /// The last thing that is said: `text` to a person, `summary` (JSON) to a program. `words`: in one line, to those who want to hear of
+    /// nothing but what went wrong.
+    pub fn conclude(&self, text: &str, summary: &str, words: &str, is_well: bool) {
+        match self.form {
+            Form::Json => log::summary(words, summary, is_well),
+            Form::Text if self.verbosity > Verbosity::Quiet => self.line(text),
+            Form::Text if is_well => {}
+            Form::Text => self.line(words),
         }
     }
 
     fn line(&self, text: &str) {
-        let write = || {
-            // A terminal that has gone away is no reason to stop the batch.
-            let _ = writeln!(std::io::stderr().lock(), "{}", sanitize_text(text, LINE_BYTES_MAX));
-        };
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+        let text = sanitize_text(text, LINE_BYTES_MAX) + "\n";
+        match &self.screen {
+            Some(screen) => screen.above(&text),
+            // Whoever read it may have gone; that is no reason to stop the batch.
+            None => drop(std::io::stderr().lock().write_all(text.as_bytes())),
         }
     }
 
@@ -70,120 +100,70 @@ impl Console {
         if self.verbosity == Verbosity::Quiet {
             return std::future::pending().await;
         }
-        let every = if self.bar.is_some() { DRAW_EVERY } else { LINE_EVERY };
-        let mut ticks = tokio::time::interval(every);
-        ticks.tick().await;
-        if let Some(bar) = &self.bar {
-            let items = figures.borrow().items;
-            bar.set_length(items.total);
-            bar.set_position(items.before);
-            bar.reset_eta();
-        }
+        let mut due = Due::default();
+        // Without the signal the next look sees the new size.
+        let mut resized = signal(SignalKind::window_change()).ok();
         loop {
-            ticks.tick().await;
-            let now = Arc::clone(&figures.borrow_and_update());
-            let (ended, details) = (now.items.ended(), details(&now));
-            match &self.bar {
-                Some(bar) => {
-                    bar.set_position(ended);
-                    bar.set_message(details);
+            let changed = tokio::select! {
+                changed = figures.changed() => changed,
+                Some(()) = received(resized.as_mut()) => {
+                    self.screen.iter().for_each(|screen| screen.redraw());
+                    continue;
                 }
-                None => self.line(&format!("{ended}/{} items, {details}", now.items.total)),
+            };
+            if changed.is_err() {
+                // Nobody looks any more; what was shown last stays.
+                return std::future::pending().await;
+            }
+            let now = Arc::clone(&figures.borrow_and_update());
+            match &self.screen {
+                Some(screen) => screen.show(now),
+                None if due.is_told(&now) => self.tell_progress(&now),
+                None => {}
             }
         }
     }
 
-    /// Takes the bar off the screen.
+    fn tell_progress(&self, now: &Snapshot) {
+        let text = compact::line(now);
+        match (self.form, serde_json::to_string(now)) {
+            (Form::Json, Ok(figures)) => log::progress(&text, &figures),
+            (Form::Text, _) | (Form::Json, Err(_)) => self.line(&text),
+        }
+    }
+
+    /// Takes the figures off the screen.
     pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if let Some(screen) = &self.screen {
+            screen.clear();
         }
     }
 }
 
-/// Short enough for a line of 80 columns. A route that is not closed is what everybody waits for.
-fn details(now: &Snapshot) -> String {
-    let mut text = format!("{} failed, {} calls, {} retries", now.items.failed, now.calls, now.retries);
-    if now.paused {
-        text.insert_str(0, "paused, ");
+/// A terminal on which lines can be drawn over.
+pub(super) fn is_able(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
+}
+
+async fn received(signal: Option<&mut tokio::signal::unix::Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
     }
-    for route in now.routes.iter().filter(|route| !route.is_closed()) {
-        let _ = match (route.breaker, route.open_ms) {
-            ("open", Some(left)) => {
-                let left = humantime::format_duration(Duration::from_secs(left / 1_000 + 1));
-                write!(text, ", {} open for {left}", route.name)
-            }
-            (breaker, _) => write!(text, ", {} {breaker}", route.name),
-        };
-    }
-    text
 }
 
 impl EventSink for Console {
     fn emit(&self, event: Event) {
-        if let Event::BreakerChanged { route, to, reason, pause, .. } = &event {
-            let pause = pause.map_or(String::new(), |pause| format!(", for {:.1} s", pause.as_secs_f64()));
-            self.say(&format!("route {route}: circuit breaker {to}: {}{pause}", sanitize_line(reason, 300)));
+        if self.form == Form::Json {
+            return log::tell(&event);
         }
-        if let Event::NoProgress { patience, waiting_for } = &event {
-            let patience = humantime::format_duration(*patience);
-            self.say(&format!("nothing has moved for {patience}: {waiting_for}"));
-        }
-        if self.verbosity < Verbosity::Verbose {
-            return;
-        }
-        self.tell(event);
-    }
-}
-
-impl Console {
-    /// What only those want to see who ask for more; in one line, whatever a guest or a provider says.
-    fn tell(&self, event: Event) {
-        let short = |text: &str| sanitize_line(text, 300);
-        match event {
-            Event::CallRetry { item, class, message, attempt, attempts_max, wait, .. } if wait >= LONG_WAIT => self
-                .line(&format!(
-                    "{item}: {class}, {}, waiting {:.1} s: {}",
-                    match attempt {
-                        0 => "which costs no attempt".to_owned(),
-                        attempt => format!("attempt {attempt} of {attempts_max} failed"),
-                    },
-                    wait.as_secs_f64(),
-                    short(&message)
-                )),
-            Event::ItemRetry { item, attempt, code, message, wait } => self.line(&format!(
-                "{item}: attempt {attempt} rejected by the plugin ({code}), again in {:.1} s: {}",
-                wait.as_secs_f64(),
-                short(&message)
-            )),
-            Event::ItemFailed { item, class, code, message } => {
-                self.line(&format!("{item}: failed: {class}/{code}: {}", short(&message)));
-            }
-            Event::GuestLog { item, level, message } => self.line(&format!("{item}: {level}: {}", short(&message))),
-            Event::ItemSkipped { item, reason } => self.line(&format!("{item}: skipped: {}", short(&reason))),
-            Event::RequestCut { item, tokens_before, tokens_after } => {
-                self.line(&format!(
-                    "{item}: cut from {tokens_before} to {tokens_after} tokens to fit the model's context"
-                ));
-            }
-            Event::FellBack { from, to, reason } => self.line(&format!("route {from}: {reason}, {to} steps in")),
-            Event::PaceLearned { route, requests, tokens } => {
-                let per_minute = |limit: Option<u64>| limit.map_or("?".into(), |limit| limit.to_string());
-                self.line(&format!(
-                    "route {route}: the provider takes {} requests and {} tokens a minute",
-                    per_minute(requests),
-                    per_minute(tokens)
-                ));
-            }
-            Event::ConcurrencyChanged { route, limit } => self.line(&format!("route {route}: {limit} calls at once")),
-            Event::CallRetry { .. }
-            | Event::BreakerChanged { .. }
-            | Event::NoProgress { .. }
-            | Event::CallAnswered { .. }
-            | Event::CallReused { .. }
-            | Event::GuestGaveWay { .. }
-            | Event::CallFailed { .. }
-            | Event::ItemDone { .. } => {}
+        let is_told = match weight(&event) {
+            Weight::Figures => false,
+            Weight::Detail => self.verbosity == Verbosity::Verbose,
+            Weight::News => self.verbosity > Verbosity::Quiet,
+        };
+        if is_told {
+            self.line(&line(&event));
         }
     }
 }

@@ -51,6 +51,13 @@ pub(super) const RUN: Section = Section {
         )
         .flag("`--max-traps`"),
         key(
+            "log_format",
+            Kind::OneOf("`text` or `json`"),
+            Default::Shown,
+            "what stderr is: [a screen or lines for a person, or one JSON object a line](screen.md#json)",
+        )
+        .flag("`--log-format`"),
+        key(
             "metrics",
             Kind::Text("port, or `ADDRESS:PORT`"),
             Default::Shown,

@@ -86,7 +86,8 @@ impl Session<'_> {
         if let Some(dashboard) = &self.dashboard {
             dashboard.conclude(&summary.ended);
         }
-        self.tell(&summary, &groups, exit);
+        let (told, words) = (summary.to_text(&groups), self.last_words(&summary, exit));
+        self.console.conclude(&told, &text, &words, exit == Exit::Done);
         if let Some(path) = &self.args.summary {
             std::fs::write(path, text + "\n")
                 .with_context(|| format!("cannot write the summary into {}", path.display()))?;
@@ -123,14 +124,7 @@ impl Session<'_> {
         self.runtime.block_on(alerts.close(shutdown.changed_from(phase)))
     }
 
-    /// Whoever wants quiet still learns why it ended before all was done, and what goes on.
-    fn tell(&self, summary: &Summary, failures: &[(String, String, u64, String)], exit: Exit) {
-        self.console.say(&summary.to_text(failures));
-        if self.args.quiet && exit != Exit::Done {
-            errln!("{}", self.last_words(summary, exit));
-        }
-    }
-
+    /// In one line: why it ended, and what goes on, if anything is left to do.
     fn last_words(&self, summary: &Summary, exit: Exit) -> String {
         let (job, ended) = (&summary.job, &summary.ended);
         let reason = match exit {
@@ -139,7 +133,7 @@ impl Session<'_> {
         };
         let told = format!("job {}: {}: {reason} (exit code {})", job.name, ended.state, exit.number());
         // A rehearsal leaves nothing to go on with.
-        if self.args.dry_run { told } else { format!("{told}: go on with {}", ended.command) }
+        if self.args.dry_run || exit == Exit::Done { told } else { format!("{told}: go on with {}", ended.command) }
     }
 
     /// FILE once nothing is pending, FILE.partial until then.

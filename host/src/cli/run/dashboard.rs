@@ -47,11 +47,7 @@ impl Dashboard {
         }
         // Whoever wants quiet still has to know the secret.
         let told = format!("Dashboard at {}", server.url(&token));
-        if args.quiet {
-            errln!("{told}");
-        } else {
-            console.say(&told);
-        }
+        console.insist(&told);
         let (board, closing) = (Arc::new(Board::new(job.to_string())), CancellationToken::new());
         let serving = server.serve(ServerSettings { token, board: Arc::clone(&board) }, closing.clone());
         let console = console.clone();

@@ -45,7 +45,7 @@ impl Figures {
         let told = format!("Metrics at http://{}/metrics", server.address());
         // Whoever wants quiet still has to know the port that was found.
         if args.quiet && address.port() == 0 {
-            errln!("{told}");
+            console.insist(&told);
         } else {
             console.say(&told);
         }

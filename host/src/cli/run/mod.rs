@@ -16,7 +16,7 @@ use super::job_ref::JobRef;
 use super::loading::{Giving, Loaded, Loading};
 use super::policy::InForce;
 use super::routes::{self, Planned};
-use super::run_args::RunArgs;
+use super::run_args::{LogFormat, RunArgs};
 use super::trust::Trust;
 use super::{CliResult, Exit, Failure, dry_run, policy, runtime, settings};
 use crate::alert;
@@ -26,7 +26,7 @@ use crate::domain::Blob;
 use crate::input;
 use crate::kit;
 use crate::output;
-use crate::progress::{Console, Verbosity};
+use crate::progress::{self, Console, Form, Verbosity};
 use crate::resilience::HaltReason;
 use crate::run::{Contract, Shutdown};
 use crate::sandbox::{Engine, Plugin};
@@ -35,9 +35,27 @@ use anyhow::{Context, bail};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// From the command line.
-pub(super) fn run(mut args: RunArgs) -> CliResult {
+pub(super) fn run(args: RunArgs) -> CliResult {
+    told_in(args.log_format, None, || begin(args))
+}
+
+/// Whoever wants JSON on stderr gets it of what ends the program too. `form`: as far as it is known.
+pub(super) fn told_in(form: Option<LogFormat>, job: Option<&JobName>, work: impl FnOnce() -> CliResult) -> CliResult {
+    match work() {
+        Err(failure) if form == Some(LogFormat::Json) => {
+            let (exit, job) = (failure.exit, job.map(JobName::as_str));
+            errln!("{}", progress::object(&failure.told(true), Some(exit.number()), job, &SystemClock::new()));
+            Ok(exit)
+        }
+        result => result,
+    }
+}
+
+fn begin(mut args: RunArgs) -> CliResult {
     let config = config::load(args.config.as_deref())?;
     let store_dir = settings::store_dir(args.store.as_deref(), &config);
     let job = args.job.clone().unwrap_or_else(|| settings::default_job(&args.plugin, &args.input, args.shard));
@@ -93,6 +111,11 @@ struct Prepared {
 
 /// `args` hold absolute paths.
 pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &JobName) -> CliResult {
+    let form = settings::log_format(args, config)?;
+    told_in(Some(form), Some(job), || execute_in(form, args, config, store_dir, job))
+}
+
+fn execute_in(form: LogFormat, args: &RunArgs, config: &Config, store_dir: &Path, job: &JobName) -> CliResult {
     let (given, mut args) = (args, args.clone());
     let policy = policy::load()?;
     policy.bound(&mut args, config)?;
@@ -106,12 +129,12 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
         (false, false) => Verbosity::Normal,
         (false, true) => Verbosity::Verbose,
     };
-    let console = Console::new(verbosity);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let console = console(form, verbosity, job, &clock)?;
     let shutdown = {
         let _context = runtime.enter();
         Shutdown::on_signals(exit_at_once).context("cannot listen for signals").map_err(Failure::internal)?
     };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     // Before minutes are spent on compiling.
     Store::check_free(store_dir, job)?;
     let alerts = if args.no_alerts || args.dry_run { None } else { alert::Plan::new(&config.alert, &clock)? };
@@ -167,6 +190,18 @@ pub(super) fn execute(args: &RunArgs, config: &Config, store_dir: &Path, job: &J
     }
 }
 
+/// From now on it is said in the form that is wanted.
+fn console(form: LogFormat, verbosity: Verbosity, job: &JobName, clock: &Arc<dyn Clock>) -> Result<Console, Failure> {
+    match form {
+        LogFormat::Text => Ok(Console::in_form(verbosity, Form::Text)),
+        LogFormat::Json => {
+            let layer = progress::layer(job.as_str(), verbosity, Arc::clone(clock));
+            tracing_subscriber::registry().with(layer).try_init().map_err(Failure::internal)?;
+            Ok(Console::in_form(verbosity, Form::Json))
+        }
+    }
+}
+
 /// The third signal. Nothing is lost by it: what was acknowledged is on disk.
 #[expect(clippy::disallowed_methods, reason = "the person insists")]
 pub(super) fn exit_at_once(signal: i32) {
@@ -198,7 +233,7 @@ fn prepare(
     let loaded = loading.load(giving, |limits| Ok(Engine::new(limits, settings::slots(args, config))?))?;
     let Loaded { plugin, component, granted } = loaded;
     for line in granted.lines(&component, args.dry_run)? {
-        if args.dry_run { errln!("{line}") } else { console.say(&line) }
+        if args.dry_run { console.insist(&line) } else { console.say(&line) }
     }
     let contract = Contract::new(plugin.manifest(), &plugin_config)?;
     let mut routes = routes::plan(args, config, plugin.manifest())?;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::SimulatedClock;
 use crate::domain::{FailureClass, ItemId};
-use crate::resilience::{BreakerState, GateStatus};
+use crate::resilience::GateStatus;
 use crate::run::TallySnapshot;
 
 fn monitor(clock: &SimulatedClock) -> Monitor {
@@ -14,6 +14,17 @@ fn monitor(clock: &SimulatedClock) -> Monitor {
 fn standing(done: u64, cost: u64) -> Standing {
     let counts = TallySnapshot { done, cost, provider_calls: 2 * done, input_tokens: 100 * done, ..Default::default() };
     Standing { counts, spent: 5_000_000 + cost, items_in_flight: 8, ..Standing::default() }
+}
+
+fn closed() -> GateStatus {
+    GateStatus {
+        breaker: BreakerState::Closed,
+        open_for: None,
+        in_flight: 1,
+        waiting: 4,
+        concurrency_limit: 8,
+        pace: (Some(60), None),
+    }
 }
 
 async fn seconds(clock: &SimulatedClock, seconds: u64) {
@@ -37,6 +48,13 @@ async fn rates_and_what_is_left_follow_from_what_is_seen() {
     let paused = Standing { is_paused: true, ..standing(20, 0) };
     monitor.look(&paused);
     assert_eq!(watch.borrow().seconds_left, None, "nobody knows how long a pause takes");
+    let route = |name: &str, breaker| (name.to_owned(), GateStatus { breaker, ..closed() });
+    let with = |routes| {
+        monitor.look(&Standing { routes, ..standing(20, 0) });
+        watch.borrow().seconds_left.is_some()
+    };
+    assert!(with(vec![route("a", BreakerState::Open), route("b", BreakerState::Closed)]));
+    assert!(!with(vec![route("a", BreakerState::Open)]), "nor how long a provider is away");
 }
 
 #[tokio::test]
@@ -97,14 +115,8 @@ async fn a_breaker_that_changes_is_seen_at_once() {
     let (looks, mut watch) = (std::cell::Cell::new(0), monitor.watch());
     let look = || {
         looks.set(looks.get() + 1);
-        let status = GateStatus {
-            breaker: BreakerState::Open,
-            open_for: Some(Duration::from_millis(1_500)),
-            in_flight: 1,
-            waiting: 4,
-            concurrency_limit: 8,
-            pace: (Some(60), None),
-        };
+        let open_for = Some(Duration::from_millis(1_500));
+        let status = GateStatus { breaker: BreakerState::Open, open_for, ..closed() };
         Standing { routes: vec![("r".into(), status)], ..Standing::default() }
     };
     let opened = async {
