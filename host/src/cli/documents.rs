@@ -6,7 +6,7 @@ mod blocks;
 mod commands;
 mod tables;
 
-use super::Arguments;
+use super::{Arguments, Exit};
 use crate::config;
 use clap::CommandFactory;
 use std::collections::BTreeSet;
@@ -80,4 +80,29 @@ fn every_flag_that_the_documents_name_exists() {
         }
     }
     assert!(named > 200, "only {named} flags were found");
+}
+
+#[test]
+fn every_exit_code_is_told_with_what_it_means_and_what_to_do() {
+    let codes = [
+        Exit::Done,
+        Exit::Internal,
+        Exit::Usage,
+        Exit::ItemsFailed,
+        Exit::Stopped,
+        Exit::Parked,
+        Exit::Budget,
+        Exit::RightsGrew,
+        Exit::ParkedUntil,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+    for name in ["README.md", "docs/operating.md"] {
+        let text = std::fs::read_to_string(root().join(name)).unwrap();
+        let cells: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()).collect();
+        for code in codes.map(Exit::number) {
+            let is_told = cells.iter().any(|cell| cell.split(", ").any(|told| told == code.to_string()));
+            assert!(is_told, "{name} has no row for exit code {code}");
+        }
+    }
 }

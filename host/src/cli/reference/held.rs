@@ -137,3 +137,28 @@ fn the_limits_of_a_policy_are_those_of_the_file() {
     assert!((super::plugins::POLICY.parser.read)("[limits]\nmemory = \"1MiB\"").is_ok());
     assert_eq!(super::keys::<config::Limits>(), super::plugins::LIMITS.parser.keys());
 }
+
+#[test]
+fn the_limits_of_the_sandbox_are_told_there_with_the_same_defaults() {
+    let text = std::fs::read_to_string(super::path().with_file_name("sandbox.md")).unwrap();
+    let (shown, plain) = (shown(), |cell: &str| cell.replace([' ', ','], ""));
+    for key in super::plugins::LIMITS.keys {
+        let row = text.lines().find(|line| line.contains(&format!(", `{}` |", key.name)));
+        let cells: Vec<&str> =
+            row.unwrap_or_else(|| panic!("docs/sandbox.md has no row for {}", key.name)).split(" | ").collect();
+        let default = key.default(&super::plugins::LIMITS, &shown);
+        assert!(
+            plain(cells[1]).starts_with(&plain(&default)),
+            "docs/sandbox.md: {}: {}, and it is {default}",
+            key.name,
+            cells[1]
+        );
+        assert!(
+            cells[2].starts_with(key.flag),
+            "docs/sandbox.md: {}: {}, and the flag is {}",
+            key.name,
+            cells[2],
+            key.flag
+        );
+    }
+}
