@@ -242,7 +242,7 @@ fn a_running_job_is_paused_goes_on_and_does_more_at_once() {
     place.run(&["set", "j", "max-cost", "1"]).expect_error(2, &["needs the prices of route"]);
     let watched = place.run(&["status", "j", "--watch"]).expect(0).stdout;
     let last = watched.lines().last().unwrap();
-    assert!(last.contains("800 of 800 done") && last.contains("finished: nothing is pending"), "{watched}");
+    assert!(last.contains("800 of 800 items (100 %)") && last.contains("finished: nothing is pending"), "{watched}");
     let summary = ended(&place, child, 0);
     assert_eq!((&summary["job"]["processed"], server.requests()), (&json!(800), 800));
     let said = place.read("stderr");

@@ -3,7 +3,7 @@
 mod log;
 mod terminal;
 
-use crate::support::{MockServer, Place, plugin};
+use crate::support::{MockServer, Place, plugin, until};
 use serde_json::json;
 use terminal::OnTerminal;
 
@@ -60,6 +60,12 @@ fn on_a_terminal_no_line_is_too_long_at_any_width_and_nothing_hostile_gets_throu
         "{text}"
     );
     assert!(!run.has_wrapped(), "{text}");
+    until("the same from a second terminal", || {
+        let status = place.run(&["status", "tickets", "--store", "jobs"]).expect(0).stdout;
+        assert!(!status.contains(['\u{1b}', '\u{202e}']), "{status:?}");
+        let parts = ["0 done, 3 failed, 20 in flight", "route   default: 8 in flight, closed", "3 × plugin; such as "];
+        parts.iter().all(|part| status.contains(part))
+    });
     for columns in [40, 200, 23, 80] {
         run.resize(columns);
         let text = run.until("the figures, in their new width", |text| text.contains("3 × plugin"));

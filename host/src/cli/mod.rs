@@ -50,6 +50,7 @@ mod set;
 mod settings;
 mod show;
 mod status;
+mod status_figures;
 mod steer;
 mod trust;
 mod trying;

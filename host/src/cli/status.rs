@@ -2,15 +2,17 @@
 
 use super::job_ref::JobRef;
 use super::out::Stdout;
+use super::status_figures::Paces;
 use super::watch::{Form, watch};
 use super::{CliResult, Exit, Failure, job, print_json, runtime, settings};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config;
 use crate::domain::sanitize_line;
-use crate::monitor::Pace;
+use crate::monitor::Snapshot;
+use crate::progress::{self, Screen, is_able};
 use crate::resilience::dollars;
 use crate::store::{
-    Counts, FailureRow, Reader, RunRow, StoreError, UsageTotals, control, list_jobs, runner_of, size_of,
+    Counts, FailureRow, Live, Reader, RunId, RunRow, StoreError, UsageTotals, control, list_jobs, runner_of, size_of,
 };
 use clap::Args;
 use std::fmt::Write as _;
@@ -20,6 +22,8 @@ use std::time::Duration;
 
 /// Failed items that are listed.
 const FAILURES: u64 = 10;
+/// Of a line where there is no terminal.
+const COLUMNS: usize = 200;
 /// What is shown of a text, in bytes.
 const TEXT_BYTES_MAX: usize = 1_024;
 
@@ -72,19 +76,35 @@ fn all(dir: &Path, json: bool) -> Result<(), Failure> {
 
 fn one(job: &JobRef, reader: &Reader, args: &StatusArgs) -> Result<(), Failure> {
     if args.watch {
-        let form = match (args.json, std::io::stdout().is_terminal()) {
+        let form = match (args.json, is_able(&std::io::stdout())) {
             (true, _) => Form::Json,
-            (false, true) => Form::Terminal { lines: 0 },
+            (false, true) => Form::Terminal(screen()),
             (false, false) => Form::Lines,
         };
-        return runtime()?.block_on(watch(&SystemClock::new(), form, &mut Stdout, || View::look(job, reader)));
+        let paces = Paces::of(&View::look(job, reader)?, reader)?;
+        let look = || View::look(job, reader);
+        return runtime()?.block_on(watch(&SystemClock::new(), form, paces, &mut Stdout, look));
     }
     let view = View::look(job, reader)?;
+    let paces = if view.goes_on { Some(Paces::of(&view, reader)?) } else { None };
+    let figures = paces.map(|mut paces| {
+        paces.saw(Duration::ZERO, &view);
+        view.figures(&paces)
+    });
     if args.json {
-        return print_json(&view.json(None));
+        return print_json(&view.json(figures.as_ref()));
     }
-    out!("{}", view.text(None));
+    match &figures {
+        Some(figures) => out!("{}", view.running_text(figures)),
+        None => out!("{}", view.text()),
+    }
     Ok(())
+}
+
+/// On stdout, in place.
+fn screen() -> Screen {
+    let is_coloured = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+    Screen::new(Box::new(Stdout), Box::new(|| progress::size_of(std::io::stdout())), is_coloured)
 }
 
 /// Whether a process has a job, and what becomes of it.
@@ -126,13 +146,29 @@ pub(super) struct View {
     pub(super) paused: bool,
     /// A process runs it.
     pub(super) goes_on: bool,
+    /// When it last began, and when this was so; since the Unix epoch.
+    pub(super) started_ms: u64,
+    pub(super) now_ms: u64,
+    /// What is under way; nothing if no process runs it.
+    pub(super) live: Live,
+    /// Failed items: class, code, how many, a message.
+    pub(super) groups: Vec<(String, String, u64, String)>,
 }
 
 impl View {
     fn look(job: &JobRef, reader: &Reader) -> Result<Self, StoreError> {
         let (counts, usage, runs) = (reader.counts()?, reader.usage()?, reader.runs()?);
-        let Standing { state, goes_on, paused } = Standing::look(job, runs.last())?;
+        let last = runs.last();
+        let Standing { state, goes_on, paused } = Standing::look(job, last)?;
+        let live = match last {
+            Some(run) if goes_on && run.state.is_none() => reader.live(RunId(run.id))?,
+            Some(_) | None => Live::default(),
+        };
         Ok(Self {
+            started_ms: last.map_or(0, |run| run.started_ms),
+            now_ms: SystemClock::new().unix_ms(),
+            live,
+            groups: reader.failure_groups()?,
             job: job.name.to_string(),
             counts,
             usage,
@@ -149,23 +185,37 @@ impl View {
         self.counts.total - self.counts.pending()
     }
 
+    /// Of a job that runs: what its own screen shows, and what the store has besides. Lines, each with its end.
+    fn running_text(&self, figures: &Snapshot) -> String {
+        let stdout = std::io::stdout();
+        let columns = if stdout.is_terminal() { progress::size_of(stdout).columns.saturating_sub(1) } else { COLUMNS };
+        let mut text = format!("Job {}: {}\n", self.job, self.state);
+        for line in progress::lines(figures, columns) {
+            let _ = writeln!(text, "{}", line.render(false));
+        }
+        self.books(&mut text);
+        text
+    }
+
     /// Lines for a terminal, each with its end.
-    pub(super) fn text(&self, pace: Option<&Pace>) -> String {
-        let usage = &self.usage;
+    pub(super) fn text(&self) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "Job {}: {}", self.job, self.state);
         let _ = writeln!(text, "  items   {}", line(self.counts));
-        if let Some(pace) = pace {
-            let _ = writeln!(text, "  pace    {}", self.pace(pace));
+        if self.usage.cost > 0 {
+            let _ = writeln!(text, "  cost    {}", dollars(self.usage.cost));
         }
+        self.books(&mut text);
+        text
+    }
+
+    fn books(&self, text: &mut String) {
+        let usage = &self.usage;
         let _ = writeln!(
             text,
             "  calls   {} to the provider, {} answered, {} unknown; tokens: {} read, {} written",
             usage.calls, usage.answered, usage.unknown, usage.input_tokens, usage.output_tokens
         );
-        if usage.cost > 0 {
-            let _ = writeln!(text, "  cost    {}", dollars(usage.cost));
-        }
         let _ = writeln!(text, "  runs    {}", self.runs);
         let _ = writeln!(text, "  size    {}", job::size(self.bytes));
         for failure in &self.failures {
@@ -182,29 +232,15 @@ impl View {
         if self.counts.failed > FAILURES {
             let _ = writeln!(text, "  … and {} more: sandmill log {}", self.counts.failed - FAILURES, self.job);
         }
-        text
     }
 
     /// All of it on one line, without its end.
-    pub(super) fn line(&self, pace: &Pace) -> String {
-        let paused = if self.paused { "paused, " } else { "" };
+    pub(super) fn line(&self, figures: &Snapshot) -> String {
         let tail = if self.goes_on { "" } else { &format!("; {}", self.state) };
-        let size = job::size(self.bytes);
-        format!("{}: {}, {paused}{}, {size}{tail}", self.job, line(self.counts), self.pace(pace))
+        format!("{}: {}; {}{tail}", self.job, progress::line(figures), job::size(self.bytes))
     }
 
-    fn pace(&self, pace: &Pace) -> String {
-        let rate = pace.per_second().map_or_else(|| "- items/s".into(), |rate| format!("{rate:.1} items/s"));
-        match pace.left(self.counts.pending()) {
-            Some(left) if self.counts.pending() > 0 => {
-                let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
-                format!("{rate}, about {left} left")
-            }
-            Some(_) | None => rate,
-        }
-    }
-
-    pub(super) fn json(&self, pace: Option<&Pace>) -> serde_json::Value {
+    pub(super) fn json(&self, figures: Option<&Snapshot>) -> serde_json::Value {
         let (counts, usage) = (&self.counts, &self.usage);
         #[expect(clippy::cast_precision_loss, reason = "for reading")]
         let cost = usage.cost as f64 / 1e6;
@@ -227,9 +263,17 @@ impl View {
             "bytes": self.bytes,
             "state": self.state,
         });
-        if let Some(pace) = pace {
-            value["items_per_second"] = pace.per_second().into();
-            value["seconds_left"] = pace.left(counts.pending()).map(|left| left.as_secs()).into();
+        if let Some(figures) = figures {
+            #[expect(clippy::cast_precision_loss, reason = "for reading")]
+            let projected = figures.cost_projected.map(|cost| cost as f64 / 1e6);
+            value["in_flight"] = figures.items.in_flight.into();
+            value["items_per_second"] = figures.items_per_second.into();
+            value["seconds_left"] = figures.seconds_left.into();
+            value["calls_per_second"] = figures.calls_per_second.into();
+            value["input_tokens_per_second"] = figures.input_tokens_per_second.into();
+            value["output_tokens_per_second"] = figures.output_tokens_per_second.into();
+            value["cost_projected_dollars"] = projected.into();
+            value["routes"] = serde_json::json!(figures.routes);
         }
         value
     }

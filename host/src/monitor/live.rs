@@ -136,8 +136,9 @@ impl Monitor {
     }
 }
 
-/// In millionths of a dollar, as all of it.
-fn projected(spent: u64, of_run: u64, ended: u64, pending: u64) -> Option<u64> {
+/// What a job will have cost if the items that are pending cost as much as those that have `ended`, which cost `of_run`; all in millionths of
+/// a dollar. `None`: nothing is known of prices, or nothing has ended yet.
+pub fn projected(spent: u64, of_run: u64, ended: u64, pending: u64) -> Option<u64> {
     if of_run == 0 || ended == 0 {
         return None;
     }

@@ -11,6 +11,6 @@ mod snapshot;
 
 pub use failures::{ClassFailures, RecentFailure};
 pub use history::Point;
-pub use live::Monitor;
+pub use live::{Monitor, projected};
 pub use pace::Pace;
 pub use snapshot::{ItemFigures, RouteFigures, RunFacts, Snapshot, Standing};

@@ -124,8 +124,8 @@ pub struct RouteFigures {
     /// Calls under way, and how many may be.
     pub in_flight: u32,
     pub limit: u32,
-    /// Callers that are not let through yet.
-    pub waiting: u32,
+    /// Callers that are not let through yet; `None`: whoever made these figures cannot tell.
+    pub waiting: Option<u32>,
     /// `closed`, `open`, `half-open`.
     pub breaker: &'static str,
     /// Until an open breaker lets one call try.
@@ -142,7 +142,7 @@ impl RouteFigures {
             name: name.to_owned(),
             in_flight: status.in_flight,
             limit: status.concurrency_limit,
-            waiting: status.waiting,
+            waiting: Some(status.waiting),
             breaker: status.breaker.name(),
             open_ms: status.open_for.map(ms),
             requests_per_minute: status.pace.0,

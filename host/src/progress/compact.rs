@@ -65,7 +65,10 @@ pub fn line(now: &Snapshot) -> String {
     }
     for route in now.routes.iter().filter(|route| !route.is_closed()) {
         let name = sanitize_line(&route.name, NAME_BYTES_MAX);
-        let _ = write!(line, "; {name} {}, {} waiting", breaker(route), route.waiting);
+        let _ = write!(line, "; {name} {}", breaker(route));
+        if let Some(waiting) = route.waiting {
+            let _ = write!(line, ", {waiting} waiting");
+        }
     }
     line
 }
@@ -76,8 +79,13 @@ mod tests {
     use crate::monitor::{ItemFigures, RouteFigures};
 
     fn snapshot(second: u64, breaker: &'static str) -> Snapshot {
-        let route =
-            RouteFigures { name: "r".into(), breaker, open_ms: Some(2_000), waiting: 3, ..RouteFigures::default() };
+        let route = RouteFigures {
+            name: "r".into(),
+            breaker,
+            open_ms: Some(2_000),
+            waiting: Some(3),
+            ..RouteFigures::default()
+        };
         let items =
             ItemFigures { total: 1_000, done: 520, failed: 2, pending: 478, in_flight: 8, ..ItemFigures::default() };
         Snapshot { now_ms: 1_000_000 + second * 1_000, items, routes: vec![route], ..Snapshot::default() }

@@ -141,7 +141,7 @@ impl Console {
 }
 
 /// A terminal on which lines can be drawn over.
-pub(super) fn is_able(stream: &impl IsTerminal) -> bool {
+pub fn is_able(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
 }
 

@@ -193,7 +193,7 @@ fn cost(now: &Snapshot) -> Vec<Part> {
 /// Those that are shut first, then the busiest.
 fn routes(now: &Snapshot) -> Vec<Vec<Part>> {
     let mut routes: Vec<&RouteFigures> = now.routes.iter().collect();
-    routes.sort_by_key(|route| (route.is_closed(), std::cmp::Reverse(route.in_flight + route.waiting)));
+    routes.sort_by_key(|route| (route.is_closed(), std::cmp::Reverse(route.in_flight + route.waiting.unwrap_or(0))));
     let more = routes.len().saturating_sub(ROUTES_MAX);
     let mut rows: Vec<Vec<Part>> = routes.into_iter().take(ROUTES_MAX).map(route).collect();
     if more > 0 {
@@ -206,11 +206,13 @@ fn route(route: &RouteFigures) -> Vec<Part> {
     let name = cut(&shown(&route.name), NAME_MAX);
     let limit = if route.limit > 0 { format!(" of {}", route.limit) } else { String::new() };
     let in_flight = format!("{}{limit} in flight", route.in_flight);
-    let waiting = calm(format!("{} waiting", route.waiting));
-    if route.is_closed() {
-        return vec![calm(format!("{name}: {in_flight}")), waiting, calm("closed")];
-    }
-    vec![(mood(route), format!("{name}: {}", breaker(route))), calm(in_flight), waiting]
+    let waiting = route.waiting.map(|waiting| calm(format!("{waiting} waiting")));
+    let (first, last) = if route.is_closed() {
+        ([calm(format!("{name}: {in_flight}"))].to_vec(), Some(calm("closed")))
+    } else {
+        (vec![(mood(route), format!("{name}: {}", breaker(route))), calm(in_flight)], None)
+    };
+    first.into_iter().chain(waiting).chain(last).collect()
 }
 
 fn mood(route: &RouteFigures) -> Mood {
@@ -229,7 +231,9 @@ fn failures(now: &Snapshot) -> Vec<Vec<Part>> {
     let kind = |failures: &crate::monitor::ClassFailures| {
         let last = &failures.last;
         let code = if last.code == failures.class { String::new() } else { format!("{}: ", shown(&last.code)) };
-        let told = format!("last {}: {code}{}", shown(&last.item), shown(&last.message));
+        // Whoever made these figures may not know which was the last.
+        let which = if last.item.is_empty() { "such as".to_owned() } else { format!("last {}:", shown(&last.item)) };
+        let told = format!("{which} {code}{}", shown(&last.message));
         vec![calm(format!("{} × {}; {told}", count(failures.count), failures.class))]
     };
     now.failures.iter().take(KINDS_MAX).map(kind).collect()

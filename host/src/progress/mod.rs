@@ -12,7 +12,7 @@ mod width;
 mod words;
 
 pub use compact::line;
-pub use console::{Console, Form, Verbosity};
+pub use console::{Console, Form, Verbosity, is_able};
 pub use layout::{Line, lines};
 pub use log::{layer, object};
 pub use screen::{Screen, Size, size_of};

@@ -213,19 +213,20 @@ impl Summary {
             let _ = writeln!(text, "  failed     {count} × {kind}: {message}");
         }
         let _ = writeln!(text, "  ended      {}", sanitize_line(&self.ended.reason, 2_000));
-        if let Some(debug) = &self.ended.debug {
-            let _ = writeln!(text, "  crashed    {debug} shows how");
-        }
-        if job.pending + job.failed > 0 {
-            let _ = writeln!(text, "  go on      {}", self.ended.command);
-        }
-        let NextSteps { retry, export, report } = &self.ended.next;
-        for (name, command) in [("try again", retry), ("export", export), ("report", report)] {
-            if let Some(command) = command {
-                let _ = writeln!(text, "  {name:<10} {command}");
-            }
+        for (name, command) in self.next() {
+            let _ = writeln!(text, "  {name:<10} {command}");
         }
         text
+    }
+
+    /// Commands to be pasted, what goes on with the job first.
+    fn next(&self) -> Vec<(&'static str, String)> {
+        let (ended, NextSteps { retry, export, report }) = (&self.ended, &self.ended.next);
+        let goes_on = (self.job.pending > 0).then(|| ended.command.clone());
+        let crashed = ended.debug.as_ref().map(|debug| format!("{debug} shows how"));
+        let steps = [("go on", goes_on), ("try again", retry.clone()), ("crashed", crashed)];
+        let all = steps.into_iter().chain([("export", export.clone()), ("report", report.clone())]);
+        all.filter_map(|(name, command)| Some((name, command?))).collect()
     }
 
     fn calls_to_text(&self, text: &mut String) {
@@ -292,6 +293,27 @@ mod tests {
             parked_until_ms: Some(0),
         };
         Summary { schema: SCHEMA, job, run, ended }
+    }
+
+    fn steps(pending: u64, retry: bool) -> Vec<String> {
+        let mut summary = summary();
+        summary.job.pending = pending;
+        summary.ended.command = "sandmill resume j".into();
+        summary.ended.debug = None;
+        let step = |words: &str| Some(format!("sandmill {words} j"));
+        summary.ended.next =
+            NextSteps { retry: step("failed retry").filter(|_| retry), export: step("export"), report: step("report") };
+        let text = summary.to_text(&[]);
+        let commands =
+            text.lines().filter_map(|line| line.split_once("sandmill ").map(|(_, command)| command.to_owned()));
+        commands.collect()
+    }
+
+    #[test]
+    fn what_goes_on_comes_first_and_what_makes_no_sense_is_left_out() {
+        assert_eq!(steps(3, true), ["resume j", "failed retry j", "export j", "report j"]);
+        assert_eq!(steps(0, true), ["failed retry j", "export j", "report j"]);
+        assert_eq!(steps(0, false), ["export j", "report j"]);
     }
 
     /// `job.total`; a table whose keys are classes counts as one.

@@ -133,7 +133,10 @@ async fn a_breaker_that_changes_is_seen_at_once() {
         assert!(looks.get() > before);
         let now = watch.borrow();
         assert_eq!((now.routes[0].breaker, now.routes[0].open_ms), ("open", Some(1_500)));
-        assert_eq!((now.routes[0].waiting, now.routes[0].limit, now.routes[0].requests_per_minute), (4, 8, Some(60)));
+        assert_eq!(
+            (now.routes[0].waiting, now.routes[0].limit, now.routes[0].requests_per_minute),
+            (Some(4), 8, Some(60))
+        );
     };
     tokio::select! {
         () = monitor.follow(look) => {}

@@ -9,7 +9,7 @@ fn snapshot() -> Snapshot {
         name: name.into(),
         in_flight: 16,
         limit: 32,
-        waiting: 210,
+        waiting: Some(210),
         breaker,
         open_ms,
         ..RouteFigures::default()
