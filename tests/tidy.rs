@@ -177,6 +177,44 @@ fn every_file_says_why_it_exists_and_is_short_enough_to_be_read() {
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
 }
 
+/// The texts of errors in a source, by what makes them.
+fn messages(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for start in ["bail!(", "anyhow!(", "#[error("] {
+        for (at, _) in text.match_indices(start) {
+            let Some(rest) = text[at + start.len()..].trim_start().strip_prefix('"') else { continue };
+            let mut is_escaped = false;
+            let message = rest.chars().take_while(|c| {
+                let ends = *c == '"' && !is_escaped;
+                is_escaped = *c == '\\' && !is_escaped;
+                !ends
+            });
+            found.push(message.collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn an_error_is_a_line_that_begins_small_and_ends_without_a_full_stop() {
+    /// Names, as they are written.
+    const NAMES: [&str; 1] = ["SQLite"];
+    let (mut breaches, mut looked_at) = (Vec::new(), 0);
+    for (_, path, text) in host_files() {
+        for message in messages(&text) {
+            looked_at += 1;
+            let is_large =
+                message.starts_with(char::is_uppercase) && !NAMES.iter().any(|name| message.starts_with(name));
+            if is_large || message.trim_end().ends_with(['.', '!']) {
+                breaches.push(format!("{}: {message}", path.display()));
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+    assert!(looked_at > 150, "{looked_at}");
+    assert_eq!(messages("bail!(\n  \"a \\\"b\\\"\", c); #[error(\"d\")]"), ["a \\\"b\\\"", "d"]);
+}
+
 #[test]
 fn the_ranks_in_the_architecture_are_those_that_are_enforced() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();

@@ -53,7 +53,10 @@ pub(super) fn alert(command: &AlertCommand) -> CliResult {
         print_json(&serde_json::json!({ "schema": 1, "channels": told }))?;
     }
     if failed > 0 {
-        let error = anyhow::anyhow!("{failed} of {} channels did not take the test", targets.len());
+        let error = anyhow::anyhow!(
+            "{failed} of {} channels did not take the test: mend them in [alert] of sandmill.toml, or where they lead",
+            targets.len()
+        );
         return Err(Failure { error, exit: Exit::Usage });
     }
     Ok(Exit::Done)

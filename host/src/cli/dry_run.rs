@@ -29,7 +29,9 @@ struct Estimate {
 }
 
 pub(super) fn dry_run(mut args: RunArgs, config: &Config, job: &JobName) -> CliResult {
-    let folder = tempfile::tempdir().context("cannot make a folder for the dry run").map_err(Failure::internal)?;
+    let folder = tempfile::tempdir()
+        .context("cannot make a folder for the dry run (TMPDIR says where)")
+        .map_err(Failure::internal)?;
     let mut real = args.clone();
     policy::load()?.bound(&mut real, config)?;
     for other in &mut args.reuse {

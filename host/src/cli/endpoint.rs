@@ -109,7 +109,7 @@ fn key(name: &str, spec: &config::Provider, flag: Option<&str>, default: &str) -
     let is_set = |variable: &str| std::env::var_os(variable).is_some();
     if let Some(variable) = flag {
         if !is_set(variable) {
-            bail!("the environment variable `{variable}` is not set, which --api-key-env names");
+            bail!("the environment variable `{variable}` is not set, which --api-key-env names: put the key there");
         }
         return Ok(KeySource::Env(variable.to_owned()));
     }
@@ -118,7 +118,9 @@ fn key(name: &str, spec: &config::Provider, flag: Option<&str>, default: &str) -
         (None, None, None) => Ok(KeySource::None),
         (Some(variable), None, None) if is_set(variable) => Ok(KeySource::Env(variable.clone())),
         (Some(variable), None, None) => {
-            bail!("[provider.{name}]: the environment variable `{variable}` is not set, which key_env names")
+            bail!(
+                "[provider.{name}]: the environment variable `{variable}` is not set, which key_env names: put the key there"
+            )
         }
         (None, Some(path), None) => Ok(KeySource::File(path.clone())),
         (None, None, Some(words)) => Ok(KeySource::Command(words.clone())),

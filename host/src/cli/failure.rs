@@ -1,7 +1,8 @@
 //! How a command fails: an error for a person, and the exit code that it ends in.
 
 use super::Exit;
-use crate::domain::sanitize_text;
+use crate::domain::{reason, sanitize_text};
+use std::error::Error;
 use std::fmt::Write as _;
 
 /// What is shown of an error, in bytes; a backtrace has room in it.
@@ -37,7 +38,7 @@ pub(super) type CliResult = Result<Exit, Failure>;
 /// One line with what happened and why, from the root of it; with all causes, a line each, those that led from one to the other.
 fn told(error: &anyhow::Error, shows_all: bool) -> String {
     let mut parts: Vec<String> = Vec::new();
-    for cause in error.chain().map(ToString::to_string) {
+    for cause in error.chain().map(text) {
         // Many an error says in its own words what its cause says.
         if !parts.last().is_some_and(|above| above.ends_with(&cause)) {
             parts.push(cause);
@@ -54,6 +55,11 @@ fn told(error: &anyhow::Error, shows_all: bool) -> String {
         }
     }
     text
+}
+
+/// Of what the system says, what it means.
+fn text(cause: &(dyn Error + 'static)) -> String {
+    cause.downcast_ref::<std::io::Error>().map_or_else(|| cause.to_string(), reason)
 }
 
 #[cfg(test)]
@@ -74,6 +80,13 @@ mod tests {
         check(&["cannot read x.toml", "it is a folder"], false, "cannot read x.toml: it is a folder");
         check(&["cannot start", "the route is wrong", "no such model"], false, "cannot start: no such model");
         check(&["cannot read x: it is a folder", "it is a folder"], false, "cannot read x: it is a folder");
+    }
+
+    #[test]
+    fn what_the_system_says_comes_with_the_way_out() {
+        let missing = std::fs::read("/no/such/file").context("cannot read /no/such/file").unwrap_err();
+        let said = Failure::from(missing).told(false);
+        assert_eq!(said, "cannot read /no/such/file: there is no such file or folder: check the path");
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Source {
             return Ok(Self::Job { dir, job: JobName::new(stem)? });
         }
         let format = match input_format {
-            Some(name) => Format::parse(name).with_context(|| format!("--input-format {name} is not known"))?,
+            Some(name) => Format::parse(name)
+                .with_context(|| format!("--input-format {name} is not known: say {FORMATS}, or files"))?,
             None => Format::detect(input).with_context(|| {
                 format!("{}: its name does not tell its format: say --input-format {FORMATS}", input.display())
             })?,

@@ -163,7 +163,7 @@ impl LimitArgs {
         check(&keys)?;
         let default = Limits::default();
         let count = |value: Option<u64>, default: usize| match value {
-            Some(value) => usize::try_from(value).context("a limit is too large"),
+            Some(value) => usize::try_from(value).context("a limit is larger than this machine can count to: lower it"),
             None => Ok(default),
         };
         let bytes = |value: Option<Size>, default: usize| count(value.map(|Size(bytes)| bytes), default);

@@ -43,7 +43,9 @@ impl Live {
         items: Vec<ItemId>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
-        let folder = tempfile::tempdir().context("cannot make a folder for the answers").map_err(Failure::internal)?;
+        let folder = tempfile::tempdir()
+            .context("cannot make a folder for the answers (TMPDIR says where)")
+            .map_err(Failure::internal)?;
         let created_ms = clock.unix_ms();
         let seed = trying.args.provider.seed;
         let new = NewJob { created_ms, seed, arguments: "{}".into() };
@@ -136,7 +138,10 @@ fn placeholders(store: &Store, items: Vec<ItemId>, now_ms: u64) -> Result<Vec<(I
     let extent = Extent { limit: None, shard: Shard::WHOLE };
     register((1..).zip(&items).map(record), store, DuplicatePolicy::Error, extent, "trial", now_ms)?;
     let with_seq = |id: ItemId| {
-        let detail = store.reader().item(id.as_str())?.context("an item that was registered is gone");
+        let detail = store
+            .reader()
+            .item(id.as_str())?
+            .context("an item that was registered is gone: run the same command again");
         let seq = detail.map_err(Failure::internal)?.row.seq;
         Ok((id, ItemSeq(seq)))
     };

@@ -108,8 +108,8 @@ fn work_dir(args: &MergeArgs, dir: &Path) -> PathBuf {
 
 /// How the merged job is run: as the input that was run last, but over the items that it has, and into no file of another's.
 fn arguments(stored: &str, job: &JobName, dir: &Path) -> Result<String, Failure> {
-    let mut arguments: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(stored).context("the arguments of an input cannot be read")?;
+    let mut arguments: serde_json::Map<String, serde_json::Value> = serde_json::from_str(stored)
+        .context("the arguments that are stored with an input cannot be read: merge into --output alone")?;
     if arguments.is_empty() {
         // It was stopped before it began, and so is what is made of it.
         return Ok("{}".into());

@@ -35,7 +35,10 @@ pub(super) fn pause(args: &PauseArgs) -> CliResult {
     drop(job.open()?);
     let name = &job.name;
     if runner_of(&job.dir, name)?.is_none() {
-        return Err(anyhow::anyhow!("job {name} is not being run: there is nothing to pause").into());
+        return Err(anyhow::anyhow!(
+            "job {name} is not being run: there is nothing to pause; `sandmill status {name}` tells how far it is"
+        )
+        .into());
     }
     let taken = ask(&job, |control| control.paused = true)?;
     if args.json {

@@ -11,6 +11,7 @@ mod limits;
 mod routes;
 mod suggest;
 
+use crate::domain::reason;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -173,7 +174,7 @@ pub struct Policy {
 
 pub fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), reason: error.to_string() })?;
+        .map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), reason: reason(&error) })?;
     parse(&text, path)
 }
 
@@ -183,7 +184,7 @@ pub fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(Config::default()),
-        Err(error) => return Err(ConfigError::Unreadable { path: path.to_path_buf(), reason: error.to_string() }),
+        Err(error) => return Err(ConfigError::Unreadable { path: path.to_path_buf(), reason: reason(&error) }),
     };
     let mut config: Config = parse(&text, path)?;
     config.resolve(path.parent().unwrap_or_else(|| Path::new("")));

@@ -13,6 +13,7 @@ mod item;
 mod llm;
 mod outcome;
 mod price;
+mod reason;
 mod text;
 
 #[cfg(test)]
@@ -29,4 +30,5 @@ pub use llm::{
 };
 pub use outcome::{AttemptNumber, Budget, Emission, Failure, FailureClass, Outcome, Retryable, Verdict};
 pub use price::{Prices, Rates, Tier, TierRates};
+pub use reason::reason;
 pub use text::{escape_json, sanitize_line, sanitize_text, shortened, visible_text, without_escapes};

@@ -140,7 +140,7 @@ fn encode(folder: &Path, manifest: &FolderManifest, core: &Path) -> Result<(), B
 }
 
 fn unwritable(what: &'static str, path: &Path, error: &std::io::Error) -> BuildError {
-    BuildError::Unwritable { what, path: path.to_path_buf(), reason: error.to_string() }
+    BuildError::Unwritable { what, path: path.to_path_buf(), reason: crate::domain::reason(error) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::embedded::Kit;
 use super::{cases, signature};
 use crate::config::{NeedsTable, did_you_mean_path, with_suggestion};
-use crate::domain::{Digest as ContentDigest, Grant, Needs};
+use crate::domain::{Digest as ContentDigest, Grant, Needs, reason};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -50,7 +50,7 @@ impl Component {
 pub enum FolderError {
     #[error("there is no plugin at {path}: name a component (.wasm or .wat) or a plugin's folder{meant}", path = .path.display())]
     Missing { path: PathBuf, meant: String },
-    #[error("{path} has no {MANIFEST}: it is no plugin's folder", path = .0.display())]
+    #[error("{path} has no {MANIFEST}, and is no plugin's folder: name one that has it, or a component (.wasm or .wat); `sandmill plugin new` begins one", path = .0.display())]
     NoManifest(PathBuf),
     #[error("{path}: {reason}", path = .path.display())]
     BadManifest { path: PathBuf, reason: String },
@@ -196,7 +196,7 @@ fn needs(folder: &Path, manifest: &FolderManifest) -> Result<Needs, FolderError>
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> FolderError {
-    FolderError::Unreadable { path: path.to_path_buf(), reason: error.to_string() }
+    FolderError::Unreadable { path: path.to_path_buf(), reason: reason(error) }
 }
 
 pub(super) fn read_manifest(folder: &Path) -> Result<FolderManifest, FolderError> {

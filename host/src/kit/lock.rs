@@ -66,7 +66,7 @@ impl Lock {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self { path, pins: Vec::new() }),
-            Err(error) => return Err(LockError::Unreadable { path, reason: error.to_string() }),
+            Err(error) => return Err(LockError::Unreadable { path, reason: crate::domain::reason(&error) }),
         };
         match parse(&text) {
             Ok(pins) => Ok(Self { path, pins }),

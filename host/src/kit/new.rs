@@ -41,8 +41,10 @@ pub fn new(folder: &Path, language: Language) -> Result<Created, NewError> {
     if folder.symlink_metadata().is_ok() {
         return Err(NewError::Exists(folder.to_path_buf()));
     }
-    let unwritable =
-        |error: std::io::Error| NewError::Unwritable { path: folder.to_path_buf(), reason: error.to_string() };
+    let unwritable = |error: std::io::Error| NewError::Unwritable {
+        path: folder.to_path_buf(),
+        reason: crate::domain::reason(&error),
+    };
     let parent = match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -142,11 +142,13 @@ pub enum ProviderSettingsError {
         "the API key cannot be put into a header: it holds characters other than visible ASCII (a line break at its end?)"
     )]
     BadApiKey,
-    #[error("the API key is empty")]
+    #[error("the API key is empty: put it where key_env, key_file, key_command or --api-key-env says")]
     EmptyApiKey,
     #[error("there is no API key: {0}")]
     NoApiKey(String),
-    #[error("the header `{0}` cannot be sent: its name or its value holds characters that no header may hold")]
+    #[error(
+        "the header `{0}` cannot be sent: its name or its value holds characters that no header may hold; mend [provider.NAME] headers"
+    )]
     BadHeader(String),
     #[error("the proxy is not a URL; it looks like http://127.0.0.1:3128")]
     BadProxy,

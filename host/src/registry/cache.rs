@@ -76,7 +76,7 @@ impl Cache {
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> RegistryError {
-    RegistryError::Cache { path: path.to_path_buf(), reason: error.to_string() }
+    RegistryError::Cache { path: path.to_path_buf(), reason: crate::domain::reason(error) }
 }
 
 #[cfg(test)]

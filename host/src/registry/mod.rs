@@ -25,14 +25,14 @@ use std::path::PathBuf;
 pub enum RegistryError {
     #[error("`{text}` names no component of a registry: {reason}; write oci://ghcr.io/acme/plugin:1.0.0")]
     BadReference { text: String, reason: String },
-    #[error("cannot reach {host}: {reason}")]
+    #[error("cannot reach {host}: {reason}; check its name and the network, or run again")]
     Unreachable { host: String, reason: String },
     /// `reason`: with what credentials it was tried.
     #[error("{reference}: the registry refuses ({reason}): log in with `docker login`, or set {variable}=HOST=USER:PASSWORD", variable = credentials::VARIABLE)]
     Refused { reference: String, reason: String },
-    #[error("{reference}: the registry does not know it{reason}")]
+    #[error("{reference}: the registry does not know it{reason}; check the name and the tag")]
     NotFound { reference: String, reason: String },
-    #[error("{reference}: the registry fails with {status}{reason}")]
+    #[error("{reference}: the registry fails with {status}{reason}; run again later")]
     Failed { reference: String, status: u16, reason: String },
     #[error(
         "{reference} was not pulled before, and no registry is asked here: pull it with `sandmill plugin inspect {reference}`"

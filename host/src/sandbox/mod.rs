@@ -57,7 +57,7 @@ pub enum SandboxError {
     #[error("{0}")]
     Grant(String),
     /// A component of the right world that does not do what it should.
-    #[error("the plugin fails to describe itself: {0}")]
+    #[error("the plugin fails to describe itself: {0}; its `describe` must end by itself, without asking for anything")]
     Describe(String),
 }
 

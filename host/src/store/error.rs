@@ -32,11 +32,13 @@ pub enum StoreError {
         "`{name}` cannot be a job's name: use 1 to 100 letters, digits, dots, dashes and underscores, not starting with a dot or a dash"
     )]
     BadJobName { name: String },
-    #[error("{path}: {detail}", path = path.display())]
+    #[error("cannot use {path}: {detail}", path = path.display())]
     Io { path: PathBuf, detail: String },
-    #[error("the store {path} failed: {detail}", path = path.display())]
+    #[error("SQLite cannot use {path}: {detail}: look at it with `sandmill job verify`", path = path.display())]
     Sqlite { path: PathBuf, detail: String },
-    #[error("the store holds what this version cannot read: {0}")]
+    #[error(
+        "the store holds what this version cannot read ({0}): use the version that wrote it, or look at it with `sandmill job verify`"
+    )]
     Format(String),
     #[error("{path} is there already, and is left as it is: choose another name, or remove it first", path = path.display())]
     FileExists { path: PathBuf },
@@ -72,7 +74,7 @@ impl StoreError {
                 Self::ReadOnly { path, detail }
             }
             std::io::ErrorKind::StorageFull => Self::DiskFull { path },
-            _ => Self::Io { path, detail },
+            _ => Self::Io { path, detail: crate::domain::reason(error) },
         }
     }
 }

@@ -89,7 +89,9 @@ fn find(reader: &Reader, args: &DebugArgs) -> anyhow::Result<ItemDetail> {
         .item(&args.item)?
         .with_context(|| format!("there is no item `{id}` in the job `{job}`: see `sandmill failed list {job}`"))?;
     if let Some(problem) = &detail.row.problem {
-        bail!("the item `{id}` is a line that is no item ({problem}): no plugin was run on it");
+        bail!(
+            "the item `{id}` is a line that is no item ({problem}): no plugin was run on it; mend the line, and resume the job"
+        );
     }
     if detail.row.input.is_empty() {
         bail!(
@@ -137,7 +139,9 @@ impl Setup<'_> {
     fn run(&self, trust: &Trust, detail: ItemDetail, past: Past) -> Result<Debugged, Failure> {
         let Self { run_args, reader, runtime, .. } = self;
         let plugin = self.load(trust)?;
-        let row = reader.job()?.context("the job was never started")?;
+        let row = reader
+            .job()?
+            .context("the job was never started, and there is nothing to look at: `sandmill run` starts it")?;
         let config = match &past.attempt.config {
             Some(config) => config.clone(),
             None => settings::plugin_config(run_args)?,

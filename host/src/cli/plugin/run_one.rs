@@ -172,8 +172,12 @@ fn entry(args: &RunOneArgs) -> anyhow::Result<Entry> {
         }
     }
     match &args.id {
-        Some(id) => bail!("{} has no item with the id `{}` (--id)", path.display(), sanitize_line(id, 200)),
-        None => bail!("{} has no items", path.display()),
+        Some(id) => bail!(
+            "{} has no item with the id `{}`: name another --id, or leave it out for the first",
+            path.display(),
+            sanitize_line(id, 200)
+        ),
+        None => bail!("{} has no items: name another --input", path.display()),
     }
 }
 
@@ -250,7 +254,9 @@ impl Trial<'_> {
     /// What concerns a job as a whole ends this, too.
     fn halted(&self) -> CliResult {
         let Some(reason) = self.live.halted() else {
-            return Err(Failure::internal(anyhow::anyhow!("the plugin was stopped, and nobody says why")));
+            return Err(Failure::internal(anyhow::anyhow!(
+                "the plugin was stopped, and nobody says why: run it again with -v"
+            )));
         };
         let ending = Ending::from(reason);
         let exit = Exit::of_run(&ending, 0, false);

@@ -64,7 +64,7 @@ pub(super) fn watch(
 }
 
 fn bail_no_folder(folder: &Path) -> anyhow::Result<()> {
-    bail!("--watch looks at a plugin's folder, and {} has no plugin.toml", folder.display())
+    bail!("--watch looks at a plugin's folder, and {} has no plugin.toml: name one that has", folder.display())
 }
 
 impl Watched {

@@ -253,8 +253,11 @@ impl Session<'_> {
         facts: RunFacts,
         alerts: Option<&Arc<Alerts>>,
     ) -> Result<(Ending, RunTotals, TallySnapshot), Failure> {
-        let lanes = Lanes::new(THREAD_STACK_BYTES)
-            .map_err(|error| Failure::internal(anyhow!("cannot start the guests' threads: {error}")))?;
+        let lanes = Lanes::new(THREAD_STACK_BYTES).map_err(|error| {
+            Failure::internal(anyhow!(
+                "cannot start the guests' threads: {error}; raise `ulimit -u`, or lower --max-instances"
+            ))
+        })?;
         let monitor = Arc::new(Monitor::new(facts, Arc::clone(&self.clock)));
         let mut listeners: Vec<Arc<dyn EventSink>> =
             vec![Arc::new(self.console.clone()), Arc::clone(&monitor) as Arc<dyn EventSink>];
