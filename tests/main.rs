@@ -37,4 +37,5 @@ mod settings;
 mod shell;
 mod support;
 mod suspend;
+mod telemetry;
 mod trust;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Each module's rank; a module imports lower ranks only. ARCHITECTURE.md has the same table, with reasons.
-const RANKS: [(&str, u32); 26] = [
+const RANKS: [(&str, u32); 27] = [
     ("domain", 0),
     ("clock", 0),
     ("failpoint", 0),
@@ -31,12 +31,13 @@ const RANKS: [(&str, u32); 26] = [
     ("metrics", 6),
     ("progress", 6),
     ("dashboard", 6),
+    ("telemetry", 6),
     ("cli", 7),
     ("main", 8),
 ];
 
 /// Crates that one module alone may know, by the name in its paths.
-const OWNED: [(&str, &[&str]); 37] = [
+const OWNED: [(&str, &[&str]); 42] = [
     ("rusqlite", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -50,7 +51,7 @@ const OWNED: [(&str, &[&str]); 37] = [
     ("http_body", &["sandbox"]),
     ("similar", &["kit"]),
     ("notify", &["cli"]),
-    ("reqwest", &["provider", "registry", "sandbox", "alert"]),
+    ("reqwest", &["provider", "registry", "sandbox", "alert", "telemetry"]),
     ("oci_spec", &["registry"]),
     ("http_auth", &["registry"]),
     ("docker_credential", &["registry"]),
@@ -59,6 +60,11 @@ const OWNED: [(&str, &[&str]); 37] = [
     ("subtle", &["dashboard"]),
     ("getrandom", &["dashboard"]),
     ("prometheus_client", &["metrics"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_http", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
     ("tiktoken_rs", &["resilience"]),
     ("backon", &["resilience", "alert"]),
     ("lettre", &["alert"]),

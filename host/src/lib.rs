@@ -27,4 +27,5 @@ pub mod run;
 pub mod sandbox;
 pub mod schema;
 pub mod store;
+pub mod telemetry;
 pub mod web;

@@ -91,6 +91,7 @@ fn check(config: &Config, asked: &ConfigArgs) -> Result<(), Failure> {
     settings::metrics(&args, config)?;
     settings::dashboard(&args, config)?;
     settings::log_format(&args, config)?;
+    settings::telemetry(&args, config)?;
     compiling::limits(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let channels = alert::Plan::new(&config.alert, &clock)?.map_or(0, |plan| plan.targets.len());

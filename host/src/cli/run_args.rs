@@ -4,6 +4,7 @@ use super::limits::LimitArgs;
 use super::trust::TrustArgs;
 use crate::output::Format;
 use crate::store::FailedFilter;
+use crate::telemetry;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -186,6 +187,11 @@ pub(super) struct RunArgs {
     #[arg(long, help_heading = "Output")]
     #[serde(default)]
     pub(super) dashboard_allow_remote: bool,
+    /// Send traces and figures by OTLP while the run goes on: the address of a collector, `env` (as `OTEL_EXPORTER_OTLP_ENDPOINT`
+    /// says; so without a value) or `off`
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "env", value_parser = otlp, help_heading = "Output")]
+    #[serde(default)]
+    pub(super) otlp: Option<String>,
     /// Tell nobody of this run, whatever channels for alerts sandmill.toml names
     #[arg(long, help_heading = "Output")]
     #[serde(skip)]
@@ -398,6 +404,13 @@ pub(super) fn duration(text: &str) -> Result<String, String> {
 /// Kept as text, so that it is stored as it was given.
 pub(super) fn listen(text: &str) -> Result<String, String> {
     super::settings::listen(text).map(|_| text.to_owned())
+}
+
+/// Kept as text, so that it is stored as it was given.
+fn otlp(text: &str) -> Result<String, String> {
+    telemetry::Settings::new(text, std::iter::empty(), 1.0, |_| None)
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 pub(super) fn size(text: &str) -> Result<u64, String> {

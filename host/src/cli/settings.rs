@@ -1,11 +1,12 @@
 //! From flags and sandmill.toml, flags first, to the settings of each module.
 
 use super::run_args::{LogFormat, RunArgs, ShardArg, Suspend};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::kit::Source;
 use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
 use crate::run::{RunSettings, SuspendPolicy};
 use crate::store::Take;
+use crate::telemetry;
 use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use sha2::{Digest, Sha256};
@@ -164,6 +165,14 @@ pub(super) fn log_format(args: &RunArgs, config: &Config) -> anyhow::Result<LogF
         Some(format) => format,
         None => of_config.transpose()?.unwrap_or_default(),
     })
+}
+
+/// Where traces and figures are sent, if anywhere.
+pub(super) fn telemetry(args: &RunArgs, config: &Config) -> anyhow::Result<Option<telemetry::Settings>> {
+    let config::Telemetry { otlp, sample, headers } = &config.telemetry;
+    let Some(otlp) = args.otlp.as_ref().or(otlp.as_ref()) else { return Ok(None) };
+    let variable = |name: &str| std::env::var(name).ok();
+    telemetry::Settings::new(otlp, headers.iter(), sample.unwrap_or(1.0), variable).context("[telemetry]")
 }
 
 /// A port of this machine, or an address with its port.

@@ -72,6 +72,7 @@ pub(super) fn show(
     sheet.context(args, config);
     sheet.trust(config);
     sheet.alert(config);
+    sheet.telemetry(args, config);
     sheet.grants(config)?;
     for (name, table) in &config.model {
         for (key, value) in table {
@@ -189,6 +190,16 @@ impl Sheet<'_> {
         self.pick("trust.require_signed", None, *require_signed, false);
         self.pick("trust.require_pinned", None, *require_pinned, false);
         self.pick("trust.insecure_registries", None, listed(insecure_registries), "none".into());
+    }
+
+    fn telemetry(&mut self, args: &RunArgs, config: &Config) {
+        let config::Telemetry { otlp, sample, headers } = &config.telemetry;
+        let shown = |text: &String| if text.contains("://") { masked(text) } else { text.clone() };
+        self.pick("telemetry.otlp", args.otlp.as_ref().map(shown), otlp.as_ref().map(shown), "off".into());
+        self.pick("telemetry.sample", None, *sample, 1.0);
+        for header in headers.keys() {
+            self.line(&format!("telemetry.headers.{header}"), MASK, From::File);
+        }
     }
 
     fn grants(&mut self, config: &Config) -> anyhow::Result<()> {

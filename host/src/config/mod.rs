@@ -10,6 +10,7 @@ mod grants;
 mod limits;
 mod routes;
 mod suggest;
+mod telemetry;
 
 use crate::domain::reason;
 use serde::{Deserialize, Deserializer};
@@ -22,6 +23,7 @@ pub use grants::{GivenTable, GrantsTable, NeedsTable};
 pub use limits::{Dollars, Limit, Limits, Size, Time};
 pub use routes::{Breaker, Provider, Route, RouteFallback, RouteLimits, RoutePrices, TierPrices};
 pub use suggest::{did_you_mean, did_you_mean_path, with_suggestion};
+pub use telemetry::Telemetry;
 
 /// The file in the working directory.
 pub const DEFAULT_FILE: &str = "sandmill.toml";
@@ -47,6 +49,7 @@ pub struct Config {
     pub grants: BTreeMap<String, GivenTable>,
     pub sandbox: Sandbox,
     pub alert: Alert,
+    pub telemetry: Telemetry,
 }
 
 /// `[trust]`: which plugins may run.

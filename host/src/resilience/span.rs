@@ -24,7 +24,7 @@ pub(super) fn of_call(route: &Route, try_number: u32) -> Span {
         gen_ai.response.finish_reasons = Empty,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
-        error.r#type = Empty,
+        "error.type" = Empty,
     )
 }
 

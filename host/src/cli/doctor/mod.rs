@@ -105,6 +105,7 @@ impl Looking<'_> {
             trying.args.limits.of_attempt(&trying.config.limits).map(drop),
             settings::run(&trying.args, &trying.config).map(drop),
             settings::metrics(&trying.args, &trying.config).map(drop),
+            settings::telemetry(&trying.args, &trying.config).map(drop),
         ];
         let mut is_fine = true;
         for error in checks.into_iter().filter_map(Result::err) {

@@ -126,6 +126,7 @@ mod tests {
             ("sandbox", keys::<config::Sandbox>()),
             ("trust", keys::<config::Trust>()),
             ("alert", keys::<config::Alert>()),
+            ("telemetry", keys::<config::Telemetry>()),
         ] {
             let written: BTreeSet<String> = all[section].as_table().unwrap().keys().cloned().collect();
             // Of the kinds of channels one is shown.
@@ -157,7 +158,8 @@ mod tests {
         for (key, value) in &nobody {
             let section = key.split('.').next().unwrap_or_default();
             let is_of_nobody =
-                ["run", "retry", "breaker", "context", "limits", "sandbox", "trust", "alert"].contains(&section);
+                ["run", "retry", "breaker", "context", "limits", "sandbox", "trust", "alert", "telemetry"]
+                    .contains(&section);
             if !is_of_nobody || examples.contains(&key.as_str()) {
                 continue;
             }

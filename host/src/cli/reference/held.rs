@@ -43,7 +43,7 @@ fn samples(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Path | Kind::Text(_) => ("\"x\"", "1"),
         Kind::Number | Kind::Tokens => ("1", "\"x\""),
-        Kind::Dollars => ("0.5", "\"x\""),
+        Kind::Dollars | Kind::Fraction => ("0.5", "\"x\""),
         Kind::Duration => ("\"30s\"", "\"soon\""),
         Kind::Size => ("\"64MiB\"", "\"much\""),
         Kind::Share => ("\"50%\"", "\"half\""),
@@ -92,7 +92,7 @@ fn every_key_takes_what_is_said_and_nothing_of_another_type() {
 
 #[test]
 fn what_config_show_shows_by_default_is_in_the_reference() {
-    let tables = ["run", "retry", "breaker", "context", "limits", "trust", "alert"];
+    let tables = ["run", "retry", "breaker", "context", "limits", "trust", "alert", "telemetry"];
     for name in shown().keys() {
         let Some((table, key)) = name.split_once('.') else { continue };
         let Some(section) = SECTIONS.iter().find(|section| section.shown_as == table) else { continue };

@@ -10,6 +10,7 @@ mod held;
 mod job;
 mod plugins;
 mod routes;
+mod telemetry;
 
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,8 @@ enum Kind {
     Number,
     Tokens,
     Dollars,
+    /// Of one.
+    Fraction,
     Duration,
     Size,
     Share,
@@ -118,7 +121,7 @@ struct Section {
 }
 
 /// In the order of the document.
-const SECTIONS: [&Section; 20] = [
+const SECTIONS: [&Section; 21] = [
     &job::RUN,
     &job::RETRY,
     &job::BREAKER,
@@ -138,6 +141,7 @@ const SECTIONS: [&Section; 20] = [
     &alerts::EMAIL,
     &alerts::WEBHOOK,
     &alerts::COMMAND,
+    &telemetry::TELEMETRY,
     &plugins::POLICY,
 ];
 
@@ -148,6 +152,7 @@ impl Kind {
             Self::Number => "number",
             Self::Tokens => "tokens",
             Self::Dollars => "dollars",
+            Self::Fraction => "number, 0 to 1",
             Self::Duration => "duration",
             Self::Size => "size",
             Self::Share => "share",

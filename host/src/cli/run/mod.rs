@@ -5,6 +5,7 @@ mod dashboard;
 mod figures;
 mod session;
 mod standing;
+mod telemetry;
 
 use self::dashboard::Dashboard;
 use self::figures::Figures;
@@ -30,7 +31,8 @@ use crate::progress::{self, Console, Form, Verbosity};
 use crate::resilience::HaltReason;
 use crate::run::{Contract, Shutdown};
 use crate::sandbox::{Engine, Plugin};
-use crate::store::{JobName, NewJob, Store, control};
+use crate::store::{JobName, NewJob, Store, StoreError, control};
+use crate::telemetry::Telemetry;
 use anyhow::{Context, bail};
 use std::path::Path;
 use std::sync::Arc;
@@ -130,7 +132,9 @@ fn execute_in(form: LogFormat, args: &RunArgs, config: &Config, store_dir: &Path
         (false, true) => Verbosity::Verbose,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let console = console(form, verbosity, job, &clock)?;
+    let telemetry = telemetry::start(args, config, job, &runtime)?;
+    listen(form, verbosity, job, &clock, telemetry.as_ref())?;
+    let console = Console::in_form(verbosity, if form == LogFormat::Json { Form::Json } else { Form::Text });
     let shutdown = {
         let _context = runtime.enter();
         Shutdown::on_signals(exit_at_once).context("cannot listen for signals").map_err(Failure::internal)?
@@ -168,12 +172,24 @@ fn execute_in(form: LogFormat, args: &RunArgs, config: &Config, store_dir: &Path
         alerts,
         figures,
         dashboard,
+        telemetry: telemetry.as_ref(),
     };
     let result = session.run(shutdown);
+    let Session { dashboard, figures, .. } = session;
     // Whoever looks into the store has looked before it is closed.
-    Dashboard::close(session.dashboard, &runtime, result.as_ref().err());
+    Dashboard::close(dashboard, &runtime, result.as_ref().err());
+    // With whoever looks at the work ends the span of the job.
+    drop(figures);
+    if let Some(lost) = telemetry.and_then(|telemetry| telemetry.finish(&runtime)) {
+        console.say(&format!("warning: telemetry: {lost}"));
+    }
     let cleared = control::clear(store_dir, job);
-    match (result, store.close().and(cleared)) {
+    closed(result, store.close().and(cleared))
+}
+
+/// `closed`: what came of closing the store.
+fn closed(result: CliResult, closed: Result<(), StoreError>) -> CliResult {
+    match (result, closed) {
         (Ok(Exit::Done), Err(error)) => {
             // The items are safe in the log; what is missing is room to fold it into the file, say.
             let exit = match HaltReason::from(&error) {
@@ -190,16 +206,20 @@ fn execute_in(form: LogFormat, args: &RunArgs, config: &Config, store_dir: &Path
     }
 }
 
-/// From now on it is said in the form that is wanted.
-fn console(form: LogFormat, verbosity: Verbosity, job: &JobName, clock: &Arc<dyn Clock>) -> Result<Console, Failure> {
-    match form {
-        LogFormat::Text => Ok(Console::in_form(verbosity, Form::Text)),
-        LogFormat::Json => {
-            let layer = progress::layer(job.as_str(), verbosity, Arc::clone(clock));
-            tracing_subscriber::registry().with(layer).try_init().map_err(Failure::internal)?;
-            Ok(Console::in_form(verbosity, Form::Json))
-        }
+/// From now on whoever wants to hears what happens: the log, a collector. There is one run a process.
+fn listen(
+    form: LogFormat,
+    verbosity: Verbosity,
+    job: &JobName,
+    clock: &Arc<dyn Clock>,
+    telemetry: Option<&Telemetry>,
+) -> Result<(), Failure> {
+    let log = (form == LogFormat::Json).then(|| progress::layer(job.as_str(), verbosity, Arc::clone(clock)));
+    if log.is_none() && telemetry.is_none() {
+        return Ok(());
     }
+    let traces = telemetry.map(Telemetry::layer);
+    tracing_subscriber::registry().with(log).with(traces).try_init().map_err(Failure::internal)
 }
 
 /// The third signal. Nothing is lost by it: what was acknowledged is on disk.
@@ -295,4 +315,5 @@ struct Session<'a> {
     alerts: Option<alert::Plan>,
     figures: Option<Figures>,
     dashboard: Option<Dashboard>,
+    telemetry: Option<&'a Telemetry>,
 }

@@ -9,6 +9,7 @@ use super::Session;
 use super::conclude::Ended;
 use super::figures::Figures;
 use super::standing::UnderWay;
+use super::telemetry;
 use crate::alert::{Alerts, Around, Observed};
 use crate::domain::{EventSink, Listeners};
 use crate::input;
@@ -263,6 +264,7 @@ impl Session<'_> {
             vec![Arc::new(self.console.clone()), Arc::clone(&monitor) as Arc<dyn EventSink>];
         listeners.extend(alerts.map(|alerts| Arc::clone(alerts) as Arc<dyn EventSink>));
         listeners.extend(self.figures.as_ref().and_then(Figures::listener));
+        listeners.extend(self.telemetry.map(|telemetry| telemetry.listener(&telemetry::names(&self.prepared.routes))));
         let tally = Arc::new(Tally::new(Box::new(Listeners(listeners))));
         let shared = Arc::new(self.shared(run, generation, &tally)?);
         let settings = settings::run(self.args, self.config)?;
@@ -283,6 +285,9 @@ impl Session<'_> {
         }
         if let Some(dashboard) = &self.dashboard {
             dashboard.begin(&monitor, self.dir, self.job);
+        }
+        if let Some(telemetry) = self.telemetry {
+            telemetry.begin(work.glance());
         }
         let monitoring = monitor.follow(|| work.standing());
         let following = self.console.clone().follow(monitor.watch());

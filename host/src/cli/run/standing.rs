@@ -15,6 +15,16 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
+    /// The same for those who must not keep the work alive; `None`: it has ended.
+    pub(super) fn glance(&self) -> impl Fn() -> Option<Standing> + Send + Sync + 'static {
+        let Self { shared, tally, control, shutdown } = self.clone();
+        let shared = Arc::downgrade(&shared);
+        move || {
+            let (tally, control, shutdown) = (Arc::clone(&tally), control.clone(), shutdown.clone());
+            Some(Self { shared: shared.upgrade()?, tally, control, shutdown }.standing())
+        }
+    }
+
     pub(super) fn standing(&self) -> Standing {
         let (shared, orders) = (&self.shared, self.control.orders());
         let limit = orders.live as u64;
