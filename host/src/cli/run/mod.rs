@@ -180,11 +180,13 @@ fn execute_in(form: LogFormat, args: &RunArgs, config: &Config, store_dir: &Path
     Dashboard::close(dashboard, &runtime, result.as_ref().err());
     // With whoever looks at the work ends the span of the job.
     drop(figures);
+    let cleared = control::clear(store_dir, job);
+    let result = closed(result, store.close().and(cleared));
+    // A collector that hangs holds up nobody who waits for the job.
     if let Some(lost) = telemetry.and_then(|telemetry| telemetry.finish(&runtime)) {
         console.say(&format!("warning: telemetry: {lost}"));
     }
-    let cleared = control::clear(store_dir, job);
-    closed(result, store.close().and(cleared))
+    result
 }
 
 /// `closed`: what came of closing the store.
