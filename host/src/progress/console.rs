@@ -5,6 +5,7 @@ use super::compact::{self, Due};
 use super::log;
 use super::screen::{Screen, size_of};
 use super::told::{Weight, line, weight};
+use super::unblocked::Unblocked;
 use crate::clock::SystemClock;
 use crate::domain::{Event, EventSink, sanitize_text};
 use crate::monitor::Snapshot;
@@ -53,7 +54,11 @@ impl Console {
         let is_drawn = form == Form::Text && verbosity > Verbosity::Quiet && is_able(&std::io::stderr());
         let screen = is_drawn.then(|| {
             let is_coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-            Arc::new(Screen::new(Box::new(std::io::stderr()), Box::new(|| size_of(std::io::stderr())), is_coloured))
+            let out: Box<dyn Write + Send> = match Unblocked::new(std::io::stderr()) {
+                Ok(out) => Box::new(out),
+                Err(_) => Box::new(std::io::stderr()),
+            };
+            Arc::new(Screen::new(out, Box::new(|| size_of(std::io::stderr())), is_coloured))
         });
         Self { verbosity, form, screen }
     }

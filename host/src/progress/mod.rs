@@ -8,6 +8,7 @@ mod layout;
 mod log;
 mod screen;
 mod told;
+mod unblocked;
 mod width;
 mod words;
 

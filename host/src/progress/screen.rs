@@ -32,11 +32,16 @@ struct State {
     figures: Option<Arc<Snapshot>>,
     /// The widths of the lines that are on the terminal.
     drawn: Vec<usize>,
+    /// What was said while the terminal took nothing: the newest of it.
+    unsaid: String,
 }
+
+/// In bytes.
+const UNSAID_MAX: usize = 64 << 10;
 
 impl Screen {
     pub fn new(out: Box<dyn Write + Send>, size: Box<dyn Fn() -> Size + Send>, is_coloured: bool) -> Self {
-        let state = State { out, size, is_coloured, figures: None, drawn: Vec::new() };
+        let state = State { out, size, is_coloured, figures: None, drawn: Vec::new(), unsaid: String::new() };
         Self { state: Mutex::new(state) }
     }
 
@@ -72,6 +77,7 @@ impl Screen {
 impl State {
     /// Writes over what is there, row by row: terminals that keep what was cleared would keep each of the blocks.
     fn paint(&mut self, above: &str) {
+        let above = std::mem::take(&mut self.unsaid) + above;
         let size = (self.size)();
         let taken: usize = self.drawn.iter().map(|width| width.div_ceil(size.columns.max(1)).max(1)).sum();
         let block: Vec<Line> = match &self.figures {
@@ -84,7 +90,7 @@ impl State {
         // What is said may be as wide as the terminal, or wider, and could not be ended so.
         if !above.is_empty() {
             clear_rows(&mut text, taken);
-            text.push_str(above);
+            text.push_str(&above);
         }
         for line in block {
             let _ = writeln!(text, "{}\x1b[K", line.render(self.is_coloured));
@@ -92,9 +98,18 @@ impl State {
         if above.is_empty() {
             clear_rows(&mut text, taken.saturating_sub(block.len()));
         }
-        self.drawn = block.iter().map(Line::width).collect();
-        // A terminal that has gone away is no reason to stop the batch.
-        let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        if self.out.write_all(text.as_bytes()).is_ok() {
+            self.drawn = block.iter().map(Line::width).collect();
+            if self.figures.is_none() {
+                // Others may write to the same terminal next, or the program ends. Nobody is there to be told.
+                let _ = self.out.flush();
+            }
+        } else {
+            // What is there is what was drawn last.
+            self.unsaid = above;
+            let start = self.unsaid.ceil_char_boundary(self.unsaid.len().saturating_sub(UNSAID_MAX));
+            self.unsaid.drain(..start);
+        }
     }
 }
 

@@ -176,6 +176,8 @@ fn execute_in(form: LogFormat, args: &RunArgs, config: &Config, store_dir: &Path
     };
     let result = session.run(shutdown);
     let Session { dashboard, figures, .. } = session;
+    // Gone already, unless an error came before the end.
+    console.finish();
     // Whoever looks into the store has looked before it is closed.
     Dashboard::close(dashboard, &runtime, result.as_ref().err());
     // With whoever looks at the work ends the span of the job.

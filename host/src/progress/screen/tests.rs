@@ -101,3 +101,34 @@ fn what_a_narrower_terminal_has_wrapped_is_taken_back_whole() {
     let text = terminal.text();
     assert!(text[0] == "said" && text.len() == 4 && !terminal.wrapped(), "{text:?}");
 }
+
+/// A terminal that takes nothing at first.
+#[derive(Clone)]
+struct Stalled(Terminal, Arc<Mutex<bool>>);
+
+impl Write for Stalled {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if *self.1.lock().unwrap() { Err(std::io::ErrorKind::WouldBlock.into()) } else { self.0.write(bytes) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_said_while_a_terminal_takes_nothing_is_said_later_and_the_block_is_still_drawn_in_place() {
+    let terminal = Terminal::new(12, 60);
+    let is_stalled = Arc::new(Mutex::new(false));
+    let out = Stalled(terminal.clone(), Arc::clone(&is_stalled));
+    let screen = Screen::new(Box::new(out), Box::new(|| Size { columns: 60, rows: 12 }), false);
+    screen.show(figures(1));
+    *is_stalled.lock().unwrap() = true;
+    screen.above("first\n");
+    screen.show(figures(2));
+    screen.above("second\n");
+    *is_stalled.lock().unwrap() = false;
+    screen.show(figures(99));
+    let text = terminal.text();
+    assert!(text[..2] == ["first", "second"] && text[2].contains("99 %") && text.len() == 5, "{text:?}");
+}
