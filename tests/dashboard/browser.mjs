@@ -1,7 +1,9 @@
-// Clicks through the pages as a person does: `node browser.mjs BROWSER dashboard URL`, or `… report FILE`.
+// Clicks through the pages as a person does: `node browser.mjs BROWSER dashboard URL`, `… lost URL` or `… report FILE`.
 // Anything that is not as it should be ends it with exit code 1 and what was seen.
 
 import assert from "node:assert/strict";
+import { connect, createServer } from "node:net";
+import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -105,6 +107,59 @@ async function dashboard() {
   await isWhole(dark);
 }
 
+// What lies between a page and a run far away, such as `ssh -L`; it can be cut.
+async function tunnel({ hostname, port }) {
+  const open = new Set();
+  const server = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    for (const [one, other] of [[near, far], [far, near]]) {
+      open.add(one);
+      one.on("error", () => other.destroy()).on("close", () => open.delete(one)).pipe(other);
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const cut = () => open.forEach((socket) => socket.destroy());
+  return { port: server.address().port, cut, close: () => (cut(), server.close()) };
+}
+
+async function lost() {
+  const url = new URL(where);
+  const between = await tunnel(url);
+  url.port = between.port;
+  const { page, context } = await person("light", 1280, url.origin);
+  await page.goto(url.href);
+  await state(page, "running");
+
+  // The connection breaks, and the page comes again by itself.
+  const stream = page.waitForRequest(/\/events$/);
+  between.cut();
+  await stream;
+  await state(page, "running");
+  const figures = () => page.locator("#progress").textContent();
+  const before = await figures();
+  await page.waitForFunction((before) => document.querySelector("#progress").textContent !== before, before);
+
+  // The run dies: its last figures stay, with the way to go on. Whoever drives this ends it when told.
+  console.log("kill");
+  await state(page, "lost");
+  const line = await page.locator("#link").textContent();
+  assert.ok(line.includes("These are its last figures") && line.includes("sandmill resume j"), line);
+  assert.match(await figures(), / of 602 items/);
+  assert.equal(await page.locator("#pause").getAttribute("aria-disabled"), "true");
+
+  // Another run of the job listens there now, and has another secret.
+  console.log("resume");
+  await page.waitForFunction(() => document.querySelector("#link").textContent.startsWith("Another run listens here"));
+  const [told] = await new Promise((resolve) => createInterface({ input: process.stdin }).once("line", (line) => resolve([line])));
+  const again = new URL(told);
+  again.port = between.port;
+  await page.goto(again.href);
+  await state(page, "running");
+  assert.match(await page.locator("#tiles").textContent(), /before this run/);
+  await context.close();
+  between.close();
+}
+
 async function report() {
   const url = pathToFileURL(where).href;
   for (const [colorScheme, width] of [["light", 1280], ["dark", 400]]) {
@@ -126,7 +181,8 @@ async function report() {
 }
 
 try {
-  await { dashboard, report }[what]();
+  await { dashboard, lost, report }[what]();
 } finally {
   await browser.close();
+  process.stdin.destroy();
 }

@@ -44,6 +44,10 @@ impl Watched {
         Self { run, said, address: address.to_owned(), cookie, url }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.run.id()
+    }
+
     /// All that it reads from stdin.
     pub(crate) fn say(&mut self, text: &str) {
         self.run.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
@@ -85,11 +89,11 @@ impl Watched {
         Events(BufReader::new(stream))
     }
 
-    /// Its exit code, its summary, and what it said on stderr.
+    /// Its exit code (-1: it was killed), its summary, and what it said on stderr.
     pub(crate) fn end(self) -> (i32, Value, String) {
         let output = self.run.wait_with_output().unwrap();
         let summary = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        (output.status.code().unwrap(), summary, self.said.join().unwrap())
+        (output.status.code().unwrap_or(-1), summary, self.said.join().unwrap())
     }
 }
 

@@ -19,7 +19,8 @@ const CHARTS = [
       ["written", "written", (p) => p.output_tokens_per_second],
     ],
   },
-  { title: "Cost of this run", show: money, lines: [["cost", "", (p) => p.cost]] },
+  // Left out where routes have no prices.
+  { title: "Cost of this run", show: money, isOptional: true, lines: [["cost", "", (p) => p.cost]] },
   { title: "Items in flight", show: (value) => grouped(Math.round(value)), isWhole: true, lines: [["flight", "", (p) => p.in_flight]] },
 ];
 
@@ -41,9 +42,11 @@ export function draw() {
   find("time").hidden = points.length < 2;
   if (points.length < 2) return;
   const spans = { from: points[0].at_ms, to: points.at(-1).at_ms };
-  CHARTS.forEach((chart) => drawChart(chart, spans));
+  CHARTS.filter((chart) => !chart.isOptional || isSomething(chart)).forEach((chart) => drawChart(chart, spans));
   routes.forEach((name, nth) => drawStrip(name, nth, spans));
 }
+
+const isSomething = ({ lines }) => points.some((point) => lines.some(([, , value]) => value(point) > 0));
 
 // A figure that stays, and is filled again.
 function figure(key, title, keys, height) {
@@ -62,11 +65,11 @@ function figure(key, title, keys, height) {
   svg.setAttribute("aria-labelledby", `${made.title.id} ${made.desc.id}`);
   svg.addEventListener("pointermove", (event) => {
     made.pointed = event.clientX - svg.getBoundingClientRect().left;
-    draw();
+    drawSoon();
   });
   svg.addEventListener("pointerleave", () => {
     made.pointed = null;
-    draw();
+    drawSoon();
   });
   drawn.set(key, made);
   return made;
@@ -188,4 +191,16 @@ function nearest(x, pointed) {
 
 const round = (value) => Math.round(value * 10) / 10;
 
-new ResizeObserver(() => requestAnimationFrame(draw)).observe(find("charts"));
+let isDue = false;
+
+// Once a frame, however often the pointer moves.
+function drawSoon() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => {
+    isDue = false;
+    draw();
+  });
+}
+
+new ResizeObserver(drawSoon).observe(find("charts"));

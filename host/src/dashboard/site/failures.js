@@ -1,10 +1,13 @@
 // The failed items: by class, and one after the other, each with its crash card.
 
-import { at, counted, grouped } from "./format.js";
+import { at, clock, counted, grouped } from "./format.js";
 import { element, enable, find, isEnabled, write } from "./page.js";
 
 // Between two looks while items fail.
 const LOOK_EVERY_MS = 3_000;
+
+// Of a message in the table, in characters.
+const SHORT = 160;
 
 const rows = new Map();
 let seen = null;
@@ -40,9 +43,9 @@ function showClasses(classes) {
   const list = find("classes");
   while (list.children.length > classes.length) list.lastChild.remove();
   classes.forEach((row, nth) => {
-    const item = list.children[nth] ?? list.appendChild(element("li", { class: "badge bad" }));
-    write(item, `${grouped(row.count)} ${row.class}`);
-    item.title = `last: ${row.last.item}: ${row.last.message}`;
+    const item = list.children[nth] ?? list.appendChild(element("li", {}, element("span", { class: "badge bad" }), element("bdi")));
+    write(item.firstChild, `${grouped(row.count)} ${row.class}`);
+    write(item.lastChild, `last ${clock(row.last.at_ms)}, ${row.last.item}: ${row.last.message}`);
   });
   const select = find("class");
   for (const { class: name } of classes) {
@@ -95,7 +98,7 @@ function show(page) {
 
 function newRow(failure) {
   const kind = failure.code && failure.code !== failure.class ? `${failure.class} / ${failure.code}` : failure.class;
-  const card = element("details", {}, element("summary", {}, element("bdi", {}, failure.message || "no message")));
+  const card = element("details", {}, element("summary", {}, element("bdi", {}, shortened(failure.message))));
   card.addEventListener("toggle", () => card.open && card.children.length === 1 && open(card, failure));
   return element(
     "tr",
@@ -107,6 +110,12 @@ function newRow(failure) {
     element("td", { role: "cell", class: "n" }, grouped(failure.attempts)),
     element("td", { role: "cell", class: "d" }, failure.ended_ms == null ? "–" : at(failure.ended_ms)),
   );
+}
+
+// The whole of it stands in the card.
+function shortened(message) {
+  const letters = [...(message || "no message")];
+  return letters.length > SHORT ? `${letters.slice(0, SHORT).join("")}…` : letters.join("");
 }
 
 async function open(details, failure) {

@@ -39,11 +39,17 @@ export function follow(told, linked) {
     timer = setTimeout(connect, wait);
     wait = Math.min(wait * 2, AGAIN_MAX_MS);
     linked("lost");
-    // Another run at the same address has another secret, and the stream alone does not tell.
+    // A run whose streams are all taken still tells how it stands; another run at the same address has another secret.
     const answer = await fetch("/data").catch(() => null);
-    if (answer?.status === 401 && !isOver) {
+    if (isOver) return;
+    if (answer?.status === 401) {
       clearTimeout(timer);
       linked("shut out");
+    } else if (answer?.ok) {
+      const data = await answer.json();
+      linked("live");
+      told.history({ after_ms: 0, points: data.history });
+      told.view(data);
     }
   }
 
