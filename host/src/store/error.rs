@@ -1,7 +1,11 @@
 //! What can go wrong with a store, split by what the caller does next.
 
+use crate::domain::sanitize_line;
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
+
+/// Of what a file holds, in a message: it may be anything, since the file may be damaged or somebody else's.
+const FORMAT_BYTES_MAX: usize = 300;
 
 /// A message says what happened, to which file, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,7 +41,8 @@ pub enum StoreError {
     #[error("SQLite cannot use {path}: {detail}: look at it with `sandmill job verify`", path = path.display())]
     Sqlite { path: PathBuf, detail: String },
     #[error(
-        "the store holds what this version cannot read ({0}): use the version that wrote it, or look at it with `sandmill job verify`"
+        "the store holds what this version cannot read ({}): use the version that wrote it, or look at it with `sandmill job verify`",
+        sanitize_line(.0, FORMAT_BYTES_MAX)
     )]
     Format(String),
     #[error("{path} is there already, and is left as it is: choose another name, or remove it first", path = path.display())]
