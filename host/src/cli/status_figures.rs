@@ -3,7 +3,7 @@
 
 use super::status::View;
 use crate::domain::{FailureClass, sanitize_line};
-use crate::monitor::{ClassFailures, ItemFigures, Pace, RecentFailure, RouteFigures, Snapshot, projected};
+use crate::monitor::{self, ClassFailures, ItemFigures, Progress, RecentFailure, RouteFigures, Snapshot, projected};
 use crate::store::{LiveRoute, Reader, StoreError};
 use std::time::Duration;
 
@@ -13,12 +13,7 @@ const TEXT_BYTES_MAX: usize = 500;
 
 /// How fast everything goes that is shown with its pace.
 #[derive(Debug, Default)]
-pub(super) struct Paces {
-    items: Pace,
-    calls: Pace,
-    input_tokens: Pace,
-    output_tokens: Pace,
-}
+pub(super) struct Paces(monitor::Paces);
 
 impl Paces {
     /// From what happened in the last minute, so that the first look has something to tell.
@@ -29,34 +24,39 @@ impl Paces {
         }
         let window = RECENT.min(Duration::from_millis(view.now_ms.saturating_sub(view.started_ms)));
         let since_ms = view.now_ms.saturating_sub(u64::try_from(window.as_millis()).unwrap_or(u64::MAX));
-        let recent = reader.recent(since_ms)?;
-        let usage = &view.usage;
-        let at = RECENT.saturating_sub(window);
-        paces.items.saw(at, view.ended().saturating_sub(recent.items));
-        paces.calls.saw(at, usage.calls.saturating_sub(recent.calls));
-        paces.input_tokens.saw(at, usage.input_tokens.saturating_sub(recent.input_tokens));
-        paces.output_tokens.saw(at, usage.output_tokens.saturating_sub(recent.output_tokens));
+        let (recent, now) = (reader.recent(since_ms)?, view.progress());
+        let before = Progress {
+            items: now.items.saturating_sub(recent.items),
+            calls: now.calls.saturating_sub(recent.calls),
+            input_tokens: now.input_tokens.saturating_sub(recent.input_tokens),
+            output_tokens: now.output_tokens.saturating_sub(recent.output_tokens),
+        };
+        paces.0.saw(RECENT.saturating_sub(window), before);
         Ok(paces)
     }
 
     /// `after`: since the first look.
     pub(super) fn saw(&mut self, after: Duration, view: &View) {
-        let (at, usage) = (RECENT + after, &view.usage);
-        self.items.saw(at, view.ended());
-        self.calls.saw(at, usage.calls);
-        self.input_tokens.saw(at, usage.input_tokens);
-        self.output_tokens.saw(at, usage.output_tokens);
+        self.0.saw(RECENT + after, view.progress());
     }
 }
 
 impl View {
+    fn progress(&self) -> Progress {
+        let usage = &self.usage;
+        Progress {
+            items: self.ended(),
+            calls: usage.calls,
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+        }
+    }
+
     pub(super) fn figures(&self, paces: &Paces) -> Snapshot {
         let (counts, usage) = (&self.counts, &self.usage);
         let routes: Vec<RouteFigures> =
             self.live.routes.iter().map(|(name, live)| route(name, live, self.now_ms)).collect();
-        let is_shut = !routes.is_empty() && routes.iter().all(|route| route.breaker == "open");
-        let left = paces.items.left(counts.pending()).filter(|_| !self.paused && !is_shut);
-        Snapshot {
+        let mut snapshot = Snapshot {
             job: self.job.clone(),
             started_ms: self.started_ms,
             now_ms: self.now_ms,
@@ -69,21 +69,18 @@ impl View {
                 in_flight: self.live.items.min(counts.pending()),
                 ..ItemFigures::default()
             },
-            items_per_second: paces.items.per_second(),
-            seconds_left: left.map(|left| left.as_secs()),
             calls: usage.calls,
-            calls_per_second: paces.calls.per_second(),
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
-            input_tokens_per_second: paces.input_tokens.per_second(),
-            output_tokens_per_second: paces.output_tokens.per_second(),
             cost: usage.cost,
             cost_projected: projected(usage.cost, usage.cost, self.ended(), counts.pending()),
             paused: self.paused,
             routes,
             failures: self.kinds_of_failures(),
             ..Snapshot::default()
-        }
+        };
+        paces.0.reckon(&mut snapshot);
+        snapshot
     }
 
     fn kinds_of_failures(&self) -> Vec<ClassFailures> {
@@ -154,7 +151,7 @@ mod tests {
     #[test]
     fn the_stores_figures_are_those_of_the_screen() {
         let (view, mut paces) = (view(None), Paces::default());
-        paces.items.saw(Duration::from_secs(50), 30);
+        paces.0.saw(Duration::from_secs(50), Progress { items: 30, ..Progress::default() });
         paces.saw(Duration::ZERO, &view);
         let figures = view.figures(&paces);
         assert_eq!((figures.items_per_second, figures.seconds_left), (Some(2.0), Some(25)));
@@ -170,7 +167,7 @@ mod tests {
     #[test]
     fn an_open_breaker_has_the_time_that_is_left_and_nobody_knows_how_long_the_rest_takes() {
         let (view, mut paces) = (view(Some("open")), Paces::default());
-        paces.items.saw(Duration::from_secs(50), 30);
+        paces.0.saw(Duration::from_secs(50), Progress { items: 30, ..Progress::default() });
         paces.saw(Duration::ZERO, &view);
         let figures = view.figures(&paces);
         assert_eq!((figures.routes[0].breaker, figures.routes[0].open_ms), ("open", Some(1_500)));

@@ -2,10 +2,9 @@
 
 use super::failures::Failures;
 use super::history::History;
-use super::{ItemFigures, Pace, Point, RouteFigures, RunFacts, Snapshot, Standing};
+use super::{ItemFigures, Paces, Point, Progress, RouteFigures, RunFacts, Snapshot, Standing};
 use crate::clock::Clock;
 use crate::domain::{Event, EventSink};
-use crate::resilience::BreakerState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -26,10 +25,7 @@ pub struct Monitor {
 #[derive(Debug, Default)]
 struct State {
     failures: Failures,
-    items: Pace,
-    calls: Pace,
-    input_tokens: Pace,
-    output_tokens: Pace,
+    paces: Paces,
     history: History,
 }
 
@@ -69,13 +65,13 @@ impl Monitor {
     pub fn look(&self, standing: &Standing) {
         let now = self.clock.monotonic();
         let counts = &standing.counts;
-        {
-            let mut state = self.state();
-            state.items.saw(now, counts.done + counts.skipped + counts.failed);
-            state.calls.saw(now, counts.provider_calls);
-            state.input_tokens.saw(now, counts.input_tokens);
-            state.output_tokens.saw(now, counts.output_tokens);
-        }
+        let progress = Progress {
+            items: counts.ended(),
+            calls: counts.provider_calls,
+            input_tokens: counts.input_tokens,
+            output_tokens: counts.output_tokens,
+        };
+        self.state().paces.saw(now, progress);
         let snapshot = self.snapshot(standing);
         self.state().history.saw(now, &snapshot);
         self.newest.send_replace(Arc::new(snapshot));
@@ -83,13 +79,9 @@ impl Monitor {
 
     fn snapshot(&self, standing: &Standing) -> Snapshot {
         let (facts, counts, state) = (&self.facts, &standing.counts, self.state());
-        let ended = counts.done + counts.skipped + counts.failed;
+        let ended = counts.ended();
         let pending = facts.total.saturating_sub(facts.before + ended);
-        let is_shut = !standing.routes.is_empty()
-            && standing.routes.iter().all(|(_, status)| status.breaker == BreakerState::Open);
-        let is_held_up = standing.is_paused || standing.is_stopping || is_shut;
-        let left = state.items.left(pending).filter(|_| !is_held_up);
-        Snapshot {
+        let mut snapshot = Snapshot {
             job: facts.job.clone(),
             plugin: facts.plugin.clone(),
             plugin_version: facts.plugin_version.clone(),
@@ -106,16 +98,11 @@ impl Monitor {
                 // One whose outcome is counted already is on its way out.
                 in_flight: standing.items_in_flight.min(pending),
             },
-            items_per_second: state.items.per_second(),
-            seconds_left: left.map(|left| left.as_secs()),
             calls: counts.provider_calls,
-            calls_per_second: state.calls.per_second(),
             retries: counts.retries.values().sum(),
             reused: counts.reused_calls,
             input_tokens: counts.input_tokens,
             output_tokens: counts.output_tokens,
-            input_tokens_per_second: state.input_tokens.per_second(),
-            output_tokens_per_second: state.output_tokens.per_second(),
             run_cost: counts.cost,
             cost: standing.spent,
             cost_projected: projected(standing.spent, counts.cost, ended, pending),
@@ -128,7 +115,10 @@ impl Monitor {
             routes: standing.routes.iter().map(|(name, status)| RouteFigures::new(name, status)).collect(),
             failures: state.failures.by_class(),
             recent_failures: state.failures.recent(),
-        }
+            ..Snapshot::default()
+        };
+        state.paces.reckon(&mut snapshot);
+        snapshot
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -12,5 +12,5 @@ mod snapshot;
 pub use failures::{ClassFailures, RecentFailure};
 pub use history::Point;
 pub use live::{Monitor, projected};
-pub use pace::Pace;
+pub use pace::{Paces, Progress};
 pub use snapshot::{ItemFigures, RouteFigures, RunFacts, Snapshot, Standing};

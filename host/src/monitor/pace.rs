@@ -1,5 +1,6 @@
 //! How fast something goes, and how long the rest takes: by what was counted in the last minute.
 
+use super::Snapshot;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -8,13 +9,13 @@ const RECENT: Duration = Duration::from_mins(1);
 
 /// The pace of a count that grows.
 #[derive(Debug, Clone, Default)]
-pub struct Pace {
+pub(super) struct Pace {
     seen: VecDeque<(Duration, u64)>,
 }
 
 impl Pace {
     /// It had come so far at that time. A count that falls begins anew.
-    pub fn saw(&mut self, at: Duration, count: u64) {
+    pub(super) fn saw(&mut self, at: Duration, count: u64) {
         if self.seen.back().is_some_and(|(_, before)| *before > count) {
             // What is done again was seen before: it tells nothing of what comes.
             self.seen.clear();
@@ -26,17 +27,56 @@ impl Pace {
     }
 
     /// By second; `None`: too little was seen.
-    pub fn per_second(&self) -> Option<f64> {
+    pub(super) fn per_second(&self) -> Option<f64> {
         let ((from, before), (to, after)) = (self.seen.front()?, self.seen.back()?);
         rate(after.saturating_sub(*before), to.checked_sub(*from)?)
     }
 
     /// How long the rest takes; `None`: nothing moves, or too little was seen.
-    pub fn left(&self, rest: u64) -> Option<Duration> {
+    pub(super) fn left(&self, rest: u64) -> Option<Duration> {
         let rate = self.per_second().filter(|rate| *rate > 0.0)?;
         #[expect(clippy::cast_precision_loss, reason = "for reading")]
         let seconds = rest as f64 / rate;
         Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+/// How far a job has come.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    /// That have ended.
+    pub items: u64,
+    pub calls: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+}
+
+/// The pace of a job.
+#[derive(Debug, Default)]
+pub struct Paces {
+    items: Pace,
+    calls: Pace,
+    input_tokens: Pace,
+    output_tokens: Pace,
+}
+
+impl Paces {
+    /// The job had come so far at that time.
+    pub fn saw(&mut self, at: Duration, progress: Progress) {
+        self.items.saw(at, progress.items);
+        self.calls.saw(at, progress.calls);
+        self.input_tokens.saw(at, progress.input_tokens);
+        self.output_tokens.saw(at, progress.output_tokens);
+    }
+
+    /// Fills in the rates of a snapshot, and how long the rest takes; what is held up has no end.
+    pub fn reckon(&self, snapshot: &mut Snapshot) {
+        snapshot.items_per_second = self.items.per_second();
+        snapshot.calls_per_second = self.calls.per_second();
+        snapshot.input_tokens_per_second = self.input_tokens.per_second();
+        snapshot.output_tokens_per_second = self.output_tokens.per_second();
+        let left = self.items.left(snapshot.items.pending).filter(|_| !snapshot.is_held_up());
+        snapshot.seconds_left = left.map(|left| left.as_secs());
     }
 }
 

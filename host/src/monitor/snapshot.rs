@@ -1,7 +1,7 @@
 //! How a run stands at one moment: what is looked at, and the figures that come of it.
 
 use super::{ClassFailures, RecentFailure};
-use crate::resilience::GateStatus;
+use crate::resilience::{BreakerState, GateStatus};
 use crate::run::TallySnapshot;
 use serde::Serialize;
 use std::time::Duration;
@@ -87,6 +87,15 @@ pub struct Snapshot {
     pub failures: Vec<ClassFailures>,
     /// Of this run, the last one first; no more than some.
     pub recent_failures: Vec<RecentFailure>,
+}
+
+impl Snapshot {
+    /// Nothing can begin: whoever watches need not wait for it.
+    pub(super) fn is_held_up(&self) -> bool {
+        let is_shut =
+            !self.routes.is_empty() && self.routes.iter().all(|route| route.breaker == BreakerState::Open.name());
+        self.paused || self.stopping || is_shut
+    }
 }
 
 /// Items of the job. `before + done + skipped + failed + pending` is `total`.

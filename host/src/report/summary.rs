@@ -134,7 +134,6 @@ impl RunSummary {
         unknown_calls: u64,
         duration_seconds: f64,
     ) -> Self {
-        let ended = tally.done + tally.skipped + tally.failed;
         Self {
             processed: tally.done,
             skipped: tally.skipped,
@@ -157,7 +156,7 @@ impl RunSummary {
             alerts_sent: 0,
             alerts_lost: 0,
             duration_seconds,
-            items_per_second: if duration_seconds > 0.0 { as_float(ended) / duration_seconds } else { 0.0 },
+            items_per_second: if duration_seconds > 0.0 { as_float(tally.ended()) / duration_seconds } else { 0.0 },
         }
     }
 }

@@ -29,6 +29,13 @@ pub struct TallySnapshot {
     pub breaker_openings: u64,
 }
 
+impl TallySnapshot {
+    /// Items, in whatever way.
+    pub fn ended(&self) -> u64 {
+        self.done + self.skipped + self.failed
+    }
+}
+
 #[derive(Default)]
 struct Counts {
     snapshot: TallySnapshot,

@@ -40,7 +40,7 @@ async fn look(
 
 /// Grows with everything that ends.
 fn moved(counts: &TallySnapshot) -> u64 {
-    counts.done + counts.skipped + counts.failed + counts.item_retries + counts.provider_calls + counts.reused_calls
+    counts.ended() + counts.item_retries + counts.provider_calls + counts.reused_calls
 }
 
 fn waiting_for(routes: &[(String, GateStatus)], paused: bool) -> String {

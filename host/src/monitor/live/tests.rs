@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::SimulatedClock;
 use crate::domain::{FailureClass, ItemId};
-use crate::resilience::GateStatus;
+use crate::resilience::{BreakerState, GateStatus};
 use crate::run::TallySnapshot;
 
 fn monitor(clock: &SimulatedClock) -> Monitor {
