@@ -45,26 +45,25 @@ where
         .with_filter(Targets::new().with_target(TARGET, level))
 }
 
-/// What happened, with what a program wants to know of it.
+/// What happened, with what a program wants to know of it. The words are put together only where somebody hears them.
 pub(super) fn tell(event: &Event) {
-    let message = line(event);
     match event {
         Event::CallRetry { .. }
         | Event::CallAnswered { .. }
         | Event::CallReused { .. }
         | Event::CallFailed { .. }
-        | Event::RequestCut { .. } => tell_of_call(event, &message),
+        | Event::RequestCut { .. } => tell_of_call(event),
         Event::BreakerChanged { .. }
         | Event::ConcurrencyChanged { .. }
         | Event::PaceLearned { .. }
         | Event::FellBack { .. }
-        | Event::NoProgress { .. } => tell_of_route(event, &message),
+        | Event::NoProgress { .. } => tell_of_route(event),
         Event::ItemRetry { .. }
         | Event::ItemDone { .. }
         | Event::GuestGaveWay { .. }
         | Event::ItemSkipped { .. }
         | Event::ItemFailed { .. }
-        | Event::GuestLog { .. } => tell_of_item(event, &message),
+        | Event::GuestLog { .. } => tell_of_item(event),
     }
 }
 
@@ -76,69 +75,69 @@ fn short(text: &str) -> String {
     sanitize_line(text, MESSAGE_BYTES_MAX)
 }
 
-fn tell_of_call(event: &Event, message: &str) {
+fn tell_of_call(event: &Event) {
     match event {
         Event::CallRetry { route, class, code, message: reason, attempt, attempts_max, wait, .. } => warn!(
             target: TARGET, event = "call_retry", route, class = class.name(), code = short(code), reason = short(reason),
-            tries = attempt, tries_max = attempts_max, wait_ms = ms(wait), "{message}"
+            tries = attempt, tries_max = attempts_max, wait_ms = ms(wait), "{}", line(event)
         ),
         Event::CallAnswered { route, took, input_tokens, output_tokens, cost, .. } => debug!(
             target: TARGET, event = "call_answered", route, took_ms = ms(took), input_tokens, output_tokens,
-            cost_micro_dollars = cost, "{message}"
+            cost_micro_dollars = cost, "{}", line(event)
         ),
-        Event::CallReused { .. } => debug!(target: TARGET, event = "call_reused", "{message}"),
+        Event::CallReused { .. } => debug!(target: TARGET, event = "call_reused", "{}", line(event)),
         Event::CallFailed { route, took, class, cost, .. } => debug!(
             target: TARGET, event = "call_failed", route, class = class.name(), took_ms = ms(took), cost_micro_dollars = cost,
-            "{message}"
+            "{}", line(event)
         ),
         Event::RequestCut { tokens_before, tokens_after, .. } => {
-            info!(target: TARGET, event = "request_cut", tokens_before, tokens_after, "{message}");
+            info!(target: TARGET, event = "request_cut", tokens_before, tokens_after, "{}", line(event));
         }
         _ => {}
     }
 }
 
 /// Whatever item it happened in, it concerns all of them.
-fn tell_of_route(event: &Event, message: &str) {
+fn tell_of_route(event: &Event) {
     match event {
         Event::BreakerChanged { route, from, to, reason, pause } => warn!(
             target: TARGET, parent: None, event = "breaker_changed", route, from, to, reason = short(reason), pause_ms = pause.as_ref().map(ms),
-            "{message}"
+            "{}", line(event)
         ),
         Event::ConcurrencyChanged { route, limit } => {
-            debug!(target: TARGET, parent: None, event = "concurrency_changed", route, limit, "{message}");
+            debug!(target: TARGET, parent: None, event = "concurrency_changed", route, limit, "{}", line(event));
         }
         Event::PaceLearned { route, requests, tokens } => info!(
-            target: TARGET, parent: None, event = "pace_learned", route, requests_per_minute = requests, tokens_per_minute = tokens, "{message}"
+            target: TARGET, parent: None, event = "pace_learned", route, requests_per_minute = requests, tokens_per_minute = tokens, "{}", line(event)
         ),
         Event::FellBack { from, to, reason } => {
-            info!(target: TARGET, parent: None, event = "fell_back", route = from, to, reason, "{message}");
+            info!(target: TARGET, parent: None, event = "fell_back", route = from, to, reason, "{}", line(event));
         }
         Event::NoProgress { patience, .. } => {
-            warn!(target: TARGET, parent: None, event = "no_progress", patience_ms = ms(patience), "{message}");
+            warn!(target: TARGET, parent: None, event = "no_progress", patience_ms = ms(patience), "{}", line(event));
         }
         _ => {}
     }
 }
 
-fn tell_of_item(event: &Event, message: &str) {
+fn tell_of_item(event: &Event) {
     match event {
         Event::ItemRetry { code, message: reason, wait, .. } => info!(
-            target: TARGET, event = "item_retry", code = short(code), reason = short(reason), wait_ms = ms(wait), "{message}"
+            target: TARGET, event = "item_retry", code = short(code), reason = short(reason), wait_ms = ms(wait), "{}", line(event)
         ),
-        Event::ItemDone { .. } => debug!(target: TARGET, event = "item_done", "{message}"),
-        Event::GuestGaveWay { .. } => debug!(target: TARGET, event = "guest_gave_way", "{message}"),
+        Event::ItemDone { .. } => debug!(target: TARGET, event = "item_done", "{}", line(event)),
+        Event::GuestGaveWay { .. } => debug!(target: TARGET, event = "guest_gave_way", "{}", line(event)),
         Event::ItemSkipped { reason, .. } => {
-            debug!(target: TARGET, event = "item_skipped", reason = short(reason), "{message}");
+            debug!(target: TARGET, event = "item_skipped", reason = short(reason), "{}", line(event));
         }
         Event::ItemFailed { class, code, message: reason, .. } => warn!(
-            target: TARGET, event = "item_failed", class = class.name(), code = short(code), reason = short(reason), "{message}"
+            target: TARGET, event = "item_failed", class = class.name(), code = short(code), reason = short(reason), "{}", line(event)
         ),
         Event::GuestLog { level, message: said, .. } if matches!(*level, "error" | "warn") => {
-            warn!(target: TARGET, event = "guest_log", guest_level = level, said = short(said), "{message}");
+            warn!(target: TARGET, event = "guest_log", guest_level = level, said = short(said), "{}", line(event));
         }
         Event::GuestLog { level, message: said, .. } => {
-            debug!(target: TARGET, event = "guest_log", guest_level = level, said = short(said), "{message}");
+            debug!(target: TARGET, event = "guest_log", guest_level = level, said = short(said), "{}", line(event));
         }
         _ => {}
     }
