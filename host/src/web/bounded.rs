@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, Join, ReadBuf};
+use tokio::net::TcpListener;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
@@ -28,10 +29,13 @@ pub struct Bounded {
 #[derive(Debug, Clone, Default)]
 pub struct Admission(Arc<AtomicBool>);
 
-/// One that was taken; its slot is free again when it ends.
+/// One that was taken.
+pub type Connection = Join<Reading, OwnedWriteHalf>;
+
+/// What is read of one; its slot is free again when it ends.
 #[derive(Debug)]
-pub struct Connection {
-    stream: TcpStream,
+pub struct Reading {
+    stream: OwnedReadHalf,
     admission: Admission,
     /// When it ends if it is not admitted by then.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -58,7 +62,7 @@ impl Admission {
 
 impl Connected<IncomingStream<'_, Bounded>> for Admission {
     fn connect_info(stream: IncomingStream<'_, Bounded>) -> Self {
-        stream.io().admission.clone()
+        stream.io().reader().admission.clone()
     }
 }
 
@@ -75,7 +79,9 @@ impl Listener for Bounded {
         // Best effort: without it, small answers wait for their turn.
         let _ = stream.set_nodelay(true);
         let deadline = self.patience.map(|patience| Box::pin(tokio::time::sleep(patience)));
-        (Connection { stream, admission: Admission::default(), deadline, _slot: slot }, address)
+        let (stream, write) = stream.into_split();
+        let read = Reading { stream, admission: Admission::default(), deadline, _slot: slot };
+        (tokio::io::join(read, write), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -83,7 +89,7 @@ impl Listener for Bounded {
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for Reading {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -101,36 +107,11 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     async fn bounded(most: usize, patience: Option<Duration>) -> (Bounded, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -158,7 +139,7 @@ mod tests {
 
         let mut client = TcpStream::connect(address).await.unwrap();
         let (mut admitted, _) = listener.accept().await;
-        admitted.admission.admit();
+        admitted.reader().admission.admit();
         tokio::time::advance(Duration::from_hours(1)).await;
         client.write_u8(7).await.unwrap();
         assert_eq!(admitted.read_u8().await.unwrap(), 7);
