@@ -1,7 +1,10 @@
 //! `[alert]` and its channels.
 
-use super::{Default, Kind, Section, key, parser};
+use super::{CA_FILE, Default, Key, Kind, PROXY, Section, key, parser};
 use crate::config;
+
+/// Of every channel.
+const RULES: Key = key("rules", Kind::Texts("list of rules"), Default::Said("all"), "what it is told of");
 
 pub(super) const ALERT: Section = Section {
     heading: "`[alert]`",
@@ -54,14 +57,9 @@ pub(super) const SLACK: Section = Section {
             "the environment variable that holds the address of the incoming webhook,",
         ),
         key("url_file", Kind::Path, Default::Said("none"), "or the file; one of the two is required"),
-        key(
-            "proxy",
-            Kind::Text("URL"),
-            Default::Said("as `HTTPS_PROXY` says; none towards this machine"),
-            "the proxy that is gone through",
-        ),
-        key("ca_file", Kind::Path, Default::Said("none"), "PEM: certificates that are trusted beside the system's"),
-        key("rules", Kind::Texts("list of rules"), Default::Said("all"), "what it is told of"),
+        PROXY,
+        CA_FILE,
+        RULES,
     ],
 };
 
@@ -85,8 +83,8 @@ pub(super) const EMAIL: Section = Section {
         key("password_file", Kind::Path, Default::Said("none"), "or the file"),
         key("from", Kind::Text("address"), Default::Said("required"), "who sends, `Name <a@b.example>` too"),
         key("to", Kind::Texts("list of addresses"), Default::Said("required"), "whom it is sent to"),
-        key("ca_file", Kind::Path, Default::Said("none"), "PEM: certificates that are trusted beside the system's"),
-        key("rules", Kind::Texts("list of rules"), Default::Said("all"), "what it is told of"),
+        CA_FILE,
+        RULES,
     ],
 };
 
@@ -107,14 +105,9 @@ pub(super) const WEBHOOK: Section = Section {
             "the environment variable that holds the key to sign with",
         ),
         key("secret_file", Kind::Path, Default::Said("none"), "or the file"),
-        key(
-            "proxy",
-            Kind::Text("URL"),
-            Default::Said("as `HTTPS_PROXY` says; none towards this machine"),
-            "the proxy that is gone through",
-        ),
-        key("ca_file", Kind::Path, Default::Said("none"), "PEM: certificates that are trusted beside the system's"),
-        key("rules", Kind::Texts("list of rules"), Default::Said("all"), "what it is told of"),
+        PROXY,
+        CA_FILE,
+        RULES,
     ],
 };
 
@@ -127,6 +120,6 @@ pub(super) const COMMAND: Section = Section {
     keys: &[
         key("command", Kind::Texts("list of words"), Default::Said("required"), "program and arguments; no shell"),
         key("timeout", Kind::Duration, Default::Shown, "how long it may take"),
-        key("rules", Kind::Texts("list of rules"), Default::Said("all"), "what it is told of"),
+        RULES,
     ],
 };

@@ -86,6 +86,17 @@ impl Key {
     }
 }
 
+/// Of whoever asks over HTTPS.
+const PROXY: Key = key(
+    "proxy",
+    Kind::Text("URL"),
+    Default::Said("as `HTTPS_PROXY` says; none towards this machine"),
+    "the proxy that is gone through",
+);
+/// Of whoever asks over TLS.
+const CA_FILE: Key =
+    key("ca_file", Kind::Path, Default::Said("none"), "PEM: certificates that are trusted beside the system's");
+
 /// How a table is read.
 #[derive(Clone, Copy)]
 struct Parser {

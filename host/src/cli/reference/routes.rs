@@ -1,6 +1,6 @@
 //! `[provider]`, `[route]` and `[model]`: whom to ask.
 
-use super::{Default, Kind, Section, key, parser};
+use super::{CA_FILE, Default, Kind, PROXY, Section, key, parser};
 use crate::catalog::ModelEntry;
 use crate::config;
 
@@ -18,8 +18,8 @@ The flags apply to the provider that `--provider` names.",
         key("key_file", Kind::Path, Default::Said("none"), "the file that holds it"),
         key("key_command", Kind::Texts("list of words"), Default::Said("none"), "program and arguments that print it, within 30 s; no shell"),
         key("api_version", Kind::Text("text"), Default::Said("none"), "Azure's, such as `2024-10-21`; without it the base URL is that of the v1 API"),
-        key("proxy", Kind::Text("URL"), Default::Said("as `HTTPS_PROXY` says; none towards this machine"), "the proxy that is gone through"),
-        key("ca_file", Kind::Path, Default::Said("none"), "PEM: certificates that are trusted beside the system's"),
+        PROXY,
+        CA_FILE,
         key("headers", Kind::Table("table of texts"), Default::Said("none"), "sent with every request; they win over the protocol's own, and are taken as secret"),
         key("connect_timeout", Kind::Duration, Default::Shown, "for a connection to come about"),
         key("limits", Kind::Table("table"), Default::Said("none"), "of the key: what all routes on this provider share; see below"),
