@@ -83,15 +83,7 @@ fn check(config: &Config, asked: &ConfigArgs) -> Result<(), Failure> {
     let mut args = settings::no_flags()?;
     let policy = policy::load()?;
     policy.bound(&mut args, config)?;
-    settings::retry(&args, config)?;
-    settings::context(&args, config)?;
-    args.limits.of_attempt(&config.limits)?;
-    args.limits.of_item(&config.limits)?;
-    settings::run(&args, config)?;
-    settings::metrics(&args, config)?;
-    settings::dashboard(&args, config)?;
-    settings::log_format(&args, config)?;
-    settings::telemetry(&args, config)?;
+    settings::checked(&args, config).next().map_or(Ok(()), Err)?;
     compiling::limits(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let channels = alert::Plan::new(&config.alert, &clock)?.map_or(0, |plan| plan.targets.len());

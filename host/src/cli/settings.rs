@@ -34,6 +34,23 @@ pub(super) fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Resu
     }
 }
 
+/// Everything of flags and file that can be wrong by itself, whatever a run uses of it.
+pub(super) fn checked(args: &RunArgs, config: &Config) -> impl Iterator<Item = anyhow::Error> {
+    let checks = [
+        retry(args, config).map(drop),
+        context(args, config).map(drop),
+        args.limits.of_attempt(&config.limits).map(drop),
+        args.limits.of_item(&config.limits).map(drop),
+        run(args, config).map(drop),
+        suspend(args, config, true).map(drop),
+        metrics(args, config).map(drop),
+        dashboard(args, config).map(drop),
+        log_format(args, config).map(drop),
+        telemetry(args, config).map(drop),
+    ];
+    checks.into_iter().filter_map(Result::err)
+}
+
 pub(super) fn retry(args: &RunArgs, config: &Config) -> anyhow::Result<RetrySettings> {
     let (args, config, default) = (&args.provider, &config.retry, RetrySettings::default());
     let settings = RetrySettings {
@@ -72,15 +89,17 @@ pub(super) fn concurrency(args: &RunArgs, config: &Config) -> u32 {
     args.work.concurrency.or(from_config).unwrap_or(CONCURRENCY).clamp(1, 10_000)
 }
 
+fn instances_set(args: &RunArgs, config: &Config) -> Option<u32> {
+    args.work.max_instances.or(config.run.max_instances).map(|set| set.max(1))
+}
+
 pub(super) fn instances(args: &RunArgs, config: &Config) -> u32 {
-    let set = args.work.max_instances.or(config.run.max_instances);
-    set.unwrap_or_else(|| concurrency(args, config).min(INSTANCES)).max(1)
+    instances_set(args, config).unwrap_or_else(|| concurrency(args, config).min(INSTANCES))
 }
 
 /// Instances that the sandbox has room for, so that a run can be told to do more at once while it goes on.
 pub(super) fn slots(args: &RunArgs, config: &Config) -> u32 {
-    let set = args.work.max_instances.or(config.run.max_instances);
-    set.unwrap_or_else(|| instances(args, config).max(SLOTS)).max(1)
+    instances_set(args, config).unwrap_or_else(|| instances(args, config).max(SLOTS))
 }
 
 /// When a guest that waits gives its instance back, and after how long at least. `is_replayable`: what the plugin was granted can be replayed.

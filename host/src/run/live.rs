@@ -74,24 +74,36 @@ pub enum SuspendPolicy {
     Always,
 }
 
-/// The policy at work.
-pub(super) struct GivesWay {
-    pub(super) live: Arc<Live>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) policy: SuspendPolicy,
-    /// How long it waits at least before it does.
-    pub(super) after: Duration,
+impl Live {
+    /// The policy at work, for all items. `after`: how long a guest waits at least before it gives way; `None`: it never does.
+    pub fn patience(
+        self: &Arc<Self>,
+        policy: SuspendPolicy,
+        after: Duration,
+        clock: &Arc<dyn Clock>,
+    ) -> Option<Arc<dyn Patience>> {
+        let wanted_by = match policy {
+            SuspendPolicy::Never => return None,
+            SuspendPolicy::Always => None,
+            SuspendPolicy::Auto => Some(Arc::clone(self)),
+        };
+        Some(Arc::new(GivesWay { wanted_by, clock: Arc::clone(clock), after }))
+    }
+}
+
+struct GivesWay {
+    /// Only when somebody waits for room here.
+    wanted_by: Option<Arc<Live>>,
+    clock: Arc<dyn Clock>,
+    after: Duration,
 }
 
 #[async_trait]
 impl Patience for GivesWay {
     async fn runs_out(&self) {
-        if self.policy == SuspendPolicy::Never {
-            return std::future::pending().await;
-        }
         self.clock.sleep(self.after).await;
-        if self.policy == SuspendPolicy::Auto {
-            self.live.is_wanted().await;
+        if let Some(live) = &self.wanted_by {
+            live.is_wanted().await;
         }
     }
 }
@@ -103,16 +115,16 @@ mod tests {
     use futures_util::FutureExt;
     use futures_util::future::{BoxFuture, join_all};
 
-    fn gives_way(live: &Arc<Live>, policy: SuspendPolicy) -> GivesWay {
-        let clock = Arc::new(SimulatedClock::default());
-        GivesWay { live: Arc::clone(live), clock, policy, after: Duration::from_millis(100) }
+    fn patience(live: &Arc<Live>, policy: SuspendPolicy) -> Option<Arc<dyn Patience>> {
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::default());
+        live.patience(policy, Duration::from_millis(100), &clock)
     }
 
     #[tokio::test]
     async fn as_many_make_room_as_wait_for_it() {
         let live = Arc::new(Live::new(3));
         let taken = [live.take().await.unwrap(), live.take().await.unwrap(), live.take().await.unwrap()];
-        let way = gives_way(&live, SuspendPolicy::Auto);
+        let way = patience(&live, SuspendPolicy::Auto).unwrap();
         let mut waiting: Vec<_> = (0..3).map(|_| way.runs_out()).collect();
         let told = |waiting: &mut Vec<BoxFuture<'_, ()>>| {
             waiting.retain_mut(|one| one.as_mut().poll(&mut noop()).is_pending());
@@ -141,7 +153,7 @@ mod tests {
         assert!(comes.as_mut().now_or_never().is_none());
         drop(taken);
         let room = comes.await.unwrap();
-        let way = gives_way(&live, SuspendPolicy::Auto);
+        let way = patience(&live, SuspendPolicy::Auto).unwrap();
         let mut waits = way.runs_out();
         for _ in 0..3 {
             assert!(waits.as_mut().poll(&mut noop()).is_pending());
@@ -153,11 +165,10 @@ mod tests {
     #[tokio::test]
     async fn the_policy_says_whether_others_matter() {
         let live = Arc::new(Live::new(1));
-        gives_way(&live, SuspendPolicy::Always).runs_out().await;
-        let way = gives_way(&live, SuspendPolicy::Never);
+        patience(&live, SuspendPolicy::Always).unwrap().runs_out().await;
         let _taken = live.take().await.unwrap();
         let mut comes = Box::pin(live.take());
         assert!(comes.as_mut().now_or_never().is_none());
-        assert!(way.runs_out().now_or_never().is_none());
+        assert!(patience(&live, SuspendPolicy::Never).is_none());
     }
 }

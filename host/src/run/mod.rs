@@ -16,6 +16,7 @@ mod oracle;
 mod places;
 mod register;
 mod shutdown;
+mod start;
 mod tally;
 mod traps;
 mod watchdog;

@@ -1,18 +1,15 @@
 //! One item from its first attempt to its end: attempts, waits between them, and what is stored of each.
 
-use super::live::GivesWay;
-use super::{Blobs, Contract, Live, SuspendPolicy};
+use super::start::Start;
+use super::{Blobs, Contract, Live};
 use crate::clock::Clock;
 use crate::domain::{
-    AttemptNumber, Budget, Event, EventSink, Failure, FailureClass, Item, ItemId, LlmError, Outcome, Retryable, Verdict,
+    AttemptNumber, Event, EventSink, Failure, FailureClass, Item, ItemId, Outcome, Retryable, Verdict,
 };
 use crate::failpoint;
-use crate::resilience::{
-    Amount, Halt, HaltReason, ItemSession, Patience, QuestionKey, SessionStart, Spending, Stack, Told,
-};
+use crate::resilience::{Halt, HaltReason, ItemSession, Patience, SessionStart, Spending, Stack};
 use crate::sandbox::{AttemptReport, Job, Plugin};
-use crate::store::{self, AttemptId, GenerationId, ItemEnd, ItemHistory, PendingItem, RunId, Store, StoreError, Took};
-use std::collections::{HashMap, HashSet};
+use crate::store::{self, AttemptId, GenerationId, ItemEnd, PendingItem, RunId, Store, StoreError, Took};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,8 +39,8 @@ pub struct Shared {
     pub fails_unknown: bool,
     /// Instances that may be live.
     pub live: Arc<Live>,
-    /// When a guest that waits gives its instance back, and after how long at least.
-    pub suspend: (SuspendPolicy, Duration),
+    /// When a guest that waits gives its instance back; `None`: never.
+    pub patience: Option<Arc<dyn Patience>>,
     /// Items that are being run.
     pub under_way: AtomicU64,
     /// The job's, for whoever listens.
@@ -138,28 +135,9 @@ struct Worker<'a> {
     answers_not_reused: u64,
 }
 
-/// What the store knows of earlier executions.
-struct Start {
-    number: AttemptNumber,
-    executions: u32,
-    budget: Budget,
-    context: Option<String>,
-    answers: HashMap<QuestionKey, crate::domain::Completion>,
-    not_again: HashSet<QuestionKey>,
-    /// Those of the answers that were there when the attempt began.
-    earlier: Option<Arc<HashSet<QuestionKey>>>,
-    /// What executions of this run were told of calls that failed.
-    errors: HashMap<QuestionKey, LlmError>,
-    /// What the last execution took, and what it asked last if it failed.
-    took: Took,
-    last_request: Option<String>,
-    spent: Amount,
-    told: Told,
-}
-
 impl Worker<'_> {
     async fn run(&mut self, has_history: bool, has_blobs: bool) -> Result<ItemEnded, StoreError> {
-        let mut start = self.start(has_history).await?;
+        let mut start = Start::look(self.shared, self.item.seq, has_history).await?;
         let fit = match self.take_blobs(has_blobs).await? {
             Ok(()) => self.shared.contract.check_item(&self.item),
             Err(failure) => Err(failure),
@@ -227,44 +205,6 @@ impl Worker<'_> {
         Once::Again { after }
     }
 
-    async fn start(&self, has_history: bool) -> Result<Start, StoreError> {
-        let Spending { micro_dollars_max, tokens_max } = self.shared.item_spending;
-        let budget =
-            Budget { calls: Some(self.shared.item_calls_max), tokens: tokens_max, micro_dollars: micro_dollars_max };
-        if !has_history {
-            return Ok(Start {
-                number: AttemptNumber::FIRST,
-                executions: 0,
-                budget,
-                context: None,
-                answers: HashMap::new(),
-                not_again: HashSet::new(),
-                earlier: None,
-                errors: HashMap::new(),
-                took: Took::default(),
-                last_request: None,
-                spent: Amount::default(),
-                told: Told::default(),
-            });
-        }
-        let ItemHistory { next_attempt, context, executions, answers, unknown, cost, tokens, told } =
-            self.shared.store.history(self.item.seq).await?;
-        Ok(Start {
-            number: next_attempt,
-            executions,
-            budget: context.as_deref().and_then(store::budget_from_context).unwrap_or(budget),
-            context,
-            answers: answers.into_iter().map(|entry| ((entry.hash, entry.occurrence), entry.completion)).collect(),
-            not_again: if self.shared.fails_unknown { unknown.into_iter().collect() } else { HashSet::new() },
-            earlier: None,
-            errors: HashMap::new(),
-            took: Took::default(),
-            last_request: None,
-            spent: Amount { micro_dollars: cost, tokens },
-            told: Told::new(told),
-        })
-    }
-
     /// The inner error is the item's.
     async fn take_blobs(&mut self, has_blobs: bool) -> Result<Result<(), Failure>, StoreError> {
         let shared = self.shared;
@@ -302,7 +242,7 @@ impl Worker<'_> {
             // The run was halted meanwhile: the item stays pending.
             let Ok(errors) = session.ended().await else { return Ok((attempt, report)) };
             drop(session);
-            self.again(start, errors).await?;
+            start.again(self.shared, self.item.seq, errors).await?;
             live = self.shared.live.take().await.map_err(|_| StoreError::Closed)?;
         }
     }
@@ -320,7 +260,7 @@ impl Worker<'_> {
                     start.earlier.get_or_insert_with(|| Arc::new(start.answers.keys().copied().collect())),
                 ),
                 answers: std::mem::take(&mut start.answers),
-                patience: self.patience(),
+                patience: shared.patience.clone(),
                 not_again: std::mem::take(&mut start.not_again),
                 told: std::mem::take(&mut start.told).with(start.errors.clone()),
                 roles: Arc::clone(&shared.roles),
@@ -329,14 +269,6 @@ impl Worker<'_> {
                 spent: start.spent,
             },
         )
-    }
-
-    fn patience(&self) -> Option<Arc<dyn Patience>> {
-        let (policy, after) = self.shared.suspend;
-        (policy != SuspendPolicy::Never).then(|| {
-            let (live, clock) = (Arc::clone(&self.shared.live), Arc::clone(&self.shared.clock));
-            Arc::new(GivesWay { live, clock, policy, after }) as Arc<dyn Patience>
-        })
     }
 
     async fn execute(&mut self, start: &mut Start, session: &Arc<ItemSession>) -> AttemptReport {
@@ -362,14 +294,6 @@ impl Worker<'_> {
             self.answers_not_reused += session.answers_not_reused();
         }
         report
-    }
-
-    /// Before the same attempt is executed once more in this run: what the journal has of it by now, and what failed meanwhile.
-    async fn again(&self, start: &mut Start, errors: HashMap<QuestionKey, LlmError>) -> Result<(), StoreError> {
-        let Start { answers, told, not_again, .. } = self.start(true).await?;
-        (start.answers, start.told, start.not_again) = (answers, told, not_again);
-        start.errors.extend(errors);
-        Ok(())
     }
 
     fn guest_log(&self, report: &AttemptReport) -> Vec<store::GuestLogLine> {
@@ -485,22 +409,6 @@ impl Worker<'_> {
                 logs,
             })
             .await
-    }
-}
-
-impl Start {
-    fn next(self) -> Self {
-        Self {
-            number: self.number.next(),
-            context: None,
-            answers: HashMap::new(),
-            not_again: HashSet::new(),
-            earlier: None,
-            errors: HashMap::new(),
-            took: Took::default(),
-            told: Told::default(),
-            ..self
-        }
     }
 }
 

@@ -58,8 +58,9 @@ impl Given {
                         )));
                     }
                     seen.push(folder);
-                    given.writes |= matches!(grant, Grant::Write(_));
-                    let perms = if matches!(grant, Grant::Write(_)) { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+                    let writes = matches!(grant, Grant::Write(_));
+                    given.writes |= writes;
+                    let perms = if writes { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
                     folders.preopened_dir(&folder.host, folder.guest(), perms).map_err(|error| {
                         SandboxError::Grant(format!(
                             "the folder of {} cannot be opened: {}: {error}",

@@ -98,17 +98,9 @@ impl Looking<'_> {
         if let Some(plugin) = &self.args.plugin {
             trying.name(plugin);
         }
-        let checks = [
-            trying.policy.bound(&mut trying.args, &trying.config),
-            settings::retry(&trying.args, &trying.config).map(drop),
-            settings::context(&trying.args, &trying.config).map(drop),
-            trying.args.limits.of_attempt(&trying.config.limits).map(drop),
-            settings::run(&trying.args, &trying.config).map(drop),
-            settings::metrics(&trying.args, &trying.config).map(drop),
-            settings::telemetry(&trying.args, &trying.config).map(drop),
-        ];
+        let bounded = trying.policy.bound(&mut trying.args, &trying.config);
         let mut is_fine = true;
-        for error in checks.into_iter().filter_map(Result::err) {
+        for error in bounded.err().into_iter().chain(settings::checked(&trying.args, &trying.config)) {
             is_fine = false;
             self.wrong("settings", format!("{error:#}"));
         }

@@ -29,13 +29,14 @@ use crate::kit;
 use crate::output;
 use crate::progress::{self, Console, Form, Verbosity};
 use crate::resilience::HaltReason;
-use crate::run::{Contract, Shutdown};
+use crate::run::{Contract, Shutdown, SuspendPolicy};
 use crate::sandbox::{Engine, Plugin};
 use crate::store::{JobName, NewJob, Store, StoreError, control};
 use crate::telemetry::Telemetry;
 use anyhow::{Context, bail};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -109,6 +110,7 @@ struct Prepared {
     attached: Arc<[Blob]>,
     routes: Planned,
     output: Option<output::Format>,
+    suspend: (SuspendPolicy, Duration),
 }
 
 /// `args` hold absolute paths.
@@ -260,13 +262,14 @@ fn prepare(
         if args.dry_run { console.insist(&line) } else { console.say(&line) }
     }
     let contract = Contract::new(plugin.manifest(), &plugin_config)?;
+    let suspend = settings::suspend(args, config, plugin.is_replayable())?;
     let mut routes = routes::plan(args, config, plugin.manifest())?;
     granted.check_routes(&routes)?;
     if args.dry_run {
         routes.rehearse(args.provider.seed)?;
     }
     routes.check_bound(plugin.manifest())?;
-    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output })
+    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output, suspend })
 }
 
 /// That the output can be written is found out before anything is paid for.
