@@ -6,10 +6,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
+/// Ended when dropped.
 pub(crate) struct Watched {
     run: Child,
     /// What it says on stderr behind the address.
-    said: std::thread::JoinHandle<String>,
+    said: Option<std::thread::JoinHandle<String>>,
     pub(crate) url: String,
     pub(crate) address: String,
     /// Name and value.
@@ -41,7 +42,7 @@ impl Watched {
             .lines()
             .find_map(|line| line.to_lowercase().starts_with("set-cookie: ").then(|| line[12..].to_owned()));
         let cookie = cookie.unwrap().split(';').next().unwrap().to_owned();
-        Self { run, said, address: address.to_owned(), cookie, url }
+        Self { run, said: Some(said), address: address.to_owned(), cookie, url }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -90,10 +91,21 @@ impl Watched {
     }
 
     /// Its exit code (-1: it was killed), its summary, and what it said on stderr.
-    pub(crate) fn end(self) -> (i32, Value, String) {
-        let output = self.run.wait_with_output().unwrap();
-        let summary = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        (output.status.code().unwrap_or(-1), summary, self.said.join().unwrap())
+    pub(crate) fn end(mut self) -> (i32, Value, String) {
+        // Whoever said nothing on stdin says that there is no more.
+        drop(self.run.stdin.take());
+        let mut summary = Vec::new();
+        self.run.stdout.take().unwrap().read_to_end(&mut summary).unwrap();
+        let code = self.run.wait().unwrap().code().unwrap_or(-1);
+        (code, serde_json::from_slice(&summary).unwrap_or_default(), self.said.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Gone, if it was ended.
+        let _ = self.run.kill();
+        let _ = self.run.wait();
     }
 }
 
