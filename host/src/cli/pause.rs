@@ -90,8 +90,17 @@ pub(super) fn ask(job: &JobRef, change: impl FnOnce(&mut Control)) -> anyhow::Re
 
 /// The same, for who has a runtime; the files are small, and on this machine.
 pub(super) async fn asked(job: &JobRef, change: impl FnOnce(&mut Control)) -> anyhow::Result<Taken> {
-    let serial = control::ask(&job.dir, &job.name, change)?.serial;
-    taken(job, serial, &SystemClock::new()).await
+    let mut before = Control::default();
+    let asked = control::ask(&job.dir, &job.name, |control| {
+        before = control.clone();
+        change(control);
+    })?;
+    let taken = taken(job, asked.serial, &SystemClock::new()).await;
+    if taken.is_err() && runner_of(&job.dir, &job.name)?.is_some() {
+        // It would be refused again with whatever is asked next.
+        control::ask(&job.dir, &job.name, |control| control.take_back(&asked, &before))?;
+    }
+    taken
 }
 
 async fn taken(job: &JobRef, serial: u64, clock: &dyn Clock) -> anyhow::Result<Taken> {

@@ -32,6 +32,18 @@ pub struct Control {
     pub concurrency: Option<u32>,
 }
 
+impl Control {
+    /// What was `asked` and refused is as it was `before`, unless somebody has asked for something else since.
+    pub fn take_back(&mut self, asked: &Self, before: &Self) {
+        if self.max_cost == asked.max_cost {
+            self.max_cost = before.max_cost;
+        }
+        if self.concurrency == asked.concurrency {
+            self.concurrency = before.concurrency;
+        }
+    }
+}
+
 /// What the run made of what was asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -183,6 +195,19 @@ mod tests {
         assert_eq!(ask(dir.path(), &job, |_| ()).unwrap().serial, 3, "and for nothing that is asked later");
         forget(dir.path(), &job).unwrap();
         assert_eq!(answer(dir.path(), &job).unwrap().serial, 0);
+    }
+
+    #[test]
+    fn what_was_refused_is_taken_back_and_nothing_that_was_asked_since() {
+        let (dir, job) = place();
+        let before = ask(dir.path(), &job, |control| control.concurrency = Some(7)).unwrap();
+        let asked = ask(dir.path(), &job, |control| control.max_cost = Some(1)).unwrap();
+        ask(dir.path(), &job, |control| control.paused = true).unwrap();
+        let now = ask(dir.path(), &job, |control| control.take_back(&asked, &before)).unwrap();
+        assert_eq!((now.max_cost, now.concurrency, now.paused), (None, Some(7), true));
+        ask(dir.path(), &job, |control| control.max_cost = Some(9)).unwrap();
+        let now = ask(dir.path(), &job, |control| control.take_back(&asked, &before)).unwrap();
+        assert_eq!(now.max_cost, Some(9));
     }
 
     #[test]
