@@ -57,7 +57,7 @@ impl Columns {
         }
     }
 
-    /// No name is empty and none comes twice, whatever the keys are.
+    /// No name is blank, which readers refuse, and none comes twice, whatever the keys are.
     fn header(&self) -> Vec<String> {
         let mut header = vec!["id".to_owned()];
         header.extend(self.parts.then(|| "part".to_owned()));
@@ -65,7 +65,7 @@ impl Columns {
         taken.extend(self.whole.then(|| WHOLE.to_owned()));
         for key in &self.keys {
             let mut name = defused(key).into_owned();
-            while name.is_empty() || taken.contains(&name) {
+            while name.trim().is_empty() || taken.contains(&name) {
                 name.insert_str(0, "output.");
             }
             taken.insert(name.clone());
