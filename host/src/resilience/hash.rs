@@ -3,153 +3,53 @@
 //! JSON inside a request counts by its meaning, not by its spacing or the order of its keys. What is no part of the question
 //! (keys, limits, timeouts, prices) is no part of the digest.
 
-use crate::domain::{
-    Media, MediaSource, Message, Pair, Part, Request, ResponseFormat, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
-};
-use serde_json::{Value, json};
+use super::form::{Asked, Form};
+use crate::domain::Request;
 use sha2::{Digest, Sha256};
+use std::io;
 
-/// Changes whenever the canonical form does, so that an answer is never found under another meaning.
-const FORM: u32 = 1;
+/// Written at once, rather than some bytes between two quotation marks.
+const BUFFER_BYTES: usize = 1 << 10;
 
 /// SHA-256 of the canonical form. `asked`: the models that may answer, each with its parameters.
-pub(super) fn request_hash(asked: &[(&str, &[Pair])], request: &Request) -> [u8; 32] {
-    let (model, parameters) = asked.first().copied().unwrap_or_default();
-    let mut form = form(request);
-    form["form"] = FORM.into();
-    form["model"] = model.into();
-    // Left out where there is none, as it was before there were any: what was paid is found again.
-    if !parameters.is_empty() {
-        form["parameters"] = fields(parameters);
+pub(super) fn request_hash(asked: &[Asked<'_>], request: &Request) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    let mut buffered = io::BufWriter::with_capacity(BUFFER_BYTES, Hashing(&mut hasher));
+    // It cannot fail: the numbers are finite, the names are texts, and a digest takes every byte. Should it, another question is another digest
+    // all the same.
+    let written = serde_json::to_writer(&mut buffered, &Form { asked: Some(asked), request });
+    drop(buffered);
+    if written.is_err() {
+        hasher.update(format!("{request:?}"));
     }
-    if asked.len() > 1 {
-        form["others"] =
-            asked[1..].iter().map(|(model, parameters)| json!([model, fields(parameters)])).collect::<Value>();
+    hasher.finalize().into()
+}
+
+struct Hashing<'a>(&'a mut Sha256);
+
+impl io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
     }
-    // A `Value` always serialises; its numbers are finite.
-    let canonical = serde_json_canonicalizer::to_vec(&form).unwrap_or_else(|_| form.to_string().into_bytes());
-    Sha256::digest(canonical).into()
-}
 
-/// What was asked, without the model: for people, and for the digest.
-pub(super) fn form(request: &Request) -> Value {
-    json!({
-        "role": request.role,
-        "messages": request.messages.iter().map(message).collect::<Vec<_>>(),
-        "tools": request.tools.iter().map(tool).collect::<Vec<_>>(),
-        "tool_choice": request.tool_choice.as_ref().map(tool_choice),
-        "format": format(&request.format),
-        "max_output_tokens": request.max_output_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "stop": request.stop,
-        // As text: RFC 8785 knows numbers up to 2^53 only.
-        "seed": request.seed.map(|seed| seed.to_string()),
-        "on_overflow": request.on_overflow,
-        "extra": pairs(&request.extra),
-    })
-}
-
-fn message(message: &Message) -> Value {
-    json!({
-        "speaker": match message.speaker {
-            Speaker::System => "system",
-            Speaker::User => "user",
-            Speaker::Assistant => "assistant",
-            Speaker::Tool => "tool",
-        },
-        "parts": message.parts.iter().map(part).collect::<Vec<_>>(),
-        "extra": pairs(&message.extra),
-    })
-}
-
-fn part(part: &Part) -> Value {
-    match part {
-        Part::Text(text) => json!({"text": text}),
-        Part::Media(item) => json!({"media": media(item)}),
-        Part::ToolCall(call) => json!({"tool_call": tool_call(call)}),
-        Part::ToolResult(result) => json!({"tool_result": tool_result(result)}),
-        Part::Other(other) => json!({"other": {"kind": other.kind, "value": parsed(&other.value)}}),
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
-fn media(media: &Media) -> Value {
-    let source = match &media.source {
-        MediaSource::Url(url) => json!({"url": url}),
-        MediaSource::Bytes(bytes) => json!({"sha256": hex::encode(Sha256::digest(bytes))}),
-    };
-    json!({"mime_type": media.mime_type, "source": source, "extra": pairs(&media.extra)})
-}
-
-fn tool_result(result: &ToolResult) -> Value {
-    let form = json!({
-        "call_id": result.call_id,
-        "name": result.name,
-        "content": result.content,
-        "is_error": result.is_error,
-        "media": result.media.iter().map(media).collect::<Vec<_>>(),
-    });
-    with_extra(form, &result.extra)
-}
-
-fn tool_call(call: &ToolCall) -> Value {
-    json!({"id": call.id, "name": call.name, "arguments": call.arguments, "extra": pairs(&call.extra)})
-}
-
-fn tool(tool: &Tool) -> Value {
-    json!({
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": parsed(&tool.parameters),
-        "extra": pairs(&tool.extra),
-    })
-}
-
-fn tool_choice(choice: &ToolChoice) -> Value {
-    match choice {
-        ToolChoice::Auto => json!("auto"),
-        ToolChoice::None => json!("none"),
-        ToolChoice::Required => json!("required"),
-        ToolChoice::Named(name) => json!({"named": name}),
-    }
-}
-
-fn format(format: &ResponseFormat) -> Value {
-    match format {
-        ResponseFormat::Text => json!("text"),
-        ResponseFormat::Json => json!("json"),
-        ResponseFormat::JsonSchema(schema) => {
-            let form = json!({"name": schema.name, "schema": parsed(&schema.schema), "strict": schema.strict});
-            with_extra(form, &schema.extra)
-        }
-    }
-}
-
-/// For what had none when the first digests were stored: without them it has the digest that it had then.
-fn with_extra(mut form: Value, extra: &[Pair]) -> Value {
-    if !extra.is_empty() {
-        form["extra"] = pairs(extra);
-    }
-    form
-}
-
-fn pairs(pairs: &[Pair]) -> Value {
-    pairs.iter().map(|pair| json!([pair.name, parsed(&pair.value)])).collect()
-}
-
-/// Each name once, in no order.
-fn fields(pairs: &[Pair]) -> Value {
-    Value::Object(pairs.iter().map(|pair| (pair.name.clone(), parsed(&pair.value))).collect())
-}
-
-/// Valid JSON, by the domain's promise; should a number be beyond what `Value` holds, the text itself counts.
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+/// What was asked, without the model, as JSON for people.
+pub(super) fn form(request: &Request) -> String {
+    serde_json::to_string(&Form { asked: None, request }).unwrap_or_default()
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::domain::{
+        JsonSchema, Media, MediaSource, Message, OtherPart, Pair, Part, ResponseFormat, Speaker, Tool, ToolCall,
+        ToolChoice, ToolResult,
+    };
 
     pub(in crate::resilience) fn request(text: &str) -> Request {
         Request {
@@ -212,6 +112,54 @@ pub(super) mod tests {
     fn what_was_paid_without_parameters_is_found_again() {
         let hash = hex::encode(hash_of("m", &request("a")));
         assert_eq!(hash, "ee010d2ca3beda782dc9b2a7fb7fe90a1485cac30efb24582fe41f3c817a5f06");
+    }
+
+    #[test]
+    fn what_was_paid_with_all_that_a_request_can_have_is_found_again() {
+        let pair = |value: &str| vec![Pair { name: "x".into(), value: value.into() }];
+        let media = Media {
+            mime_type: "image/png".into(),
+            source: MediaSource::Bytes(b"png".to_vec().into()),
+            extra: pair("1.0"),
+        };
+        let parts = vec![
+            Part::Text("a\n\u{7}é".into()),
+            Part::Media(media.clone()),
+            Part::ToolCall(ToolCall { id: "1".into(), name: "f".into(), arguments: "{ }".into(), extra: pair("[]") }),
+            Part::ToolResult(ToolResult {
+                call_id: "1".into(),
+                name: "f".into(),
+                content: "c".into(),
+                is_error: true,
+                media: vec![media],
+                extra: pair("{}"),
+            }),
+            Part::Other(OtherPart { kind: "k".into(), value: r#"{"b":1,"a":1e2}"#.into() }),
+        ];
+        let asked = Request {
+            messages: vec![Message { speaker: Speaker::Assistant, parts, cache: false, extra: pair("null") }],
+            tools: vec![Tool {
+                name: "f".into(),
+                description: "d".into(),
+                parameters: r#"{"type":"object"}"#.into(),
+                extra: pair("2"),
+            }],
+            tool_choice: Some(ToolChoice::Named("f".into())),
+            format: ResponseFormat::JsonSchema(JsonSchema {
+                name: "n".into(),
+                schema: r#"{"z":1,"a":2}"#.into(),
+                strict: true,
+                extra: pair("3"),
+            }),
+            max_output_tokens: Some(7),
+            top_p: Some(0.25),
+            stop: vec!["s".into()],
+            on_overflow: Some("error".into()),
+            ..with_extra(r#"{"a":1}"#)
+        };
+        let parameters = pair("0.10");
+        let hash = hex::encode(request_hash(&[("m", &parameters), ("n", &[])], &asked));
+        assert_eq!(hash, "ece77189e7b94e7da1f2e32ba4102e2ca0221f238b25cf1b41415f4336565c76");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod context;
 mod desk;
 mod exchange;
 mod extras;
+mod form;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gate;

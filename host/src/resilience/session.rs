@@ -119,7 +119,7 @@ impl ItemSession {
 
     /// What was asked last, as JSON; its start, if it is long.
     pub fn last_request(&self) -> Option<String> {
-        let mut text = hash::form(&*self.desk.last_request()?).to_string();
+        let mut text = hash::form(&*self.desk.last_request()?);
         text.truncate(text.floor_char_boundary(LAST_REQUEST_BYTES_MAX));
         Some(text)
     }
