@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 /// What is done in place takes less than a tick of the sandbox's clock.
 const IN_PLACE_BYTES_MAX: usize = 256 << 10;
@@ -18,13 +19,7 @@ pub async fn by_size<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T +
 
 /// Does `work` on another thread. It goes on when nobody waits any more.
 pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    // Never closed.
-    let place = PLACES.acquire().await;
-    let done = tokio::task::spawn_blocking(move || {
-        let _place = place;
-        work()
-    });
-    match done.await {
+    match attempted(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -32,6 +27,17 @@ pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
             Err(_) => std::future::pending().await,
         },
     }
+}
+
+/// The same, where a panic is only one more way to fail.
+pub async fn attempted<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    // Never closed.
+    let place = PLACES.acquire().await;
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        work()
+    })
+    .await
 }
 
 /// Does `work` on this thread; if it takes long, the runtime's other tasks go on on another.

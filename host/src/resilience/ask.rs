@@ -11,6 +11,7 @@ use super::route::LiveRoute;
 use super::stack::{Stack, Tries, is_about_size};
 use super::structure::{self, Wrong};
 use crate::domain::{Completion, Cut, ErrorClass, Event, Request};
+use crate::heavy;
 use crate::provider::{Overflow, ProviderError};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -37,6 +38,17 @@ pub(super) struct Asking<'a> {
 struct Fit {
     request: Arc<Request>,
     cut: Option<Cut>,
+}
+
+impl Fit {
+    /// The error is its tokens, and how many fit.
+    fn of(asked: Arc<Request>, fitted: Fitted) -> Result<Self, (u64, u64)> {
+        match fitted {
+            Fitted::Whole => Ok(Self { request: asked, cut: None }),
+            Fitted::Changed { request, cut } => Ok(Self { request: Arc::new(*request), cut }),
+            Fitted::TooLong { tokens, limit } => Err((tokens, limit)),
+        }
+    }
 }
 
 /// The last answer that was not what had been asked for.
@@ -95,17 +107,24 @@ impl Asking<'_> {
         }
     }
 
-    /// Off the async threads. What is wrong with the last answer is told too; the answer itself is quoted where there is room.
+    /// Off the async threads where it has to be counted. What is wrong with the last answer is told too; the answer itself is quoted where there is room.
     async fn fit(
         &self,
         question: &Arc<Request>,
         refused: Option<&Refused>,
         window: Window,
     ) -> Result<Fit, ProviderError> {
+        let settings = &self.stack.settings.context;
+        if refused.is_none()
+            && let Some(fitted) = context::fit_at_sight(question, window, settings)
+            && let Ok(fit) = Fit::of(Arc::clone(question), fitted)
+        {
+            return Ok(fit);
+        }
         let (asked, wrong) = (Arc::clone(question), refused.map(|(_, wrong)| Arc::clone(wrong)));
         let (model, counting) = (self.live.route.model.clone(), self.live.route.counting);
-        let settings = self.stack.settings.context.clone();
-        let fitted = tokio::task::spawn_blocking(move || {
+        let settings = settings.clone();
+        let fitted = heavy::attempted(move || {
             let counter = Counter::of_model(&model, counting);
             match wrong {
                 None => fitted(asked, &counter, window, &settings),
@@ -200,11 +219,8 @@ fn fitted(
     window: Window,
     settings: &ContextSettings,
 ) -> Result<Fit, (u64, u64)> {
-    match context::fit(&asked, counter, window, settings) {
-        Fitted::Whole => Ok(Fit { request: asked, cut: None }),
-        Fitted::Changed { request, cut } => Ok(Fit { request: Arc::new(*request), cut }),
-        Fitted::TooLong { tokens, limit } => Err((tokens, limit)),
-    }
+    let fitted = context::fit(&asked, counter, window, settings);
+    Fit::of(asked, fitted)
 }
 
 /// The quotation is the first that goes: the question is not cut for it, and the messages that were kept stay.

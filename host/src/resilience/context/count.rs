@@ -4,6 +4,7 @@
 //! the async threads, in bounded pieces, and a piece that cannot be counted is estimated.
 
 use crate::domain::{Media, MediaSource, Message, Part, Request, ResponseFormat, TokenCount};
+use crate::heavy;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
@@ -48,7 +49,7 @@ pub struct Counting {
 /// Counts off the async threads.
 pub(crate) async fn count(model: String, counting: Counting, request: Arc<Request>, window: Option<u64>) -> TokenCount {
     let fallback = estimate(&request);
-    let counted = tokio::task::spawn_blocking(move || {
+    let counted = heavy::attempted(move || {
         let counter = Counter::of_model(&model, counting);
         let has_only_text = request.messages.iter().flat_map(|m| &m.parts).all(|part| matches!(part, Part::Text(_)));
         (counter.request(&request), counter.is_own && has_only_text && request.tools.is_empty())

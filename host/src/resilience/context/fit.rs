@@ -1,7 +1,7 @@
 //! Makes a request fit its model, or says by how much it does not.
 //!
-//! Pure, and may take some milliseconds of processor time: callers keep it off the async threads. What is far too long is not
-//! counted to its end.
+//! Pure. What fits by its bytes alone is told at sight; counting may take some milliseconds of processor time, and callers keep it off the
+//! async threads. What is far too long is not counted to its end.
 
 use super::count::{Counter, PER_MESSAGE};
 use super::window::{Weight, Window};
@@ -52,7 +52,17 @@ const TEXT_MIN: u64 = 16;
 /// Rounds of cutting the text that is then the longest.
 const ROUNDS_MAX: usize = 64;
 
+/// Without counting; `None`: it has to be counted.
+pub(crate) fn fit_at_sight(request: &Request, window: Window, settings: &ContextSettings) -> Option<Fitted> {
+    let room = Room::new(request, window, settings);
+    // No text has more tokens than bytes; half of that leaves room for every frame.
+    (window.weight == Weight::default() && request_bytes(request) <= room.budget / 2).then(|| room.whole(request))
+}
+
 pub(crate) fn fit(request: &Request, counter: &Counter, window: Window, settings: &ContextSettings) -> Fitted {
+    if let Some(fitted) = fit_at_sight(request, window, settings) {
+        return fitted;
+    }
     let how = match request.on_overflow.as_deref() {
         Some("truncate") => OnOverflow::Truncate,
         Some("truncate-middle") => OnOverflow::TruncateMiddle,
@@ -60,10 +70,6 @@ pub(crate) fn fit(request: &Request, counter: &Counter, window: Window, settings
         Some(_) | None => settings.on_overflow,
     };
     let room = Room::new(request, window, settings);
-    if window.weight == Weight::default() && request_bytes(request) <= room.budget / 2 {
-        // No text has more tokens than bytes; half of that leaves room for every frame.
-        return room.whole(request);
-    }
     let mut draft = Draft::new(request, counter, room.limit.max(window.weight.ours(room.limit)));
     let total = window.weight.theirs(draft.total());
     if total <= room.budget {

@@ -9,7 +9,7 @@ mod window;
 pub(super) use count::{Counter, count, estimate};
 pub use count::{Counting, Encoding};
 pub use fit::{ContextSettings, OnOverflow};
-pub(super) use fit::{Fitted, fit};
+pub(super) use fit::{Fitted, fit, fit_at_sight};
 pub(super) use learned::LearnedWindow;
 pub(super) use most::{Sent, at_most};
 pub use window::KnownWindow;

@@ -6,6 +6,7 @@
 
 use super::count::{Counter, Counting};
 use crate::domain::{Media, MediaSource, Part, Request, ResponseFormat};
+use crate::heavy;
 use std::sync::Arc;
 
 /// Shorter texts cost less to set aside in full than to count, in bytes.
@@ -38,7 +39,7 @@ pub(crate) async fn at_most(sent: Sent) -> u64 {
         return bound(&sent, None);
     }
     let in_bytes = bound(&sent, None);
-    let counted = tokio::task::spawn_blocking(move || {
+    let counted = heavy::attempted(move || {
         let counter = Counter::of_model(&sent.model, sent.counting);
         bound(&sent, Some(&counter))
     });
