@@ -6,16 +6,20 @@ use super::traps::Traps;
 use super::worker::{ItemEnded, ItemReport, Shared, run_item};
 use super::{Control, Ending, Orders, Phase, Shutdown};
 use crate::resilience::HaltReason;
-use crate::store::{Cursor, PendingItem, StoreError, Take};
+use crate::store::{Cursor, Page, PendingItem, StoreError, Take};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
+use tokio_util::task::AbortOnDropHandle;
 
 /// What is in flight.
 type Flight = JoinSet<Flown<ItemReport>>;
+/// A page of items that is being read.
+type Ahead = AbortOnDropHandle<Result<Page, StoreError>>;
 
-/// Items that are read from the store at once.
+/// Items that are read from the store at once, while as many are worked through.
 const PAGE: usize = 1_000;
 /// Items whose outcome is on its way to the disk, or that wait to be begun anew, beyond those in flight: a commit takes as long as
 /// some hundred short items, a plugin may ask for a wait of an hour, and nobody should wait for either. What they bring is bounded in bytes by the
@@ -48,10 +52,11 @@ pub struct RunTotals {
 }
 
 /// The state of a run; nobody else changes it.
-pub struct Dispatcher<'a> {
+pub struct Dispatcher {
     shared: Arc<Shared>,
     settings: RunSettings,
-    lanes: &'a Lanes,
+    quick: Handle,
+    long: Handle,
     shutdown: Shutdown,
     control: Control,
     /// For items in flight.
@@ -59,8 +64,8 @@ pub struct Dispatcher<'a> {
     /// Plugin instances that may be live.
     live: usize,
     queue: VecDeque<PendingItem>,
-    cursor: Option<Cursor>,
-    exhausted: bool,
+    /// What comes after the queue, read while that is worked through; `None`: nothing does.
+    ahead: Option<Ahead>,
     consecutive_errors: u32,
     traps: Traps,
     failed: u64,
@@ -68,28 +73,30 @@ pub struct Dispatcher<'a> {
     totals: RunTotals,
 }
 
-impl<'a> Dispatcher<'a> {
+impl Dispatcher {
     pub fn new(
         shared: Arc<Shared>,
         settings: RunSettings,
-        lanes: &'a Lanes,
+        lanes: &Lanes,
         shutdown: Shutdown,
         control: Control,
     ) -> Self {
         let places = Places::new(settings.concurrency);
         // Nothing is under way yet.
         let live = shared.live.free();
+        let quick = lanes.quick().clone();
+        let ahead = read(&shared, &settings, None, &quick);
         Self {
             shared,
             settings,
-            lanes,
+            quick,
+            long: lanes.long().clone(),
             shutdown,
             control,
             places,
             live,
             queue: VecDeque::new(),
-            cursor: None,
-            exhausted: false,
+            ahead: Some(ahead),
             consecutive_errors: 0,
             traps: Traps::default(),
             failed: 0,
@@ -98,13 +105,20 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// Runs until nothing is pending or something stops it. When it returns, no guest and no call is under way.
+    /// Runs until nothing is pending or something stops it. When it returns, no guest and no call is under way. Dropped before, it ends all.
     pub async fn run(mut self) -> (Ending, RunTotals) {
-        let ending = match self.work().await {
-            Ok(ending) => ending,
-            Err(error) => HaltReason::from(&error).into(),
+        // Among the guests: an item that ends, and the one that follows it, are told of without waking a thread.
+        let lane = self.quick.clone();
+        let run = async move {
+            let ending = match self.work().await {
+                Ok(ending) => ending,
+                Err(error) => HaltReason::from(&error).into(),
+            };
+            (ending, self.totals)
         };
-        (ending, self.totals)
+        AbortOnDropHandle::new(lane.spawn(run)).await.unwrap_or_else(|error| {
+            (Ending::Broken { message: format!("the dispatcher failed: {error}") }, RunTotals::default())
+        })
     }
 
     async fn work(&mut self) -> Result<Ending, StoreError> {
@@ -172,7 +186,7 @@ impl<'a> Dispatcher<'a> {
             let Some(pending) = self.next().await? else { return Ok(()) };
             let shared = Arc::clone(&self.shared);
             let task = Box::pin(async move { run_item(&shared, pending, place).await });
-            flight.spawn_on(until_long(task), self.lanes.quick());
+            flight.spawn_on(until_long(task), &self.quick);
         }
         Ok(())
     }
@@ -183,23 +197,23 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn has_more(&self) -> bool {
-        !self.queue.is_empty() || !self.exhausted
+        !self.queue.is_empty() || self.ahead.is_some()
     }
 
     async fn next(&mut self) -> Result<Option<PendingItem>, StoreError> {
-        if self.queue.is_empty() && !self.exhausted {
-            let page =
-                self.shared.store.pending(self.cursor, PAGE, self.settings.take.clone(), self.shared.run).await?;
-            self.cursor = page.next.or(self.cursor);
-            self.exhausted = page.next.is_none();
+        if self.queue.is_empty()
+            && let Some(ahead) = self.ahead.take()
+        {
+            let page = ahead.await.unwrap_or(Err(StoreError::Closed))?;
             self.queue = page.items.into();
+            self.ahead = page.next.map(|next| read(&self.shared, &self.settings, Some(next), &self.quick));
         }
         Ok(self.queue.pop_front())
     }
 
     fn land(&mut self, joined: Option<Result<Flown<ItemReport>, JoinError>>, flight: &mut Flight) {
         if let Some(Ok(Flown::Long(task))) = joined {
-            flight.spawn_on(async move { Flown::Ended(task.await) }, self.lanes.long());
+            flight.spawn_on(async move { Flown::Ended(task.await) }, &self.long);
         } else {
             self.account(joined);
         }
@@ -274,6 +288,12 @@ impl<'a> Dispatcher<'a> {
             None => self.must_stop().unwrap_or(Ending::Finished),
         }
     }
+}
+
+/// Begins to read the page after `cursor`.
+fn read(shared: &Shared, settings: &RunSettings, cursor: Option<Cursor>, lane: &Handle) -> Ahead {
+    let (store, take, run) = (shared.store.clone(), settings.take.clone(), shared.run);
+    AbortOnDropHandle::new(lane.spawn(async move { store.pending(cursor, PAGE, take, run).await }))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share that a person typed")]
