@@ -6,6 +6,8 @@ use crate::domain::{Budget, Completion, Cut, Emission, OtherPart, Pair, Prices, 
 use serde::{Deserialize, Serialize};
 
 const VERSION: u32 = 1;
+/// About what stands around an emission, in bytes.
+const EMISSION_BYTES: usize = 40;
 
 #[derive(Serialize, Deserialize)]
 struct StoredPair(String, String);
@@ -63,18 +65,18 @@ struct StoredCut {
     dropped: u32,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredEmissions {
     v: u32,
     e: Vec<StoredEmission>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredEmission {
     value: Box<serde_json::value::RawValue>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     name: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     extra: Vec<StoredPair>,
 }
 
@@ -180,19 +182,28 @@ pub(super) fn decode_completion(text: &str) -> Result<Completion, StoreError> {
     })
 }
 
+/// What [`StoredEmissions`] reads. The values are JSON already (the sandbox has seen to it), and are put in as they are: parsing them here would
+/// be the third time.
 pub(super) fn encode_emissions(emissions: &[Emission]) -> Result<String, StoreError> {
-    let stored = emissions
-        .iter()
-        .map(|emission| {
-            Ok(StoredEmission {
-                value: serde_json::value::RawValue::from_string(emission.value.clone())?,
-                name: emission.name.clone(),
-                extra: store_pairs(&emission.extra),
-            })
-        })
-        .collect::<Result<Vec<_>, serde_json::Error>>()
-        .and_then(|e| serde_json::to_string(&StoredEmissions { v: VERSION, e }));
-    stored.map_err(|error| format_error("an output", &error))
+    let encoded = |error| format_error("an output", &error);
+    let bytes: usize = emissions.iter().map(|emission| emission.value.len() + EMISSION_BYTES).sum();
+    let mut text = String::with_capacity(bytes + EMISSION_BYTES);
+    text.push_str(&format!(r#"{{"v":{VERSION},"e":["#));
+    for (index, emission) in emissions.iter().enumerate() {
+        text.push_str(if index == 0 { r#"{"value":"# } else { r#",{"value":"# });
+        text.push_str(&emission.value);
+        if let Some(name) = &emission.name {
+            text.push_str(r#","name":"#);
+            text.push_str(&serde_json::to_string(name).map_err(encoded)?);
+        }
+        if !emission.extra.is_empty() {
+            text.push_str(r#","extra":"#);
+            text.push_str(&serde_json::to_string(&store_pairs(&emission.extra)).map_err(encoded)?);
+        }
+        text.push('}');
+    }
+    text.push_str("]}");
+    Ok(text)
 }
 
 pub(super) fn decode_emissions(text: &str) -> Result<Vec<Emission>, StoreError> {

@@ -336,9 +336,10 @@ impl Store {
     }
 
     /// The item's outcome and its log are in the queue on return, and durable after [`Durable::wait`].
-    pub async fn item_end(&self, end: ItemEnd) -> Result<Durable, StoreError> {
-        let emissions = match &end.end {
-            ItemOutcome::Done(emissions) => Some(codec::encode_emissions(emissions)?),
+    pub async fn item_end(&self, mut end: ItemEnd) -> Result<Durable, StoreError> {
+        let emissions = match &mut end.end {
+            // The queue holds what is written, and not what it was made from too.
+            ItemOutcome::Done(emissions) => Some(codec::encode_emissions(&std::mem::take(emissions))?),
             ItemOutcome::Skipped { .. } | ItemOutcome::Failed(_) => None,
         };
         let card = match &end.end {

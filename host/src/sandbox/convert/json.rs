@@ -8,10 +8,16 @@ pub(super) fn check(text: &str, what: &str) -> Result<(), String> {
     if text.len() > JSON_BYTES_MAX {
         return Err(format!("{what} is larger than {JSON_BYTES_MAX} bytes"));
     }
-    if depth(text) > JSON_DEPTH_MAX {
+    if is_deeper(text, JSON_DEPTH_MAX) {
         return Err(format!("{what} is nested more than {JSON_DEPTH_MAX} levels deep"));
     }
     sound::check(text).map_err(|error| format!("{what} is not JSON: {error}"))
+}
+
+/// Whether arrays and objects nest deeper than that. Nearly every text has so few of them that counting, many bytes at a time, tells.
+pub(super) fn is_deeper(text: &str, most: usize) -> bool {
+    let opened = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    opened > most && depth(text) > most
 }
 
 /// How deep arrays and objects nest. Counted before parsing, since parsers recurse.

@@ -152,8 +152,8 @@ fn failure_from_wit(failure: out::Failure, limits: &Limits) -> Result<Verdict, O
 
 /// Valid JSON, not nested too deep for those who read it later, without line breaks between its tokens.
 fn one_line_json(text: String, what: &str, limits: &Limits) -> Result<String, OutputProblem> {
-    let depth = json::depth(&text);
-    if depth > limits.output_depth {
+    if json::is_deeper(&text, limits.output_depth) {
+        let depth = json::depth(&text);
         return Err(OutputProblem::TooDeep(format!(
             "{what} is nested {depth} levels deep, and {} are allowed: raise --limit-depth",
             limits.output_depth
@@ -167,7 +167,9 @@ fn one_line_json(text: String, what: &str, limits: &Limits) -> Result<String, Ou
     }
     // In valid JSON a raw line break can only stand between tokens. What stands around it would not come back from the store.
     let trimmed = text.trim_ascii();
-    Ok(match (trimmed.contains(['\n', '\r']), trimmed.len() == text.len()) {
+    // Without an early end, so that many bytes are looked at together.
+    let has_breaks = trimmed.bytes().fold(false, |found, byte| found | matches!(byte, b'\n' | b'\r'));
+    Ok(match (has_breaks, trimmed.len() == text.len()) {
         (true, _) => trimmed.replace(['\n', '\r'], " "),
         (false, true) => text,
         (false, false) => trimmed.to_owned(),
