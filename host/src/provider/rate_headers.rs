@@ -12,6 +12,10 @@ const RESET_MAX: Duration = Duration::from_hours(31 * 24);
 
 /// `now_unix_ms` is what points in time are relative to.
 pub(super) fn parse(headers: &HeaderMap, now_unix_ms: u64) -> RateLimits {
+    // Most servers of one's own tell nothing, and there are two dozen names to look for.
+    if !headers.keys().any(|name| name.as_str().contains("-ratelimit-")) {
+        return RateLimits::default();
+    }
     let of = |kind: &str| {
         let openai = allowance(headers, |field| format!("x-ratelimit-{field}-{kind}"), now_unix_ms);
         if openai == Allowance::default() {

@@ -18,7 +18,7 @@ const QUICK_CHECK_BYTES: u64 = 64 << 20;
 /// How long a reader waits for a lock that a checkpoint holds.
 const BUSY: Duration = Duration::from_secs(10);
 /// Page cache of a connection, in KiB.
-pub(super) const CACHE_KIB: i64 = 32_768;
+pub(super) const CACHE_KIB: i64 = 16_384;
 
 #[expect(clippy::cast_possible_wrap, reason = "a handful")]
 pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
