@@ -4,7 +4,7 @@ use crate::bare_commits;
 use crate::layers::Layers;
 use crate::pace::{self, ninety_nine_and_middle};
 use crate::scene::Scene;
-use crate::table::{Bound, Row, median};
+use crate::table::{self, Bound, Row, median};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,18 +43,22 @@ pub(crate) fn measure(scene: &Scene) -> anyhow::Result<Vec<Row>> {
         let rows = folder.path().join("rows.db");
         bare.push(bare_commits::paced(guests.handle(), &folder.path().join("j.db"), &rows, count)?);
     }
-    let row = |what: &str, ours, yardstick, wanted| Row { what: what.to_owned(), ours, yardstick, unit: "ms", wanted };
+    let row = |what: &str, ours: &[f64], bare: Option<&[f64]>, wanted| Row {
+        what: format!("what the host adds to a call, {} a second, store {what}", table::number(pace::A_SECOND.into())),
+        ours: median(ours.iter().copied()),
+        yardstick: bare.map(|bare| ("bare commits", median(bare.iter().copied()))),
+        unit: "ms",
+        wanted,
+    };
     let mut rows = Vec::new();
     if in_memory.most.is_empty() {
         eprintln!("left out: there is no {IN_MEMORY} to keep a store in memory");
     } else {
-        let what = format!("what the host adds to a call, {} a second, store in memory, p99", pace::A_SECOND);
-        rows.push(row(&what, median(in_memory.most), None, Bound::AtMost(0.5)));
-        rows.push(row("the same, in the middle", median(in_memory.middle), None, Bound::Told));
+        rows.push(row("in memory: p99", &in_memory.most, None, Bound::AtMost(0.5)));
+        rows.push(row("in memory: median", &in_memory.middle, None, Bound::Told));
     }
-    let commits = |rounds: Vec<f64>| Some(("bare commits", median(rounds)));
-    rows.push(row("the same, store on disk, p99", median(on_disk.most), commits(bare.most), Bound::AtMost(1.5)));
-    rows.push(row("the same, in the middle", median(on_disk.middle), commits(bare.middle), Bound::Told));
+    rows.push(row("on disk: p99", &on_disk.most, Some(&bare.most), Bound::AtMost(1.5)));
+    rows.push(row("on disk: median", &on_disk.middle, Some(&bare.middle), Bound::Told));
     Ok(rows)
 }
 

@@ -69,12 +69,12 @@ impl Row {
     }
 }
 
-/// Three digits that say something.
-fn number(value: f64) -> String {
+/// Three digits that say something, or thousands apart.
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
-        size if size >= 10_000.0 => {
-            let (thousands, rest) = ((value / 1e3).trunc(), (value % 1e3).abs());
-            format!("{thousands:.0},{rest:03.0}")
+        size if size >= 999.5 => {
+            let value = value.round();
+            format!("{:.0},{:03.0}", (value / 1e3).trunc(), (value % 1e3).abs())
         }
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
@@ -162,6 +162,12 @@ mod tests {
         assert!(row("a", 103.0, Bound::AtMostMore(2.0)).text().ends_with("| **no** |"));
         let alone = Row { yardstick: None, ..row("a", 31_004.0, Bound::AtLeast(30_000.0)) };
         assert_eq!(alone.text(), "| a | 31,004 ms |  |  | ≥ 30,000 ms | yes |");
+    }
+
+    #[test]
+    fn thousands_stand_apart_and_small_numbers_keep_three_digits() {
+        let all = [0.123, 9.876, 50.04, 999.4, 999.6, 4_096.0, 217_083.4];
+        assert_eq!(all.map(number), ["0.12", "9.88", "50.0", "999", "1,000", "4,096", "217,083"]);
     }
 
     #[test]
