@@ -18,8 +18,8 @@ kits:
 test:
     rustup target add wasm32-wasip2 && cargo test --workspace
 
-# Everything that is measured, beside its yardsticks, and the table of it in docs/performance.md; half an hour on two idle cores
-bench *args="all --write docs/performance.md":
+# Everything that is measured, beside its yardsticks, and the tables of it in README.md and docs/performance.md; three quarters of an hour on two idle cores
+bench *args="all --write README.md --write docs/performance.md":
     cargo build --release --workspace && target/release/sandmill-bench {{args}}
 
 # Hundreds of kills at random moments over every workload, and as many power losses; half an hour on two cores

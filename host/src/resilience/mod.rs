@@ -34,7 +34,7 @@ mod ways;
 
 pub use backoff::RetrySettings;
 pub use cassette::{AnsweredBy, Cassette, CassetteSettings, Question as TapedQuestion, Taped};
-pub use context::{ContextSettings, Counting, Encoding, KnownWindow, OnOverflow};
+pub use context::{ContextSettings, Counting, Encoding, KnownWindow, OnOverflow, count_alone, cut_alone};
 pub use gate::{
     BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, KeyLimits, LimiterSettings,
 };

@@ -1,6 +1,8 @@
 //! A program that is run: how long it takes, what processor time and memory.
 
+use crate::server::Kind;
 use anyhow::{Context, bail};
+use clap::ValueEnum;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ pub(crate) struct Took {
     pub(crate) wall: Duration,
     /// Of all its threads, and of the children that it waited for; in steps of 10 ms.
     pub(crate) cpu: Duration,
+    /// Of the process itself.
     pub(crate) peak_kib: u64,
     pub(crate) stdout: String,
 }
@@ -101,10 +104,11 @@ pub(crate) struct Served {
 
 impl Served {
     /// A process of this program that serves, on a port that it finds.
-    pub(crate) fn start(latency_ms: u64) -> anyhow::Result<Self> {
+    pub(crate) fn start(latency_ms: u64, kind: Kind) -> anyhow::Result<Self> {
         use std::io::BufRead;
+        let kind = kind.to_possible_value().context("an answer without a name")?;
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["serve", &latency_ms.to_string()])
+            .args(["serve", &latency_ms.to_string(), kind.get_name()])
             .stdout(Stdio::piped())
             .spawn()?;
         let stdout = child.stdout.take().context("no stdout")?;

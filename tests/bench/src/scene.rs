@@ -21,17 +21,61 @@ pub(crate) struct Scene {
     root: PathBuf,
 }
 
+/// Of sentences in the long text, one in so many is none of English.
+const ELSEWHERE: usize = 25;
+const SENTENCES_ELSEWHERE: [&str; 4] = [
+    "Über allen Gipfeln ist Ruh, in allen Wipfeln spürest du kaum einen Hauch.",
+    "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему.",
+    "国境の長いトンネルを抜けると雪国であった。夜の底が白くなった。",
+    "Año 1936 – ¿quién lo recuerda? 🙂 – Σ(x²) ≈ 3,14 €.",
+];
+
 impl Scene {
     pub(crate) fn new(rounds: usize, scale: f64) -> anyhow::Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-        let scene = Self { rounds: rounds.max(1), scale, folder: tempfile::tempdir()?, root };
         if !Self::program()?.exists() {
             bail!("{} is missing: cargo build --release --workspace makes it", Self::program()?.display());
         }
+        // Beside the program rather than where temporary files go, which on many systems is memory: what is durable shall be.
+        let folder =
+            std::env::current_exe()?.parent().map(tempfile::tempdir_in).context("the program has no folder")??;
+        let scene = Self { rounds: rounds.max(1), scale, folder, root };
         for name in ["redact", "prompt"] {
-            process::run(scene.sandmill()?.args(["plugin", "build", &scene.plugin(name).display().to_string()]))?;
+            scene.build(name)?;
         }
         Ok(scene)
+    }
+
+    fn build(&self, plugin: &str) -> anyhow::Result<Took> {
+        process::run(self.sandmill()?.args(["plugin", "build"]).arg(self.plugin(plugin)))
+    }
+
+    /// Whether a plugin is there that takes more than Rust to build; it is built if it can be, and if not, that is said.
+    pub(crate) fn has(&self, plugin: &str) -> anyhow::Result<bool> {
+        if process::run(self.sandmill()?.args(["plugin", "inspect"]).arg(self.plugin(plugin))).is_ok() {
+            return Ok(true);
+        }
+        let built = self.build(plugin);
+        if let Err(error) = &built {
+            eprintln!("left out: {plugin} is not built, and cannot be: {error:#}");
+        }
+        Ok(built.is_ok())
+    }
+
+    /// How and where it was measured, as a sentence.
+    pub(crate) fn described(&self) -> anyhow::Result<String> {
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+        let known = std::fs::read_to_string("/proc/cpuinfo")?;
+        let name = known.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1));
+        let part = if self.scale < 1.0 { format!(", of {} of the work", self.scale) } else { String::new() };
+        Ok(format!(
+            "Medians of {}{part}, taken on {} processors ({}), Linux {}, by sandmill {}.",
+            self.rounds,
+            std::thread::available_parallelism()?,
+            name.unwrap_or("of an unknown name"),
+            kernel.trim(),
+            env!("CARGO_PKG_VERSION")
+        ))
     }
 
     /// So many, or the share of them that was asked for.
@@ -52,6 +96,10 @@ impl Scene {
     /// A folder of its own, empty.
     pub(crate) fn fresh(&self) -> anyhow::Result<TempDir> {
         Ok(tempfile::tempdir_in(self.folder.path())?)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(crate) fn python(&self, name: &str) -> PathBuf {
@@ -76,6 +124,11 @@ impl Scene {
         // Compiled plugins are kept here, so that each start but the first is a second one.
         command.current_dir(self.folder.path()).env("XDG_CACHE_HOME", self.folder.path().join("cache"));
         Ok(command)
+    }
+
+    /// Has a plugin compiled by a small job, so that no job that is measured does that.
+    pub(crate) fn compile(&self, plugin: &str, args: &[&str]) -> anyhow::Result<()> {
+        self.job(plugin, &self.items(10)?, args).map(|_| ())
     }
 
     /// A job in a folder of its own: what it took, its summary, and the folder.
@@ -108,6 +161,28 @@ impl Scene {
         Ok(path)
     }
 
+    /// A text of so many characters: sentences of the addresses that `summarize` is tried on, drawn at random, and some of other scripts.
+    pub(crate) fn long_text(&self, characters: usize) -> anyhow::Result<PathBuf> {
+        let sample = std::fs::read_to_string(self.plugin("summarize").join("sample/addresses.jsonl"))?;
+        let texts = sample.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+        let sentences: Vec<&str> =
+            texts.iter().filter_map(|item| item["text"].as_str()).flat_map(|text| text.split_inclusive(". ")).collect();
+        if sentences.is_empty() {
+            bail!("the sample of `summarize` holds no text");
+        }
+        let (mut draw, mut text, mut length) = (Draw(1), String::new(), 0);
+        while length < characters {
+            let is_elsewhere = draw.below(ELSEWHERE) == 0;
+            let of = if is_elsewhere { &SENTENCES_ELSEWHERE[..] } else { &sentences };
+            let sentence = of.get(draw.below(of.len())).copied().unwrap_or_default();
+            text.extend(sentence.chars().take(characters - length));
+            length = text.chars().count();
+        }
+        let path = self.path("long.txt");
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
     /// Short questions.
     pub(crate) fn questions(&self, count: usize) -> anyhow::Result<PathBuf> {
         let path = self.path(&format!("questions-{count}.jsonl"));
@@ -129,6 +204,12 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("store/j.db")
+    }
+
+    /// At its peak.
+    #[expect(clippy::cast_precision_loss, reason = "a size")]
+    pub(crate) fn mebibytes(&self) -> f64 {
+        self.took.peak_kib as f64 / 1024.0
     }
 
     /// Of the run alone, without start and registration.
