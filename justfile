@@ -31,6 +31,6 @@ fuzz seconds="60" *targets="":
     bash tests/fuzz/run {{seconds}} {{targets}}
 
 # Everything that attacks the host, at full length: the table of attacks, 10,000 rounds of looking for secrets, 3,000 damaged
-# components, 10,000 mixed items; an hour on two cores
+# components and as many Parquet files, 10,000 mixed items; an hour on two cores
 hostile:
     SANDMILL_TEST_HOSTILE=full cargo test --release --workspace --test e2e hostile:: -- --nocapture --test-threads 1

@@ -1,11 +1,12 @@
 //! What a batch can be made of: packed files, Parquet, folders, attached files, another job's outputs.
 
-use crate::support::{MockServer, Place, Ran, items, plugin, until};
+use crate::support::{MockServer, Place, Ran, Talking, items, plugin, readers_of, signal_group, until};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -50,26 +51,100 @@ fn a_packed_input_that_is_cut_off_ends_the_job_before_it_starts_and_is_taken_onc
     assert_eq!(place.rows("out.jsonl").len(), 500);
 }
 
-#[test]
-fn rows_of_a_parquet_file_are_items() {
-    let place = Place::new();
+/// `in.parquet`, of a column of whole numbers and one of texts.
+fn parquet(place: &Place, ids: &[i64], texts: &[&str]) {
     let schema = parse_message_type("message m { required int64 id; required binary body (UTF8); }").unwrap();
     let file = std::fs::File::create(place.path("in.parquet")).unwrap();
     let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    column.typed::<Int64Type>().write_batch(&[1, i64::MAX], None, None).unwrap();
+    column.typed::<Int64Type>().write_batch(ids, None, None).unwrap();
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    let texts = [ByteArray::from("one"), ByteArray::from("two")];
+    let texts: Vec<ByteArray> = texts.iter().map(|text| ByteArray::from(*text)).collect();
     column.typed::<ByteArrayType>().write_batch(&texts, None, None).unwrap();
     column.close().unwrap();
     group.close().unwrap();
     writer.close().unwrap();
+}
+
+#[test]
+fn rows_of_a_parquet_file_are_items() {
+    let place = Place::new();
+    parquet(&place, &[1, i64::MAX], &["one", "two"]);
     run(&place, "in.parquet", &["--map", "text=body"]).expect(0);
     let expected = |id: i64, text: &str| (id.to_string(), json!({"echo": {"id": id, "text": text}}));
     assert_eq!(place.rows("out.jsonl"), [expected(1, "one"), expected(i64::MAX, "two")]);
     run(&place, "in.parquet", &["--fresh", "--input-format", "csv"]).expect_error(2, &["--input-format parquet"]);
+    let args =
+        ["run", &plugin("misbehave"), "--input", "-", "--input-format", "parquet", "--output", "-", "--job", "s"];
+    let bytes = std::fs::read(place.path("in.parquet")).unwrap();
+    let from_stdin = place.run_with_stdin(&[&args[..], &["--map", "text=body"]].concat(), &bytes).expect(0);
+    assert_eq!(from_stdin.stdout, place.read("out.jsonl"));
+    run(&place, "in.parquet", &["--fresh", "--map", "text=nobody"]).expect_error(2, &["no column `nobody`", "`body`"]);
+    run(&place, "in.parquet", &["--fresh", "--id-field", "nobody"]).expect_error(2, &["no column `nobody`", "`body`"]);
+}
+
+#[test]
+fn a_parquet_file_whose_pages_need_more_memory_than_is_allowed_says_what_to_do() {
+    let place = Place::new();
+    parquet(&place, &[1], &["x".repeat(48 << 20).as_str()]);
+    place.write("sandmill.toml", "[input]\nparquet_memory = \"64MiB\"\n");
+    run(&place, "in.parquet", &[]).expect_error(
+        2,
+        &["in.parquet: decoding it takes more than 64 MiB of memory", "smaller row groups and pages", "parquet_memory"],
+    );
+    place.write("sandmill.toml", "");
+    // The plugin has no room for such an item; it was read.
+    run(&place, "in.parquet", &[]).expect(3);
+    place.write("sandmill.toml", "[input]\nparquet_memory = \"63MiB\"\n");
+    place.run(&["config", "check"]).expect_error(2, &["[input] parquet_memory is at least 64MiB"]);
+}
+
+/// So many rows that reading them takes a while.
+fn many_rows(place: &Place) {
+    let ids: Vec<i64> = (0..60_000).collect();
+    parquet(place, &ids, &vec!["some text"; ids.len()]);
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_reads_parquet_leaves_no_process() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let place = Place::new();
+    many_rows(&place);
+    let args = ["run", &plugin("misbehave"), "--input", "in.parquet", "--job", "j"];
+    let input = place.path("in.parquet");
+    let running = Talking::start(&place, &args);
+    until("a process that decodes", || readers_of(&input) > 0);
+    assert_eq!(running.end("KILL"), None);
+    until("its end", || readers_of(&input) == 0);
+    // The job goes on as if nothing had been.
+    run(&place, "in.parquet", &["--limit", "10"]).expect(0);
+    assert_eq!(place.rows("out.jsonl").len(), 10);
+}
+
+#[test]
+fn a_ctrl_c_while_parquet_is_read_stops_the_run_and_is_no_damage_of_the_file() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let place = Place::new();
+    many_rows(&place);
+    let input = place.path("in.parquet");
+    let mut command = place.command(&["run", &plugin("misbehave"), "--input", "in.parquet", "--job", "j"]);
+    let child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("a process that decodes", || readers_of(&input) > 0);
+    // As a terminal does: to all that is in the foreground.
+    signal_group(child.id(), "INT");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(!said.contains("damaged") && !said.contains("error"), "{said}");
+    assert_eq!(readers_of(&input), 0);
+    let counts = place.run(&["status", "j", "--json"]).expect(0).stdout;
+    assert!(counts.contains("60000"), "all rows are registered: {counts}");
 }
 
 fn blobs(output: &Value) -> Vec<(&str, &str)> {

@@ -305,7 +305,16 @@ impl Drop for Talking {
 
 /// Sends a signal by name to a process that this test started.
 pub(crate) fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).stderr(Stdio::null()).status();
+    signal_to(&pid.to_string(), name);
+}
+
+/// The same to a process group that this test started.
+pub(crate) fn signal_group(leader: u32, name: &str) {
+    signal_to(&format!("-{leader}"), name);
+}
+
+fn signal_to(whom: &str, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), "--", whom]).stderr(Stdio::null()).status();
     assert!(status.is_ok());
 }
 
@@ -387,4 +396,13 @@ pub(crate) fn read_post(stream: &TcpStream) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     reader.take(length).read_to_end(&mut body).unwrap();
     is_post.then_some(body)
+}
+
+/// Processes whose stdin is this file, and that are no zombies; none where the system does not tell.
+pub(crate) fn readers_of(path: &Path) -> usize {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return 0 };
+    let path = path.canonicalize().unwrap();
+    // Whoever ends in between has no such link any more.
+    let stdins = processes.flatten().filter_map(|process| std::fs::read_link(process.path().join("fd/0")).ok());
+    stdins.filter(|stdin| *stdin == path).count()
 }

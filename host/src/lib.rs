@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod confined;
 pub mod dashboard;
 pub mod domain;
 pub mod failpoint;

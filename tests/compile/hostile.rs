@@ -107,7 +107,7 @@ fn damaged_components_work_or_are_told() {
 fn nobody_else_has_a_use_for_the_worker() {
     let place = place("2s", "1GiB");
     let help = place.run(&["--help"]).expect(0).stdout;
-    assert!(!help.contains("compile-worker"), "{help}");
+    assert!(!help.contains("compile-worker") && !help.contains("parquet-worker"), "{help}");
     let alone = ["compile-worker", "--cpu-seconds", "5", "--memory-bytes", "1000000000", "--parent", "1"];
     if cfg!(target_os = "linux") {
         place.run(&alone).expect_error(4, &["the process that wanted it has gone"]);

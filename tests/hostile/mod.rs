@@ -9,6 +9,7 @@ mod growth;
 mod isolation;
 mod load;
 mod mutate;
+mod parquet;
 mod table;
 mod wat;
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 #[derive(Debug, Clone)]
-enum Change {
+pub(super) enum Change {
     Cut(prop::sample::Index),
     Flip(prop::sample::Index, u8),
     Put(prop::sample::Index, Vec<u8>),
@@ -15,7 +15,7 @@ enum Change {
     Remove(prop::sample::Index, usize),
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(super) fn change() -> impl Strategy<Value = Change> {
     let at = any::<prop::sample::Index>;
     prop_oneof![
         1 => at().prop_map(Change::Cut),
@@ -26,7 +26,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
+pub(super) fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
     for change in changes {
         // The first bytes say what it is at all; behind them it is worth while.
         let place = |at: &prop::sample::Index, bytes: &[u8]| 8 + at.index(bytes.len() - 8);

@@ -2,6 +2,7 @@
 
 use super::settings;
 use crate::config::{Config, NO_CACHE};
+use crate::confined;
 use crate::progress::Console;
 use crate::sandbox::{CACHE_BYTES_MAX, Cache, CompilePlace, Compiling, WorkerLimits, Workshop};
 use anyhow::{Context, bail};
@@ -58,11 +59,7 @@ pub(super) fn default_cache() -> PathBuf {
     settings::caches().map_or_else(|| NO_CACHE.into(), |caches| caches.join("compiled"))
 }
 
-/// The file that runs, even if another has taken its name since.
-fn this_program() -> anyhow::Result<PathBuf> {
-    let linux = Path::new("/proc/self/exe");
-    if linux.exists() {
-        return Ok(linux.to_path_buf());
-    }
-    std::env::current_exe().context("cannot tell where this program is")
+/// For processes of its own.
+pub(super) fn this_program() -> anyhow::Result<PathBuf> {
+    confined::this_program().context("cannot tell where this program is")
 }

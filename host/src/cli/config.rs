@@ -4,7 +4,7 @@ use super::limits::LimitArgs;
 use super::routes::plan_all;
 use super::run_args::{ProviderArgs, RunArgs, WorkArgs};
 use super::trust::{Trust, TrustArgs};
-use super::{CliResult, Exit, Failure, compiling, policy, print_json, settings, show};
+use super::{CliResult, Exit, Failure, compiling, input, policy, print_json, settings, show};
 use crate::alert;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, GrantsTable};
@@ -85,6 +85,7 @@ fn check(config: &Config, asked: &ConfigArgs) -> Result<(), Failure> {
     policy.bound(&mut args, config)?;
     settings::checked(&args, config).next().map_or(Ok(()), Err)?;
     compiling::limits(config)?;
+    input::decoder(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let channels = alert::Plan::new(&config.alert, &clock)?.map_or(0, |plan| plan.targets.len());
     let mut planned = plan_all(&args, config)?;

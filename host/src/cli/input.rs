@@ -1,9 +1,10 @@
 //! What `--input` names: a file, a folder, a pattern, stdin, or another job.
 
+use super::compiling::this_program;
 use super::job_ref::JobRef;
 use super::run_args::RunArgs;
 use crate::config::{self, Config};
-use crate::input::{self, Format, Options, Records};
+use crate::input::{self, Decoder, Format, Options, Records};
 use crate::results;
 use crate::store::{JobName, Reader};
 use anyhow::{Context, bail};
@@ -12,6 +13,10 @@ use std::path::{Path, PathBuf};
 const STDIN: &str = "-";
 const JOB: &str = "job:";
 const FORMATS: &str = "jsonl, csv, lines or parquet";
+
+/// Of address space, for decoding a Parquet file. What a page holds is there packed, unpacked and as values; most have a megabyte.
+pub(super) const PARQUET_MEMORY: u64 = 2 << 30;
+const PARQUET_MEMORY_LEAST: u64 = 64 << 20;
 
 /// Where items come from, once stdin is kept.
 pub(super) enum Source {
@@ -93,11 +98,16 @@ impl Source {
         })
     }
 
-    pub(super) fn records(&self, id_field: Option<&str>, map: &[(String, String)]) -> anyhow::Result<Records> {
+    pub(super) fn records(
+        &self,
+        id_field: Option<&str>,
+        map: &[(String, String)],
+        config: &Config,
+    ) -> anyhow::Result<Records> {
         match self {
             Self::Path { path, format } => {
                 let options = Options { format: *format, id_field: id_field.map(Into::into), map: map.to_vec() };
-                Ok(input::open_path(path, &options)?)
+                Ok(input::open_path(path, &options, &decoder(config)?)?)
             }
             Self::Job { .. } if id_field.is_some() => {
                 bail!("the outputs of a job keep the ids of its items: leave out --id-field")
@@ -125,8 +135,17 @@ impl Source {
     }
 }
 
+/// How Parquet files are decoded.
+pub(super) fn decoder(config: &Config) -> anyhow::Result<Decoder> {
+    let memory_bytes = config.input.parquet_memory.unwrap_or(PARQUET_MEMORY);
+    if memory_bytes < PARQUET_MEMORY_LEAST {
+        bail!("[input] parquet_memory is at least 64MiB");
+    }
+    Ok(Decoder::new(this_program()?, memory_bytes))
+}
+
 /// That there is an input is found out before anything is compiled. `args` hold absolute paths.
-pub(super) fn check(args: &RunArgs) -> anyhow::Result<()> {
+pub(super) fn check(args: &RunArgs, config: &Config) -> anyhow::Result<()> {
     if args.input == Path::new(STDIN) {
         return Ok(());
     }
@@ -136,7 +155,7 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<()> {
     {
         bail!("job {job} cannot be its own input: give this one another name with --job");
     }
-    let records = source.records(args.id_field.as_deref(), &args.map);
+    let records = source.records(args.id_field.as_deref(), &args.map, config);
     match (records, &source) {
         (Err(error), Source::Path { path, .. }) if !path.exists() => {
             bail!("{error:#}{}", config::did_you_mean_path(path, Path::exists))

@@ -35,6 +35,7 @@ mod loading;
 mod log;
 mod merge;
 mod mock_server;
+mod parquet_worker;
 mod pause;
 mod plugin;
 mod policy;
@@ -126,6 +127,9 @@ enum Command {
     /// Compile one component, for another process of this program
     #[command(hide = true)]
     CompileWorker(compile_worker::WorkerArgs),
+    /// Decode one Parquet file, for another process of this program
+    #[command(hide = true)]
+    ParquetWorker(parquet_worker::WorkerArgs),
 }
 
 /// The whole program.
@@ -168,6 +172,7 @@ pub fn main() -> ExitCode {
         Command::MockServer(args) => mock_server::mock_server(&args),
         Command::Completions(args) => Ok(completions::completions(&args)),
         Command::CompileWorker(args) => return compile_worker::compile_worker(&args),
+        Command::ParquetWorker(args) => return parquet_worker::parquet_worker(&args),
     };
     match result.and_then(|exit| out::finish().map(|()| exit)) {
         Ok(exit) => exit.code(),

@@ -4,6 +4,7 @@ mod alert;
 
 use super::compiling::{self, COMPILE_CPU, COMPILE_MEMORY};
 use super::endpoint::{self, CONNECT_TIMEOUT};
+use super::input::PARQUET_MEMORY;
 use super::limits;
 use super::policy::InForce;
 use super::routes::{CALLS_AT_ONCE, TIMEOUT};
@@ -280,6 +281,7 @@ impl Sheet<'_> {
         }
         self.pick("sandbox.compile_cpu", None, sandbox.compile_cpu.map(time), time(COMPILE_CPU));
         self.pick("sandbox.compile_memory", None, sandbox.compile_memory.map(size), size(COMPILE_MEMORY));
+        self.pick("input.parquet_memory", None, config.input.parquet_memory.map(size), size(PARQUET_MEMORY));
     }
 
     fn retry(&mut self, args: &RunArgs, config: &Config) {

@@ -48,6 +48,7 @@ pub struct Config {
     /// `[grants.PLUGIN]`: by how the plugin is named, a path relative to the file's folder or `oci://REGISTRY/NAME`.
     pub grants: BTreeMap<String, GivenTable>,
     pub sandbox: Sandbox,
+    pub input: Input,
     pub alert: Alert,
     pub telemetry: Telemetry,
 }
@@ -137,6 +138,15 @@ pub struct Sandbox {
     /// Address space that it may take: bytes, or with a unit.
     #[serde(deserialize_with = "bytes")]
     pub compile_memory: Option<u64>,
+}
+
+/// `[input]`: how items are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Input {
+    /// Address space that decoding a Parquet file may take: bytes, or with a unit.
+    #[serde(deserialize_with = "bytes")]
+    pub parquet_memory: Option<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]

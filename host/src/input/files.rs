@@ -148,6 +148,7 @@ fn text(bytes: Vec<u8>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::no_decoder;
     use super::*;
     use crate::input::{Format, digest, open_path};
 
@@ -156,7 +157,7 @@ mod tests {
     }
 
     fn records(path: &Path) -> Vec<Record> {
-        open_path(path, &options()).unwrap().collect::<Result<_, _>>().unwrap()
+        open_path(path, &options(), &no_decoder()).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
     #[test]
@@ -191,7 +192,8 @@ mod tests {
     #[test]
     fn a_folder_without_files_is_an_error_and_so_are_options_that_files_cannot_have() {
         let dir = tempfile::tempdir().unwrap();
-        let error = |options: &Options| open_path(dir.path(), options).map(|_| ()).unwrap_err().to_string();
+        let error =
+            |options: &Options| open_path(dir.path(), options, &no_decoder()).map(|_| ()).unwrap_err().to_string();
         assert!(error(&options()).contains("there is no file in it"));
         assert!(error(&Options { id_field: Some("x".into()), ..options() }).contains("leave them out"));
     }

@@ -1,9 +1,10 @@
-//! What the fuzz targets reach of this module: the reader of CSV records, and what is taken for JSON. Part of no build but theirs
-//! (`tests/fuzz`).
+//! What the fuzz targets reach of this module: the reader of CSV records, what is taken for JSON, and what a process that decodes Parquet
+//! says. Part of no build but theirs (`tests/fuzz`).
 
 use super::csv_records::{CsvReader, CsvRecord, Step};
-use super::json_object;
+use super::{InputError, Options, Records, json_object, parquet};
 use std::io::BufRead;
+use std::path::Path;
 
 /// What a CSV reader makes of bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,4 +30,14 @@ pub fn csv_records(reader: Box<dyn BufRead + Send>, fields_max: usize) -> std::i
 /// Whether a text may be an item's JSON.
 pub fn is_sound_json(text: &str) -> bool {
     json_object::check(text).is_ok()
+}
+
+/// The rows that a process that decodes a Parquet file has told of, if these are its words.
+pub fn parquet_words(said: Vec<u8>) -> Result<Records, InputError> {
+    parquet::open_words(said, "in".into())
+}
+
+/// A Parquet file that is our own, decoded in this process.
+pub fn parquet_here(path: &Path, options: &Options) -> Result<Records, InputError> {
+    parquet::open_here(path, options)
 }

@@ -17,7 +17,6 @@ mod mark;
 mod mime;
 mod packed;
 mod parquet;
-mod parquet_json;
 mod source;
 
 use crate::domain::{BlobFile, ItemId, sanitize_line};
@@ -29,6 +28,7 @@ pub use files::covers;
 pub use json_lines::{from_line, with_map};
 pub use mark::{digest, stamp};
 pub use mime::mime_type;
+pub use parquet::{Decoder, work};
 pub use source::{open_source, spool};
 
 /// The longest line that is read, in bytes; a longer one is no item.
@@ -159,15 +159,15 @@ pub enum InputError {
 /// Records, in the order of the input.
 pub type Records = Box<dyn Iterator<Item = Result<Record, InputError>> + Send>;
 
-/// Reads what is at `path`: a file, a folder, or the files of a pattern.
-pub fn open_path(path: &Path, options: &Options) -> Result<Records, InputError> {
+/// Reads what is at `path`: a file, a folder, or the files of a pattern. `decoder`: where Parquet is decoded, which is never here.
+pub fn open_path(path: &Path, options: &Options, decoder: &Decoder) -> Result<Records, InputError> {
     match options.format {
         Format::JsonLines | Format::Csv | Format::Lines => {
             open(open_source(path)?, &path.display().to_string(), options)
         }
         Format::Parquet => {
             check_map(&options.map)?;
-            parquet::open(path, options)
+            parquet::open(path, options, decoder)
         }
         Format::Files => files::open(path, options),
     }
@@ -285,6 +285,11 @@ pub(super) mod tests {
 
     pub(in crate::input) fn read(bytes: &[u8], options: &Options) -> Result<Vec<Record>, InputError> {
         open(Box::new(Cursor::new(bytes.to_vec())), "test", options)?.collect()
+    }
+
+    /// Where no Parquet is read.
+    pub(in crate::input) fn no_decoder() -> Decoder {
+        Decoder::new("/nowhere".into(), 0)
     }
 
     pub(in crate::input) fn options(format: Format) -> Options {

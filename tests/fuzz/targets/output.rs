@@ -2,7 +2,8 @@
 
 use super::input::{read_back, with_file};
 use super::parts::Fields;
-use sandmill::input::{Format as InputFormat, Options, open_path};
+use sandmill::input::fuzzing::parquet_here;
+use sandmill::input::{Decoder, Format as InputFormat, Options, open_path};
 use sandmill::output::{Columns, Format, Part, Row, open, plain};
 use serde_json::Value;
 use std::path::Path;
@@ -74,7 +75,8 @@ fn csv(rows: &[Row<'_>]) {
     // Our own reader sees what the csv crate does.
     let again = with_file(&bytes, |path| {
         let options = Options { format: InputFormat::Csv, id_field: None, map: Vec::new() };
-        open_path(path, &options).expect("a header").collect::<Result<Vec<_>, _>>().expect("readable")
+        let nowhere = Decoder::new("/nowhere".into(), 0);
+        open_path(path, &options, &nowhere).expect("a header").collect::<Result<Vec<_>, _>>().expect("readable")
     });
     assert_eq!(again.len(), rows.len());
 }
@@ -95,7 +97,7 @@ fn parquet(rows: &[Row<'_>]) {
     let records = with_file(&bytes, |path| {
         assert_eq!(read_back(path).len(), bytes.len());
         let options = Options { format: InputFormat::Parquet, id_field: None, map: Vec::new() };
-        open_path(path, &options).expect("our own file").collect::<Result<Vec<_>, _>>().expect("readable")
+        parquet_here(path, &options).expect("our own file").collect::<Result<Vec<_>, _>>().expect("readable")
     });
     assert_eq!(records.len(), rows.len());
     for (record, row) in records.into_iter().zip(rows) {

@@ -10,6 +10,7 @@ use super::build::build_if_stale;
 use super::test;
 use super::watch::{Watched, watch};
 use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::domain::{
     AttemptNumber, Emission, Item, ItemId, ItemSeq, Llm, Outcome, Verdict, escape_json, sanitize_line,
 };
@@ -122,7 +123,7 @@ fn bail_stdin() -> anyhow::Result<()> {
 }
 
 fn once(args: &RunOneArgs, trying: &Trying, shutdown: &Shutdown) -> CliResult {
-    let entry = entry(args)?;
+    let entry = entry(args, &trying.config)?;
     let attached = args.attach.iter().map(|text| attach::absolute(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let blobs = Blobs::new(attach::read(&attached)?);
     let config = settings::plugin_config(&trying.args)?;
@@ -149,7 +150,7 @@ fn once(args: &RunOneArgs, trying: &Trying, shutdown: &Shutdown) -> CliResult {
 }
 
 /// The item, from wherever it comes.
-fn entry(args: &RunOneArgs) -> anyhow::Result<Entry> {
+fn entry(args: &RunOneArgs, config: &Config) -> anyhow::Result<Entry> {
     if let Some(text) = &args.item {
         let json = from_stdin(text)?;
         return input::from_line(json.trim(), 1).map_err(|bad| anyhow::anyhow!("--item: {}", bad.message));
@@ -162,7 +163,7 @@ fn entry(args: &RunOneArgs) -> anyhow::Result<Entry> {
         bail!("--input - has many items: give one with --item -, or name a file");
     }
     let source = Source::of(&std::path::absolute(path)?, args.input_format.as_deref())?;
-    for record in source.records(args.id_field.as_deref(), &args.map)? {
+    for record in source.records(args.id_field.as_deref(), &args.map, config)? {
         let record = record?;
         match (record.entry, &args.id) {
             (Ok(entry), None) => return Ok(entry),

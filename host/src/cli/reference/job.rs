@@ -1,4 +1,4 @@
-//! `[run]`, `[retry]`, `[breaker]`, `[context]`: what a run as a whole goes by.
+//! `[run]`, `[retry]`, `[breaker]`, `[context]`, `[input]`: what a run as a whole goes by.
 
 use super::{Default, Kind, Section, key, parser};
 use crate::config;
@@ -180,4 +180,19 @@ pub(super) const CONTEXT: Section = Section {
         key("keep_last", Kind::Number, Default::Shown, "the last messages, which are never dropped"),
         key("assumed", Kind::Tokens, Default::Shown, "the context of a model of which nothing is known"),
     ],
+};
+
+pub(super) const INPUT: Section = Section {
+    heading: "`[input]`",
+    before: "How items are read. Parquet is decoded in a process of its own, which this bounds ([the security model](security.md#parquet)).",
+    after: "",
+    shown_as: "input",
+    parser: parser::<config::Input>(),
+    keys: &[key(
+        "parquet_memory",
+        Kind::Size,
+        Default::Shown,
+        "address space that decoding a Parquet file may take, beyond what the program has anyway",
+    )
+    .within("from 64MiB")],
 };

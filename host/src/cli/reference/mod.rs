@@ -132,7 +132,7 @@ struct Section {
 }
 
 /// In the order of the document.
-const SECTIONS: [&Section; 21] = [
+const SECTIONS: [&Section; 22] = [
     &job::RUN,
     &job::RETRY,
     &job::BREAKER,
@@ -147,6 +147,7 @@ const SECTIONS: [&Section; 21] = [
     &plugins::GRANTS,
     &plugins::TRUST,
     &plugins::SANDBOX,
+    &job::INPUT,
     &alerts::ALERT,
     &alerts::SLACK,
     &alerts::EMAIL,

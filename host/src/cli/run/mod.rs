@@ -250,7 +250,7 @@ fn prepare(
     }
     let output = args.output.as_deref().map(|path| check_output(path, args)).transpose()?;
     if args.reads_input() {
-        inputs::check(args)?;
+        inputs::check(args, config)?;
     }
     let attached = attach::read(&args.attach)?;
     let plugin_config = settings::plugin_config(args)?;

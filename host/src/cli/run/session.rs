@@ -162,7 +162,7 @@ impl Session<'_> {
         self.store.set_arguments(serde_json::to_string(&stored).map_err(Failure::internal)?)?;
         let known = self.store.reader().job()?.and_then(|job| job.input);
         let Some(mark) = self.new_mark(source, known.as_deref())? else { return Ok(()) };
-        let records = source.records(self.args.id_field.as_deref(), &self.args.map)?;
+        let records = source.records(self.args.id_field.as_deref(), &self.args.map, self.config)?;
         let policy = match self.args.on_duplicate {
             OnDuplicate::Error => DuplicatePolicy::Error,
             OnDuplicate::Skip => DuplicatePolicy::Skip,

@@ -2,32 +2,24 @@
 
 use super::super::SandboxError;
 use super::worker::{WorkerEnd, WorkerLimits};
+use crate::confined::{self, Confined, EXIT_PATIENCE, Ended, collect, spawn};
 use crate::domain::sanitize_text;
 use std::ffi::OsStr;
-use std::io::{Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Stdio;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// Native code is several times as large as what it was made from: that of `CPython` is about 60 MB.
 const ARTEFACT_BYTES_MAX: u64 = 1 << 30;
-/// Of what a worker says on stderr; and of that, what is passed on.
-const STDERR_BYTES_MAX: u64 = 64 << 10;
+/// Of what a worker says on stderr, so much is passed on.
 const REASON_BYTES_MAX: usize = 1_000;
 /// The compiler's threads. Each takes address space, and they gain little beyond.
 const THREADS_MAX: usize = 8;
 /// How much longer than its processor time a worker may take on a machine that is busy with other things, and how long for the rest.
 const WALL_FACTOR: u32 = 4;
 const WALL_MORE: Duration = Duration::from_mins(1);
-/// How long a worker may still be there after it has said everything; looked at so often.
-const EXIT_LOOKS: u32 = 1_000;
-const EXIT_LOOK_EVERY: Duration = Duration::from_millis(5);
-
-/// `RLIMIT_CPU`'s soft limit, `abort`, and what a process is killed by.
-const SIGXCPU: i32 = 24;
-const SIGKILL: i32 = 9;
 
 /// How workers are started: this program once more, with a command of its own.
 #[derive(Debug, Clone)]
@@ -51,41 +43,36 @@ impl Workshop {
         let mut child = self.start(is_text).map_err(|error| {
             SandboxError::Engine(format!("cannot start a process to compile in ({}): {error}", self.program.display()))
         })?;
-        let ended = Conversation::begin(&mut child, bytes).and_then(|talk| talk.finish(&mut child, self.patience));
-        match ended {
-            Ok(ended) => self.judge(ended),
-            Err(error) => {
-                kill(&mut child);
-                Err(SandboxError::Engine(format!("cannot talk to the process that compiles: {error}")))
-            }
-        }
+        let made = begin(&mut child, bytes).and_then(|artefact| finish(&mut child, &artefact, self.patience));
+        let made =
+            made.map_err(|error| SandboxError::Engine(format!("cannot talk to the process that compiles: {error}")))?;
+        self.judge(made)
     }
 
-    /// Nothing of this process's environment, folder or terminal goes along. In a process group of its own, so that a Ctrl-C reaches the
-    /// run, which decides what it means.
-    fn start(&self, is_text: bool) -> std::io::Result<Child> {
+    fn start(&self, is_text: bool) -> std::io::Result<Confined> {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(THREADS_MAX);
         let seconds = self.limits.cpu_time.as_secs().to_string();
-        let mut command = Command::new(&self.program);
+        let mut command = confined::command(&self.program);
         command.args(&self.command).args(["--cpu-seconds", &seconds]);
         command.args(["--memory-bytes", &self.limits.memory_bytes.to_string()]);
         command.args(["--parent", &std::process::id().to_string()]);
         command.args(is_text.then_some(OsStr::new("--text")));
-        command.env_clear().env("RAYON_NUM_THREADS", threads.to_string()).current_dir("/").process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        command.env("RAYON_NUM_THREADS", threads.to_string());
+        Confined::start(&mut command, Stdio::piped())
     }
 
-    fn judge(&self, ended: Ended) -> Result<Vec<u8>, SandboxError> {
+    fn judge(&self, made: Made) -> Result<Vec<u8>, SandboxError> {
         let cpu = humantime::format_duration(Duration::from_secs(self.limits.cpu_time.as_secs()));
         let mib = self.limits.memory_bytes >> 20;
-        let says = ended.reason();
+        let Made { artefact, ended } = made;
+        let says = sanitize_text(&ended.says, REASON_BYTES_MAX);
         let bound = |text: String| Err(SandboxError::Compile(text));
         let raise = "the component is larger or stranger than plugins are; raise";
-        if ended.is_late {
+        let Some(artefact) = artefact else {
             let wall = humantime::format_duration(self.patience);
             return bound(format!("it takes longer than {wall}: {raise} [sandbox] compile_cpu if it is meant to be"));
-        }
-        if ended.status.signal() == Some(SIGXCPU) {
+        };
+        if ended.is_out_of_cpu() {
             return bound(format!(
                 "it takes more than {cpu} of processor time: {raise} [sandbox] compile_cpu if it is meant to be"
             ));
@@ -97,11 +84,11 @@ impl Workshop {
         }
         match ended.status.code() {
             Some(code) if code == i32::from(WorkerEnd::Refused.code()) => Err(SandboxError::NotAPlugin(says)),
-            Some(0) if ended.is_too_large() => {
+            Some(0) if artefact.len() as u64 > ARTEFACT_BYTES_MAX => {
                 bound(format!("its native code is larger than {} MiB", ARTEFACT_BYTES_MAX >> 20))
             }
-            Some(0) => Ok(ended.artefact),
-            _ if ended.status.signal() == Some(SIGKILL) => bound(
+            Some(0) => Ok(artefact),
+            _ if ended.is_killed() => bound(
                 "the process that did was killed, by the system for want of memory or by somebody: give the machine more, or try again".into(),
             ),
             _ => bound(format!("the compiler itself failed ({}), and nothing was run: {says}", ended.status)),
@@ -109,97 +96,26 @@ impl Workshop {
     }
 }
 
-/// What goes in and out, each on a thread of its own: any of them may block for as long as the worker likes.
-struct Conversation {
-    artefact: Receiver<Vec<u8>>,
-    stderr: Receiver<Vec<u8>>,
+/// The component goes in and native code comes out, each on a thread of its own: either may block for as long as the worker likes.
+fn begin(child: &mut Confined, bytes: &[u8]) -> std::io::Result<Receiver<Vec<u8>>> {
+    let mut stdin = child.stdin()?;
+    let bytes = bytes.to_vec();
+    // Whether it listens to the end shows in how it ends.
+    spawn("compile stdin", move || drop(stdin.write_all(&bytes)))?;
+    collect("compile stdout", child.stdout()?, ARTEFACT_BYTES_MAX)
 }
 
-impl Conversation {
-    fn begin(child: &mut Child, bytes: &[u8]) -> std::io::Result<Self> {
-        let missing = || std::io::Error::other("it has no pipe");
-        let mut stdin = child.stdin.take().ok_or_else(missing)?;
-        let bytes = bytes.to_vec();
-        // Whether it listens to the end shows in how it ends.
-        spawn("compile stdin", move || drop(stdin.write_all(&bytes)))?;
-        let artefact = collect("compile stdout", child.stdout.take().ok_or_else(missing)?, ARTEFACT_BYTES_MAX)?;
-        let stderr = collect("compile stderr", child.stderr.take().ok_or_else(missing)?, STDERR_BYTES_MAX)?;
-        Ok(Self { artefact, stderr })
-    }
-
-    /// Waits for the end, and brings it about if it does not come.
-    fn finish(self, child: &mut Child, wall: Duration) -> std::io::Result<Ended> {
-        let artefact = self.artefact.recv_timeout(wall).ok();
-        let is_late = artefact.is_none();
-        let status = if is_late { None } else { exit_of(child)? };
-        let status = if let Some(status) = status {
-            status
-        } else {
-            kill(child);
-            child.wait()?
-        };
-        let stderr = self.stderr.recv_timeout(EXIT_LOOK_EVERY.saturating_mul(EXIT_LOOKS)).unwrap_or_default();
-        Ok(Ended { is_late, artefact: artefact.unwrap_or_default(), stderr, status })
-    }
+/// Waits for the end, and brings it about if it does not come.
+fn finish(child: &mut Confined, artefact: &Receiver<Vec<u8>>, wall: Duration) -> std::io::Result<Made> {
+    let artefact = artefact.recv_timeout(wall).ok();
+    let patience = if artefact.is_some() { EXIT_PATIENCE } else { Duration::ZERO };
+    Ok(Made { artefact, ended: child.end(patience)? })
 }
 
-fn spawn(name: &str, task: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    std::thread::Builder::new().name(name.into()).spawn(task).map(drop)
-}
-
-/// Reads one byte more than is allowed, so that it shows, and then no further.
-fn collect(name: &str, pipe: impl Read + Send + 'static, most: u64) -> std::io::Result<Receiver<Vec<u8>>> {
-    let (sender, receiver) = channel();
-    spawn(name, move || {
-        let mut bytes = Vec::new();
-        // A pipe that breaks ends what came; the worker's exit tells the rest.
-        let _ = pipe.take(most + 1).read_to_end(&mut bytes);
-        let _ = sender.send(bytes);
-    })?;
-    Ok(receiver)
-}
-
-fn exit_of(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
-    for _ in 0..EXIT_LOOKS {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        std::thread::sleep(EXIT_LOOK_EVERY);
-    }
-    Ok(None)
-}
-
-/// With all that it may have started.
-fn kill(child: &mut Child) {
-    // It may have ended by itself, and then there is nobody to kill.
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
-    let _ = child.kill();
-}
-
-struct Ended {
-    is_late: bool,
-    artefact: Vec<u8>,
-    stderr: Vec<u8>,
-    status: ExitStatus,
-}
-
-impl Ended {
-    fn is_too_large(&self) -> bool {
-        self.artefact.len() as u64 > ARTEFACT_BYTES_MAX
-    }
-
-    fn reason(&self) -> String {
-        sanitize_text(String::from_utf8_lossy(&self.stderr).trim(), REASON_BYTES_MAX)
-    }
-
-    /// Rust's allocator, mmap and threads each have words of their own for it.
-    fn is_out_of_memory(&self) -> bool {
-        let says = self.reason();
-        let words = ["memory allocation of", "annot allocate memory", "Resource temporarily unavailable"];
-        !self.status.success() && words.iter().any(|words| says.contains(words))
-    }
+struct Made {
+    /// `None`: it came too late.
+    artefact: Option<Vec<u8>>,
+    ended: Ended,
 }
 
 #[cfg(test)]
@@ -256,18 +172,6 @@ mod tests {
         for script in ["sleep 1000", "sleep 1000 & exit 0"] {
             let error = workshop(script, Duration::from_millis(200)).compile(b"x", false).unwrap_err().to_string();
             assert!(error.contains("it takes longer than 200ms"), "{script}: {error}");
-        }
-    }
-
-    #[test]
-    fn nothing_of_this_process_goes_along() {
-        let said = said("pwd >&2; export >&2; exit 3");
-        assert!(said.starts_with("/\n"), "{said}");
-        // A shell adds what it needs itself.
-        let own = ["RAYON_NUM_THREADS", "PWD", "OLDPWD", "SHLVL", "_", "PATH"];
-        for line in said.lines().skip(1) {
-            let name = line.trim_start_matches("export ").trim_start_matches("declare -x ").split('=').next().unwrap();
-            assert!(own.contains(&name), "{line}");
         }
     }
 

@@ -4,7 +4,7 @@
 //! stdout, or on stderr why there is none.
 
 use super::{settings, translate::translate};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::confined;
 use std::io::{Read, Write};
 use std::time::Duration;
 use wasmtime::Engine;
@@ -70,37 +70,7 @@ fn say(text: &str, end: WorkerEnd) -> WorkerEnd {
 }
 
 fn confine(limits: WorkerLimits, parent: u32) -> std::io::Result<()> {
-    let seconds = limits.cpu_time.as_secs().max(1);
-    bound(Resource::Core, 0, 0)?;
-    // Not a byte of any file: what it has to say goes into pipes.
-    bound(Resource::Fsize, 0, 0)?;
-    // The soft limit's signal tells what happened; the hard one cannot be caught.
-    bound(Resource::Cpu, seconds, seconds + 1)?;
-    bound(Resource::As, limits.memory_bytes, limits.memory_bytes)?;
-    with_kernel(parent)
-}
-
-#[cfg(target_os = "linux")]
-fn with_kernel(parent: u32) -> std::io::Result<()> {
-    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-    rustix::thread::set_no_new_privs(true)?;
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have died before it was asked for.
-    let now = getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
-    if now != Some(parent) {
-        return Err(std::io::Error::other("the process that wanted it has gone"));
-    }
-    Ok(())
-}
-
-/// There, the end of stdin and the parent's patience are what is left.
-#[cfg(not(target_os = "linux"))]
-fn with_kernel(_parent: u32) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// Never more than was allowed before.
-fn bound(resource: Resource, soft: u64, hard: u64) -> std::io::Result<()> {
-    let before = getrlimit(resource).maximum.unwrap_or(u64::MAX);
-    Ok(setrlimit(resource, Rlimit { current: Some(soft.min(before)), maximum: Some(hard.min(before)) })?)
+    confined::confine(limits.memory_bytes)?;
+    confined::bound_cpu(limits.cpu_time)?;
+    confined::die_with(parent)
 }
