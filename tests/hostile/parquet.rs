@@ -28,17 +28,20 @@ enum Damage {
     Footer(Vec<Change>),
     /// Of the pages.
     Body(Vec<Change>),
+    /// Bytes become others.
+    Bytes(Vec<(Index, u8)>),
     /// Numbers become large ones, of up to so many bytes.
     Numbers(Vec<(Index, usize)>),
     Cut(Index),
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
-    let changes = || prop::collection::vec(change(), 1..4);
+    let changes = || prop::collection::vec(change(), 1..3);
     prop_oneof![
-        3 => changes().prop_map(Damage::Footer),
+        2 => changes().prop_map(Damage::Footer),
         3 => changes().prop_map(Damage::Body),
-        3 => prop::collection::vec((any::<Index>(), 1_usize..10), 1..4).prop_map(Damage::Numbers),
+        5 => prop::collection::vec((any::<Index>(), any::<u8>()), 1..3).prop_map(Damage::Bytes),
+        3 => prop::collection::vec((any::<Index>(), 1_usize..10), 1..3).prop_map(Damage::Numbers),
         1 => any::<Index>().prop_map(Damage::Cut),
     ]
 }
@@ -59,6 +62,13 @@ fn damaged(file: &[u8], damage: &Damage) -> Vec<u8> {
     match damage {
         Damage::Body(changes) if body.len() > 32 => joined(&changed(body.to_vec(), changes), footer),
         Damage::Footer(changes) | Damage::Body(changes) => joined(body, &changed(footer.to_vec(), changes)),
+        Damage::Bytes(others) => {
+            let mut bytes = file.to_vec();
+            for (at, other) in others {
+                bytes[4 + at.index(file.len() - TAIL - 4)] = *other;
+            }
+            bytes
+        }
         Damage::Numbers(numbers) => {
             let mut bytes = file.to_vec();
             for (at, length) in numbers {
@@ -80,7 +90,7 @@ fn originals() -> Vec<(String, Vec<u8>)> {
         .unwrap()
         .map(|entry| entry.unwrap())
         .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
-        .filter(|(name, bytes)| !name.starts_with("count_of_") && parts(bytes).is_some())
+        .filter(|(name, _)| !name.starts_with("count_of_"))
         .collect();
     found.sort();
     assert!(found.len() > 15, "{}", found.len());
@@ -137,8 +147,7 @@ fn the_files_that_are_damaged_are_whole_before() {
     let place = Place::new();
     for (name, bytes) in originals() {
         let ran = run(&place, &bytes);
-        let has_rows = !["empty", "cut"].contains(&name.as_str());
-        assert!(matches!(ran.status.code(), Some(0 | 3)) || !has_rows, "{name}: {}: {}", ran.status, ran.said);
+        assert!(matches!(ran.status.code(), Some(0 | 3)), "{name}: {}: {}", ran.status, ran.said);
     }
 }
 

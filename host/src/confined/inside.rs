@@ -30,10 +30,11 @@ pub fn bound_cpu(total: Duration) -> io::Result<()> {
     bound(Resource::Cpu, seconds, seconds + 1)
 }
 
-/// So much more from now on, whatever was used before; to be said again with each step forward. In whole seconds.
+/// So much more from now on, whatever was used before, and less than a second on top; to be said again with each step forward.
 pub fn allow_cpu(more: Duration) -> io::Result<()> {
     let used = u64::try_from(clock_gettime(ClockId::ProcessCPUTime).tv_sec).unwrap_or(0);
-    bound(Resource::Cpu, used.saturating_add(more.as_secs()).saturating_add(1), u64::MAX)
+    // The limit is in whole seconds.
+    bound(Resource::Cpu, used.saturating_add(1).saturating_add(more.as_secs().max(1)), u64::MAX)
 }
 
 /// Ends this process with the one that started it, or rather with the thread that did; an error if that has gone before.
@@ -60,4 +61,66 @@ fn bound(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
     let before = getrlimit(resource).maximum.unwrap_or(u64::MAX);
     let of = |limit: u64| Some(limit.min(before)).filter(|limit| *limit < u64::MAX);
     Ok(setrlimit(resource, Rlimit { current: of(soft), maximum: of(hard) })?)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::super::outside::{Confined, Ended, command, this_program};
+    use super::*;
+    use std::process::Stdio;
+
+    /// Which part of a test this process is.
+    const PART: &str = "PART";
+
+    /// How the test of this name ends in a process of its own, as that part of it.
+    fn ended(test: &str, part: &str) -> Ended {
+        let mut command = command(&this_program().unwrap());
+        command.args([&format!("confined::inside::tests::{test}"), "--exact", "--nocapture"]).env(PART, part);
+        Confined::start(&mut command, Stdio::null()).unwrap().end(Duration::from_mins(5)).unwrap()
+    }
+
+    fn spin(milliseconds: u64) {
+        let used = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
+        let until = used() + Duration::from_millis(milliseconds);
+        while used() < until {}
+    }
+
+    #[test]
+    fn processor_time_counts_from_the_last_step() {
+        match std::env::var(PART).as_deref() {
+            Ok("steps") => {
+                for _ in 0..4 {
+                    allow_cpu(Duration::from_secs(1)).unwrap();
+                    spin(700);
+                }
+            }
+            Ok(_) => {
+                allow_cpu(Duration::from_secs(1)).unwrap();
+                spin(600_000);
+            }
+            Err(_) => {
+                let of = |part| ended("processor_time_counts_from_the_last_step", part);
+                let (steps, still) = (of("steps"), of("still"));
+                assert!(steps.status.success(), "{steps:?}");
+                assert!(still.is_out_of_cpu(), "{still:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn memory_counts_beyond_what_the_process_had() {
+        let mib = match std::env::var(PART).as_deref() {
+            Ok("little") => 16,
+            Ok(_) => 256,
+            Err(_) => {
+                let of = |part| ended("memory_counts_beyond_what_the_process_had", part);
+                let (little, much) = (of("little"), of("much"));
+                assert!(little.status.success() && !little.is_out_of_memory(), "{little:?}");
+                assert!(much.is_out_of_memory(), "{much:?}");
+                return;
+            }
+        };
+        confine(address_space() + (64 << 20)).unwrap();
+        assert_eq!(vec![1_u8; mib << 20].len(), mib << 20);
+    }
 }

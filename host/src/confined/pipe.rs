@@ -113,7 +113,7 @@ mod tests {
         let mut patient = Patient::new("t", reader, Duration::from_mins(1)).unwrap();
         let (sender, written) = channel();
         spawn("t", move || {
-            let block = [b'x'; CHUNK_BYTES];
+            let block = vec![b'x'; CHUNK_BYTES];
             while io::Write::write_all(&mut writer, &block).is_ok() && sender.send(()).is_ok() {}
         })
         .unwrap();

@@ -1,5 +1,5 @@
 //! Yardstick: the rows of a job that is done, committed by rusqlite alone at a pace that is given: one thread takes what is there, one transaction, and
-//! tells who waits. The log is never folded into the file meanwhile, so that no commit waits for that.
+//! tells who waits.
 
 use crate::job_rows::{JobRows, Row, insert};
 use crate::pace;
@@ -25,7 +25,6 @@ struct Message {
 pub(crate) fn paced(runtime: &Handle, job: &Path, into: &Path, count: usize) -> anyhow::Result<Vec<Duration>> {
     let rows = JobRows::of(job)?;
     let to = rows.file(into)?;
-    to.pragma_update(None, "wal_autocheckpoint", 0)?;
     rows.register(&to)?;
     let numbers = rows.numbers();
     let items: Arc<[Item]> = numbers.iter().take(count).map(|seq| Item::of(&rows, *seq)).collect();

@@ -3,13 +3,15 @@
 use crate::process::Served;
 use crate::scene::{Job, Scene};
 use crate::server::Kind;
-use crate::table::{Bound, Row, median};
+use crate::table::{Bound, Row, count, median};
 use std::path::Path;
 
 const CALLS: usize = 50_000;
 const AT_ONCE: usize = 1_000;
 const IN_FLIGHT: usize = 10_000;
 const LATENCY_MS: u64 = 200;
+/// Long enough for as many as are in flight to have begun before the first is answered.
+const LONG_LATENCY_MS: u64 = 20_000;
 /// Few at once, for what an item takes by itself.
 const FEW_AT_ONCE: usize = 16;
 const FEW: usize = 1_000;
@@ -63,9 +65,9 @@ impl<'a> Asks<'a> {
 #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
 fn one_after_the_other(scene: &Scene) -> anyhow::Result<Vec<Row>> {
     let server = Served::start(LATENCY_MS, Kind::Text)?;
-    let count = scene.scaled(CALLS);
-    let input = scene.questions(count)?;
-    let ideal = (count as f64 / AT_ONCE as f64).ceil() * LATENCY_MS as f64 / 1e3;
+    let calls = scene.scaled(CALLS);
+    let input = scene.questions(calls)?;
+    let ideal = (calls as f64 / AT_ONCE as f64).ceil() * LATENCY_MS as f64 / 1e3;
     let (mut seconds, mut peaks) = (Vec::new(), Vec::new());
     PROMPT.compile(scene, &server.url)?;
     for _ in 0..scene.rounds {
@@ -73,7 +75,7 @@ fn one_after_the_other(scene: &Scene) -> anyhow::Result<Vec<Row>> {
         seconds.push(job.seconds()?);
         peaks.push(job.mebibytes());
     }
-    let what = format!("{count} calls of {LATENCY_MS} ms, {AT_ONCE} at once");
+    let what = format!("{} calls of {LATENCY_MS} ms, {} at once", count(calls), count(AT_ONCE));
     Ok(vec![
         Row {
             what: format!("{what}: time"),
@@ -86,15 +88,23 @@ fn one_after_the_other(scene: &Scene) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
+/// So many items in flight, and the call of each on its way.
 fn in_flight_of_rust(scene: &Scene) -> anyhow::Result<Vec<Row>> {
-    let server = Served::start(LATENCY_MS, Kind::Text)?;
-    let input = scene.questions(scene.scaled(CALLS))?;
-    let mut peaks = Vec::new();
+    let server = Served::start(LONG_LATENCY_MS, Kind::Text)?;
+    let many = scene.scaled(IN_FLIGHT);
+    let input = scene.questions(many)?;
+    let (mut peaks, mut seconds) = (Vec::new(), Vec::new());
     for _ in 0..scene.rounds {
-        peaks.push(PROMPT.in_flight(scene, &input, &server.url)?.mebibytes());
+        let job = PROMPT.in_flight(scene, &input, &server.url)?;
+        peaks.push(job.mebibytes());
+        seconds.push(job.seconds()?);
     }
-    let what = format!("{IN_FLIGHT} items in flight in {} instances, Rust: peak memory", PROMPT.instances);
-    Ok(vec![memory(what, peaks, 300.0)])
+    let what = format!("{} items in flight in {} instances, Rust", count(many), PROMPT.instances);
+    let time = format!("{what}, calls of {} s: time", LONG_LATENCY_MS / 1_000);
+    Ok(vec![
+        memory(format!("{what}: peak memory"), peaks, 300.0),
+        Row { what: time, ours: median(seconds), yardstick: None, unit: "s", wanted: Bound::Told },
+    ])
 }
 
 /// The time beside what the processors need to run each item once: what a guest that was run again takes is on top of that.
@@ -114,7 +124,7 @@ fn in_flight_of_python(scene: &Scene) -> anyhow::Result<Vec<Row>> {
         seconds.push(job.seconds()?);
         peaks.push(job.mebibytes());
     }
-    let what = format!("{many} items in flight in {} instances, Python", SUMMARIZE.instances);
+    let what = format!("{} items in flight in {} instances, Python", count(many), SUMMARIZE.instances);
     Ok(vec![
         memory(format!("{what}: peak memory"), peaks, 1024.0),
         Row {

@@ -2,9 +2,9 @@
 
 use crate::bare_commits;
 use crate::layers::Layers;
-use crate::pace::{self, ninety_nine_and_middle};
+use crate::pace::{self, A_SECOND, ninety_nine_and_middle};
 use crate::scene::Scene;
-use crate::table::{self, Bound, Row, median};
+use crate::table::{Bound, Row, count, median};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,12 @@ struct Rounds {
     middle: Vec<f64>,
 }
 
+#[derive(Default)]
+struct Beside {
+    ours: Rounds,
+    bare: Rounds,
+}
+
 impl Rounds {
     fn push(&mut self, times: Vec<Duration>) {
         let (most, middle) = ninety_nine_and_middle(times);
@@ -32,39 +38,44 @@ impl Rounds {
 pub(crate) fn measure(scene: &Scene) -> anyhow::Result<Vec<Row>> {
     // The same threads as in a run, on which guests and calls are apart.
     let [guests, network] = [runtime("guests", 1)?, runtime("network", 61)?];
-    let count = scene.scaled(CALLS).max(100);
-    let (mut in_memory, mut on_disk, mut bare) = (Rounds::default(), Rounds::default(), Rounds::default());
+    let calls = scene.scaled(CALLS).max(100);
+    let by_turns = |folder: &Path, beside: &mut Beside| -> anyhow::Result<()> {
+        beside.ours.push(ours(folder, calls, &guests, &network)?);
+        let rows = folder.join("rows.db");
+        beside.bare.push(bare_commits::paced(guests.handle(), &folder.join("j.db"), &rows, calls)?);
+        Ok(())
+    };
+    let (mut in_memory, mut on_disk) = (Beside::default(), Beside::default());
     for _ in 0..scene.rounds {
         if Path::new(IN_MEMORY).is_dir() {
-            in_memory.push(ours(tempfile::tempdir_in(IN_MEMORY)?.path(), count, &guests, &network)?);
+            by_turns(tempfile::tempdir_in(IN_MEMORY)?.path(), &mut in_memory)?;
         }
-        let folder = scene.fresh()?;
-        on_disk.push(ours(folder.path(), count, &guests, &network)?);
-        let rows = folder.path().join("rows.db");
-        bare.push(bare_commits::paced(guests.handle(), &folder.path().join("j.db"), &rows, count)?);
+        by_turns(scene.fresh()?.path(), &mut on_disk)?;
     }
     let row = |what: &str, ours: &[f64], bare: Option<&[f64]>, wanted| Row {
-        what: format!("what the host adds to a call, {} a second, store {what}", table::number(pace::A_SECOND.into())),
+        what: format!("what the host adds to a call, {} a second, store {what}", count(A_SECOND as usize)),
         ours: median(ours.iter().copied()),
         yardstick: bare.map(|bare| ("bare commits", median(bare.iter().copied()))),
         unit: "ms",
         wanted,
     };
     let mut rows = Vec::new();
-    if in_memory.most.is_empty() {
+    if in_memory.ours.most.is_empty() {
         eprintln!("left out: there is no {IN_MEMORY} to keep a store in memory");
     } else {
-        rows.push(row("in memory: p99", &in_memory.most, None, Bound::AtMost(0.5)));
-        rows.push(row("in memory: median", &in_memory.middle, None, Bound::Told));
+        let Beside { ours, bare } = in_memory;
+        rows.push(row("in memory: p99", &ours.most, None, Bound::AtMost(0.5)));
+        rows.push(row("in memory: median", &ours.middle, Some(&bare.middle), Bound::Told));
     }
-    rows.push(row("on disk: p99", &on_disk.most, Some(&bare.most), Bound::AtMost(1.5)));
-    rows.push(row("on disk: median", &on_disk.middle, Some(&bare.middle), Bound::Told));
+    let Beside { ours, bare } = on_disk;
+    rows.push(row("on disk: p99", &ours.most, Some(&bare.most), Bound::AtMost(1.5)));
+    rows.push(row("on disk: median", &ours.middle, Some(&bare.middle), Bound::Told));
     Ok(rows)
 }
 
-fn ours(folder: &Path, count: usize, guests: &Runtime, network: &Runtime) -> anyhow::Result<Vec<Duration>> {
-    let layers = Arc::new(Layers::open(folder, count, network.handle())?);
-    let took = pace::keep(guests.handle(), count, |nth| {
+fn ours(folder: &Path, calls: usize, guests: &Runtime, network: &Runtime) -> anyhow::Result<Vec<Duration>> {
+    let layers = Arc::new(Layers::open(folder, calls, network.handle())?);
+    let took = pace::keep(guests.handle(), calls, |nth| {
         let layers = Arc::clone(&layers);
         async move { layers.item(nth).await }
     })?;

@@ -64,6 +64,7 @@ pub(crate) fn ninety_nine_and_middle(mut times: Vec<Duration>) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::Context;
 
     #[test]
     fn one_in_a_hundred_may_take_longer() {
@@ -81,7 +82,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let all = |bad: usize| {
             every(Duration::ZERO, runtime.handle(), 20, move |nth| async move {
-                if nth == bad { bail!("no") } else { Ok(Duration::from_millis(nth as u64)) }
+                (nth != bad).then(|| Duration::from_millis(nth as u64)).context("no")
             })
         };
         let times: Vec<u128> = all(20).unwrap().0.iter().map(Duration::as_millis).collect();

@@ -69,8 +69,14 @@ impl Row {
     }
 }
 
+/// So many of something.
+#[expect(clippy::cast_precision_loss, reason = "some millions")]
+pub(crate) fn count(number: usize) -> String {
+    if number < 1_000 { number.to_string() } else { self::number(number as f64) }
+}
+
 /// Three digits that say something, or thousands apart.
-pub(crate) fn number(value: f64) -> String {
+fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 999.5 => {
             let value = value.round();
@@ -168,6 +174,7 @@ mod tests {
     fn thousands_stand_apart_and_small_numbers_keep_three_digits() {
         let all = [0.123, 9.876, 50.04, 999.4, 999.6, 4_096.0, 217_083.4];
         assert_eq!(all.map(number), ["0.12", "9.88", "50.0", "999", "1,000", "4,096", "217,083"]);
+        assert_eq!(count(10), "10");
     }
 
     #[test]

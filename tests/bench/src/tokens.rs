@@ -3,14 +3,14 @@
 use crate::layers::question;
 use crate::python;
 use crate::scene::Scene;
-use crate::table::{self, Bound, Row, median};
+use crate::table::{Bound, Row, count, median};
 use anyhow::{Context, bail};
 use sandmill::resilience::{count_alone, cut_alone};
 use std::hint::black_box;
 use std::time::Instant;
 
 const CHARACTERS: usize = 217_083;
-const TOKENS_MAX: u64 = 4_096;
+const TOKENS_MAX: usize = 4_096;
 /// Whose encoding is `o200k_base`.
 const MODEL: &str = "gpt-4o";
 /// The same text so many times; the middle one counts.
@@ -21,16 +21,16 @@ const TOO_MANY: u64 = 5;
 pub(crate) fn measure(scene: &Scene) -> anyhow::Result<Vec<Row>> {
     let path = scene.long_text(CHARACTERS)?;
     let request = question(&std::fs::read_to_string(&path)?);
-    let tokens = count_alone(MODEL, &request);
-    let cut = cut_alone(MODEL, &request, TOKENS_MAX).context("the text fits as it is")?.1;
-    if cut.tokens_after > TOKENS_MAX || cut.tokens_after < TOKENS_MAX / 2 {
+    let (tokens, most) = (count_alone(MODEL, &request), TOKENS_MAX as u64);
+    let cut = cut_alone(MODEL, &request, most).context("the text fits as it is")?.1;
+    if cut.tokens_after > most || cut.tokens_after < most / 2 {
         bail!("{TOKENS_MAX} tokens are taken, and {} were left", cut.tokens_after);
     }
     let tiktoken = python::tiktoken(scene, &path)?;
     let (mut counting, mut cutting, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scene.rounds {
         counting.push(millis(|| black_box(count_alone(MODEL, black_box(&request)))));
-        cutting.push(millis(|| black_box(cut_alone(MODEL, black_box(&request), TOKENS_MAX))));
+        cutting.push(millis(|| black_box(cut_alone(MODEL, black_box(&request), most))));
         let Some(tiktoken) = &tiktoken else { continue };
         let (seconds, counted) = tiktoken.count(&path, TIMES)?;
         if tokens < counted || tokens - counted > counted * TOO_MANY / 1_000 {
@@ -38,9 +38,9 @@ pub(crate) fn measure(scene: &Scene) -> anyhow::Result<Vec<Row>> {
         }
         theirs.push(seconds * 1e3);
     }
-    let counting = median(counting);
+    let (counting, length) = (median(counting), usize::try_from(tokens)?);
     let row = |what: &str, ours, yardstick, wanted| {
-        let what = format!("a text of {} characters, {} tokens: {what}", count(CHARACTERS as u64), count(tokens));
+        let what = format!("a text of {} characters, {} tokens: {what}", count(CHARACTERS), count(length));
         Row { what, ours, yardstick, unit: "ms", wanted }
     };
     let beside = (!theirs.is_empty()).then(|| ("Python, tiktoken", median(theirs)));
@@ -49,11 +49,6 @@ pub(crate) fn measure(scene: &Scene) -> anyhow::Result<Vec<Row>> {
         row("counted", counting, beside, Bound::Told),
         row(&format!("cut to {} tokens", count(TOKENS_MAX)), median(cutting), beyond, Bound::AtMostMore(2.0)),
     ])
-}
-
-#[expect(clippy::cast_precision_loss, reason = "some thousands")]
-fn count(number: u64) -> String {
-    table::number(number as f64)
 }
 
 /// Of one time, the one in the middle.

@@ -131,7 +131,9 @@ mod tests {
 
     fn written(words: &[Word]) -> Vec<u8> {
         let mut out = Vec::new();
-        words.iter().for_each(|word| word.write(&mut out).unwrap());
+        for word in words {
+            word.write(&mut out).unwrap();
+        }
         out
     }
 

@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn rows_come_in_their_order_and_the_file_is_what_the_worker_is_fed() {
-        let rows: String = (0..100_000).map(|n| format!("+\"r{n}\"\t{{\"n\":{n}}}\n")).collect();
-        let file = file(&format!(":\n{rows}.\n"));
+        let rows: Vec<String> = (0..100_000).map(|n| format!("+\"r{n}\"\t{{\"n\":{n}}}\n")).collect();
+        let file = file(&format!(":\n{}.\n", rows.concat()));
         let records: Vec<Record> = opened("exec cat", file.path()).unwrap().collect::<Result<_, _>>().unwrap();
         assert_eq!(records.len(), 100_000);
         for (n, record) in (0..).zip(&records) {
