@@ -4,8 +4,8 @@ use super::convert;
 use super::crash;
 use super::host::TOO_MANY_AT_ONCE;
 use super::limits::{Exceeded, Limits};
-use super::state::{GuestState, Seed};
-use super::time::{Charged, CpuTime, WallTime};
+use super::state::{GuestState, Reins, Seed};
+use super::time::Charged;
 use super::{Plugin, trap};
 use crate::domain::{AttemptNumber, Budget, Failure, FailureClass, Item, Llm, Verdict};
 use crate::heavy;
@@ -120,13 +120,13 @@ impl Plugin {
         }
         let input = convert::item_to_wit(item);
         let context = convert::context_to_wit(job, attempt, budget);
-        let (cpu, wall) = store.data().clocks();
+        let reins = store.data().reins();
         let call = async {
             let instance = self.linked().instantiate(&mut *store).await?;
             instance.process(&mut *store, &input, &context).await
         };
-        let called = bounded(limits, cpu, wall, call).await;
-        if let (Some(Err(error)), Some(name)) = (&called, store.data().watch.coredump.clone()) {
+        let called = bounded(limits, reins, call).await;
+        if let (Called::Ended(Err(error)), Some(name)) = (&called, store.data().watch.coredump.clone()) {
             *coredump = error.downcast_ref::<WasmCoreDump>().map(|dump| dump.serialize(&mut *store, &name));
         }
         match ended(called, store) {
@@ -165,29 +165,40 @@ impl Plugin {
     }
 }
 
-/// Runs a guest, from its instantiation on, within the limits on time. `None`: it took longer than it may.
+/// What became of a guest that was run.
+pub(super) enum Called<T> {
+    Ended(wasmtime::Result<T>),
+    /// It took longer than it may, and was dropped where it stood.
+    Late,
+    /// It asked what it is not answered, and was dropped there.
+    Suspended,
+}
+
+/// Runs a guest, from its instantiation on, within the limits on time.
 pub(super) async fn bounded<T>(
     limits: &Limits,
-    cpu: Arc<CpuTime>,
-    wall: Arc<WallTime>,
+    reins: Reins,
     guest: impl Future<Output = wasmtime::Result<T>> + Send,
-) -> Option<wasmtime::Result<T>> {
+) -> Called<T> {
+    let Reins { cpu, wall, suspended } = reins;
     tokio::select! {
         biased;
-        called = Charged::new(guest, cpu) => Some(called),
-        () = wall.expired(limits.wall_time) => None,
+        called = Charged::new(guest, cpu) => Called::Ended(called),
+        () = suspended.notified() => Called::Suspended,
+        () = wall.expired(limits.wall_time) => Called::Late,
     }
 }
 
 /// What a guest returned; the error is how it ended instead.
-pub(super) fn ended<T>(called: Option<wasmtime::Result<T>>, store: &Store<GuestState>) -> Result<T, Verdict> {
+pub(super) fn ended<T>(called: Called<T>, store: &Store<GuestState>) -> Result<T, Verdict> {
     let state = store.data();
     let exceeded = |limit: Exceeded| Verdict::Failed(crash::by_limit(limit, None, state));
     match called {
-        None => Err(exceeded(Exceeded::WallTime)),
-        Some(Err(error)) => Err(trap::verdict(&error, store)),
+        Called::Late => Err(exceeded(Exceeded::WallTime)),
+        Called::Suspended => Err(Verdict::Suspended),
+        Called::Ended(Err(error)) => Err(trap::verdict(&error, store)),
         // So that it is no matter of luck whether a tick came in between.
-        Some(Ok(value)) => state.check_calls().map(|()| value).map_err(exceeded),
+        Called::Ended(Ok(value)) => state.check_calls().map(|()| value).map_err(exceeded),
     }
 }
 

@@ -100,12 +100,12 @@ impl Plugin {
             Arc::new(NoModels),
             Arc::default(),
         ));
-        let (cpu, wall) = store.data().clocks();
+        let reins = store.data().reins();
         let call = async {
             let instance = self.linked.instantiate(&mut store).await?;
             instance.describe(&mut store).await
         };
-        let called = bounded(self.limits(), cpu, wall, call).await;
+        let called = bounded(self.limits(), reins, call).await;
         match ended(called, &store) {
             Ok(manifest) => convert::manifest_from_wit(manifest).map_err(SandboxError::Describe),
             Err(Verdict::Failed(failure)) => Err(SandboxError::Describe(format!(

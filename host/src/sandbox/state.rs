@@ -13,6 +13,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use tokio::sync::Notify;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -39,12 +40,21 @@ pub(super) struct GuestState {
     host_calls: u64,
     /// The limit that an epoch's callback found exceeded.
     pub(super) stopped: Option<Exceeded>,
+    /// Told when the guest asks what it is not answered: it goes no further.
+    pub(super) suspended: Arc<Notify>,
     /// What it calls that may take long.
     pub(super) calls: Calls,
     /// Who looks on.
     pub(super) watch: Watch,
     /// Codes of the refusals that the guest was told of since a limit was met.
     pub(super) refused_codes: Vec<String>,
+}
+
+/// What whoever runs a guest charges, and is told of.
+pub(super) struct Reins {
+    pub(super) cpu: Arc<CpuTime>,
+    pub(super) wall: Arc<WallTime>,
+    pub(super) suspended: Arc<Notify>,
 }
 
 /// What the guest logged, within bounds.
@@ -107,6 +117,7 @@ impl GuestState {
             written: Written::new(limits.written_bytes),
             host_calls: 0,
             stopped: None,
+            suspended: Arc::default(),
             calls: Calls::default(),
             watch: Watch::default(),
             refused_codes: Vec::new(),
@@ -123,9 +134,8 @@ impl GuestState {
         self.host_calls
     }
 
-    /// What is charged.
-    pub(super) fn clocks(&self) -> (Arc<CpuTime>, Arc<WallTime>) {
-        (Arc::clone(&self.cpu), Arc::clone(&self.wall))
+    pub(super) fn reins(&self) -> Reins {
+        Reins { cpu: Arc::clone(&self.cpu), wall: Arc::clone(&self.wall), suspended: Arc::clone(&self.suspended) }
     }
 
     /// For our own functions. WASI's cannot refuse a call: they are looked at with each tick, and when the guest has ended.

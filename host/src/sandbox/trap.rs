@@ -12,16 +12,8 @@ use wasmtime::{Store, Trap, WasmBacktrace};
 const MESSAGE_BYTES_MAX: usize = 2_000;
 const BACKTRACE_BYTES_MAX: usize = 8_000;
 
-/// Raised by a host function that stops the guest without failing the item.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("suspended")]
-pub(super) struct SuspendGuest;
-
 /// How an attempt ended that wasmtime reports as an error.
 pub(super) fn verdict(error: &wasmtime::Error, store: &Store<GuestState>) -> Verdict {
-    if error.downcast_ref::<SuspendGuest>().is_some() {
-        return Verdict::Suspended;
-    }
     let state = store.data();
     let trap = error.downcast_ref::<Trap>().copied();
     let mut failure = match exceeded(error, trap, state) {
