@@ -4,8 +4,8 @@ use super::convert;
 use super::crash;
 use super::host::TOO_MANY_AT_ONCE;
 use super::limits::{Exceeded, Limits};
-use super::state::{GuestState, Reins, Seed};
-use super::time::Charged;
+use super::state::{GuestState, Seed};
+use super::time::{Charged, CpuTime, WallTime};
 use super::{Plugin, trap};
 use crate::domain::{AttemptNumber, Budget, Failure, FailureClass, Item, Llm, Verdict};
 use crate::heavy;
@@ -86,8 +86,15 @@ impl Plugin {
         watch: Watch,
     ) -> AttemptReport {
         let seed = Seed { item_id: item.id.as_str(), attempt };
-        let mut store =
-            self.store(GuestState::new(self.limits(), &self.given, job, &seed, llm, Arc::clone(&item.blobs)));
+        let mut store = self.store(GuestState::new(
+            self.engine(),
+            self.limits(),
+            &self.given,
+            job,
+            &seed,
+            llm,
+            Arc::clone(&item.blobs),
+        ));
         store.data_mut().watch = watch;
         let mut coredump = None;
         let mut verdict = self.process(&mut store, job, item, attempt, budget, &mut coredump).await;
@@ -120,13 +127,13 @@ impl Plugin {
         }
         let input = convert::item_to_wit(item);
         let context = convert::context_to_wit(job, attempt, budget);
-        let reins = store.data().reins();
+        let (cpu, wall) = store.data().clocks();
         let call = async {
             let instance = self.linked().instantiate(&mut *store).await?;
             instance.process(&mut *store, &input, &context).await
         };
-        let called = bounded(limits, reins, call).await;
-        if let (Called::Ended(Err(error)), Some(name)) = (&called, store.data().watch.coredump.clone()) {
+        let called = bounded(limits, cpu, wall, call).await;
+        if let (Some(Err(error)), Some(name)) = (&called, store.data().watch.coredump.clone()) {
             *coredump = error.downcast_ref::<WasmCoreDump>().map(|dump| dump.serialize(&mut *store, &name));
         }
         match ended(called, store) {
@@ -165,40 +172,29 @@ impl Plugin {
     }
 }
 
-/// What became of a guest that was run.
-pub(super) enum Called<T> {
-    Ended(wasmtime::Result<T>),
-    /// It took longer than it may, and was dropped where it stood.
-    Late,
-    /// It asked what it is not answered, and was dropped there.
-    Suspended,
-}
-
-/// Runs a guest, from its instantiation on, within the limits on time.
+/// Runs a guest, from its instantiation on, within the limits on time. `None`: it took longer than it may.
 pub(super) async fn bounded<T>(
     limits: &Limits,
-    reins: Reins,
+    cpu: Arc<CpuTime>,
+    wall: Arc<WallTime>,
     guest: impl Future<Output = wasmtime::Result<T>> + Send,
-) -> Called<T> {
-    let Reins { cpu, wall, suspended } = reins;
+) -> Option<wasmtime::Result<T>> {
     tokio::select! {
         biased;
-        called = Charged::new(guest, cpu) => Called::Ended(called),
-        () = suspended.notified() => Called::Suspended,
-        () = wall.expired(limits.wall_time) => Called::Late,
+        called = Charged::new(guest, cpu) => Some(called),
+        () = wall.expired(limits.wall_time) => None,
     }
 }
 
 /// What a guest returned; the error is how it ended instead.
-pub(super) fn ended<T>(called: Called<T>, store: &Store<GuestState>) -> Result<T, Verdict> {
+pub(super) fn ended<T>(called: Option<wasmtime::Result<T>>, store: &Store<GuestState>) -> Result<T, Verdict> {
     let state = store.data();
     let exceeded = |limit: Exceeded| Verdict::Failed(crash::by_limit(limit, None, state));
     match called {
-        Called::Late => Err(exceeded(Exceeded::WallTime)),
-        Called::Suspended => Err(Verdict::Suspended),
-        Called::Ended(Err(error)) => Err(trap::verdict(&error, store)),
+        None => Err(exceeded(Exceeded::WallTime)),
+        Some(Err(error)) => Err(trap::verdict(&error, store)),
         // So that it is no matter of luck whether a tick came in between.
-        Called::Ended(Ok(value)) => state.check_calls().map(|()| value).map_err(exceeded),
+        Some(Ok(value)) => state.check_calls().map(|()| value).map_err(exceeded),
     }
 }
 

@@ -93,6 +93,7 @@ impl Plugin {
         let job = Job { name: String::new(), created_unix_ms: 0, config: "{}".into() };
         let seed = Seed { item_id: "", attempt: AttemptNumber::FIRST };
         let mut store = self.store(GuestState::new(
+            self.engine(),
             self.limits(),
             &Given::default(),
             &job,
@@ -100,12 +101,12 @@ impl Plugin {
             Arc::new(NoModels),
             Arc::default(),
         ));
-        let reins = store.data().reins();
+        let (cpu, wall) = store.data().clocks();
         let call = async {
             let instance = self.linked.instantiate(&mut store).await?;
             instance.describe(&mut store).await
         };
-        let called = bounded(self.limits(), reins, call).await;
+        let called = bounded(self.limits(), cpu, wall, call).await;
         match ended(called, &store) {
             Ok(manifest) => convert::manifest_from_wit(manifest).map_err(SandboxError::Describe),
             Err(Verdict::Failed(failure)) => Err(SandboxError::Describe(format!(

@@ -31,6 +31,7 @@ fn job() -> Job {
 async fn an_instance_that_served_two_items_would_give_the_firsts_secret_away() {
     let (plugin, job, item, first) = (plugin().await, job(), item(), AttemptNumber::FIRST);
     let state = GuestState::new(
+        plugin.engine(),
         plugin.limits(),
         &Given::default(),
         &job,

@@ -13,7 +13,6 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use tokio::sync::Notify;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -21,6 +20,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) struct GuestState {
+    pub(super) engine: wasmtime::Engine,
     wasi: WasiCtx,
     table: ResourceTable,
     http: WasiHttpCtx,
@@ -40,21 +40,12 @@ pub(super) struct GuestState {
     host_calls: u64,
     /// The limit that an epoch's callback found exceeded.
     pub(super) stopped: Option<Exceeded>,
-    /// Told when the guest asks what it is not answered: it goes no further.
-    pub(super) suspended: Arc<Notify>,
     /// What it calls that may take long.
     pub(super) calls: Calls,
     /// Who looks on.
     pub(super) watch: Watch,
     /// Codes of the refusals that the guest was told of since a limit was met.
     pub(super) refused_codes: Vec<String>,
-}
-
-/// What whoever runs a guest charges, and is told of.
-pub(super) struct Reins {
-    pub(super) cpu: Arc<CpuTime>,
-    pub(super) wall: Arc<WallTime>,
-    pub(super) suspended: Arc<Notify>,
 }
 
 /// What the guest logged, within bounds.
@@ -67,6 +58,7 @@ pub(super) struct Log {
 
 impl GuestState {
     pub(super) fn new(
+        engine: &wasmtime::Engine,
         limits: &Limits,
         given: &Given,
         job: &Job,
@@ -100,6 +92,7 @@ impl GuestState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
+            engine: engine.clone(),
             wasi,
             table,
             http: WasiHttpCtx::new(),
@@ -117,7 +110,6 @@ impl GuestState {
             written: Written::new(limits.written_bytes),
             host_calls: 0,
             stopped: None,
-            suspended: Arc::default(),
             calls: Calls::default(),
             watch: Watch::default(),
             refused_codes: Vec::new(),
@@ -134,8 +126,9 @@ impl GuestState {
         self.host_calls
     }
 
-    pub(super) fn reins(&self) -> Reins {
-        Reins { cpu: Arc::clone(&self.cpu), wall: Arc::clone(&self.wall), suspended: Arc::clone(&self.suspended) }
+    /// What is charged.
+    pub(super) fn clocks(&self) -> (Arc<CpuTime>, Arc<WallTime>) {
+        (Arc::clone(&self.cpu), Arc::clone(&self.wall))
     }
 
     /// For our own functions. WASI's cannot refuse a call: they are looked at with each tick, and when the guest has ended.

@@ -6,14 +6,28 @@ use super::state::GuestState;
 use crate::domain::{CrashCard, Failure, FailureClass, Verdict, sanitize_text};
 use std::fmt::Write;
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime::{Engine, Store, Trap, WasmBacktrace};
 
 /// Bytes of guest text in a message, and in a backtrace.
 const MESSAGE_BYTES_MAX: usize = 2_000;
 const BACKTRACE_BYTES_MAX: usize = 8_000;
 
+/// Raised by a host function that stops the guest without failing the item.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("suspended")]
+struct SuspendGuest;
+
+/// Ends the guest without failing the item. It brings a backtrace without frames along, that of a store in which nothing runs: for an error without one
+/// wasmtime looks up the source lines of each frame, which takes milliseconds, and nobody reads them.
+pub(super) fn suspension(engine: &Engine) -> wasmtime::Error {
+    wasmtime::Error::from(SuspendGuest).context(WasmBacktrace::capture(Store::new(engine, ())))
+}
+
 /// How an attempt ended that wasmtime reports as an error.
 pub(super) fn verdict(error: &wasmtime::Error, store: &Store<GuestState>) -> Verdict {
+    if error.downcast_ref::<SuspendGuest>().is_some() {
+        return Verdict::Suspended;
+    }
     let state = store.data();
     let trap = error.downcast_ref::<Trap>().copied();
     let mut failure = match exceeded(error, trap, state) {

@@ -7,6 +7,7 @@ use crate::sandbox::convert::{completion_to_wit, error_to_wit, request_from_wit,
 use crate::sandbox::limits::Exceeded;
 use crate::sandbox::state::GuestState;
 use crate::sandbox::time::{HostWork, WallTime};
+use crate::sandbox::trap;
 use crate::sandbox::weight;
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ impl GuestState {
         if let Ok(completion) = &answer {
             self.check_transfer(completion.bytes())?;
         }
-        self.handed_over(answer.map(completion_to_wit)).await
+        self.handed_over(answer.map(completion_to_wit))
     }
 
     async fn ask_many(
@@ -74,7 +75,7 @@ impl GuestState {
     ) -> wasmtime::Result<Result<Vec<Result<Response, Error>>, Error>> {
         if requests.len() > self.limits.requests {
             let refused = too_many(requests.len(), self.limits.requests);
-            return self.handed_over(Err(refused.into())).await;
+            return self.handed_over(Err(refused.into()));
         }
         let requests = match self.take(requests).await {
             Ok(requests) => requests,
@@ -92,7 +93,6 @@ impl GuestState {
         self.handed_over(answers.map(|answers| {
             answers.into_iter().map(|answer| answer.map(completion_to_wit).map_err(error_to_wit)).collect()
         }))
-        .await
     }
 
     async fn count(&mut self, request: Request) -> wasmtime::Result<Result<TokenCount, Error>> {
@@ -103,7 +103,7 @@ impl GuestState {
         // No wait for a model: the time counts, and bounds how often the guest can have long texts counted.
         let llm = Arc::clone(&self.llm);
         let count = HostWork::new(llm.count_tokens(request), &self.cpu).await;
-        self.handed_over(count.map(token_count_to_wit)).await
+        self.handed_over(count.map(token_count_to_wit))
     }
 
     /// Checks and converts what the guest asks.
@@ -131,19 +131,15 @@ impl GuestState {
         if bytes > self.limits.transfer_bytes { Err(Exceeded::Transfer) } else { Ok(()) }
     }
 
-    /// A suspension is no error that a guest could catch: the call never returns, and whoever runs the guest drops it. Nor is it one that wasmtime
-    /// is told of, which would look up source lines for a backtrace that nobody reads: milliseconds.
-    async fn handed_over<T>(&mut self, result: Result<T, CallEnd>) -> wasmtime::Result<Result<T, Error>> {
+    /// A suspension is no error that a guest could catch: it ends the guest.
+    fn handed_over<T>(&mut self, result: Result<T, CallEnd>) -> wasmtime::Result<Result<T, Error>> {
         match result {
             Ok(value) => Ok(Ok(value)),
             Err(CallEnd::Error(error)) => {
                 self.remember(&error);
                 Ok(Err(error_to_wit(error)))
             }
-            Err(CallEnd::Suspended) => {
-                self.suspended.notify_one();
-                std::future::pending().await
-            }
+            Err(CallEnd::Suspended) => Err(trap::suspension(&self.engine)),
         }
     }
 
