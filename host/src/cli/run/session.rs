@@ -410,9 +410,8 @@ impl Session<'_> {
         );
         let of_item = self.args.limits.of_item(&self.config.limits)?;
         let roles = plugin.manifest().model_roles.iter().map(|role| role.name.clone()).collect();
-        let live = Arc::new(Live::new(settings::instances(self.args, self.config).min(plugin.live_max()) as usize));
-        let (policy, after) = self.prepared.suspend;
-        let patience = live.patience(policy, after, &self.clock);
+        let instances = settings::instances(self.args, self.config).min(plugin.live_max()) as usize;
+        let live = Arc::new(Live::new(instances, self.prepared.suspension, plugin.memory_max()));
         Ok(Shared {
             job: Job { name: self.job.to_string(), created_unix_ms, config: self.prepared.plugin_config.clone() },
             contract: self.prepared.contract.clone(),
@@ -430,7 +429,6 @@ impl Session<'_> {
             item_spending: Spending { micro_dollars_max: of_item.micro_dollars, tokens_max: of_item.tokens },
             fails_unknown: self.args.on_unknown == OnUnknown::Fail,
             live,
-            patience,
             under_way: AtomicU64::new(0),
             span: Span::current(),
             plugin,
