@@ -1,7 +1,9 @@
 //! Guests that wait for an answer give their instance back, and are replayed when it is there.
 
-use crate::support::{MockServer, Place, Ran, items, plugin};
+use crate::support::{MockServer, Place, Ran, Said, Saying, Talking, items, plugin};
 use serde_json::{Value, json};
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 
 /// One question, five one after the other in two attempts, four at once.
 fn item(index: usize) -> Value {
@@ -112,6 +114,40 @@ fn where_memory_is_short_those_that_wait_give_way_at_once_and_no_more_begin_than
     for key in ["attempts", "provider_calls", "reused_calls", "answers_not_reused"] {
         assert_eq!(given.number(key), kept.number(key), "{key}");
     }
+    let told = json!({
+        "policy": "auto", "after_ms": 3_600_000, "memory_target_bytes": target, "memory_peak_bytes": peak,
+        "gave_way": given.number("suspensions"),
+    });
+    let status = |args: &[&str]| given.place.run(&[&["status", "j"], args].concat()).expect(0).stdout;
+    assert_eq!(serde_json::from_str::<Value>(&status(&["--json"])).unwrap()["suspend"], told);
+    let line = format!(
+        "suspend auto: after 1h where others wait, at once beyond 76.3 MiB of memory; {} gave way",
+        told["gave_way"]
+    );
+    assert!(status(&[]).contains(&line), "{}", status(&[]));
+}
+
+#[test]
+fn status_says_while_a_job_runs_when_its_guests_give_way() {
+    let (place, (asked, is_asked), (answer, may_answer)) = (Place::new(), channel(), channel::<()>());
+    let may_answer = Mutex::new(may_answer);
+    let server = Saying::start(move |_| {
+        asked.send(()).unwrap();
+        may_answer.lock().unwrap().recv().unwrap();
+        Said::new(200, r#"{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{}}"#)
+    });
+    place.write("in.jsonl", items(1, item));
+    let plugin = plugin("misbehave");
+    let fixed = ["run", &plugin, "--input", "in.jsonl", "--job", "j", "--memory-target", "1GiB", "--suspend", "always"];
+    let running = Talking::start(
+        &place,
+        &[&fixed[..], &["--provider", "openai", "--base-url", &server.url, "--model", "m"]].concat(),
+    );
+    is_asked.recv().unwrap();
+    let status = place.run(&["status", "j"]).expect(0).stdout;
+    assert!(status.contains("suspend always: after 100ms, at once beyond 1.0 GiB of memory; 0 gave way"), "{status}");
+    answer.send(()).unwrap();
+    running.until("1 done");
 }
 
 /// Whoever keeps its instance is waited for, and one goes on however little there is.

@@ -3,6 +3,7 @@
 mod conclude;
 mod dashboard;
 mod figures;
+mod guests;
 mod session;
 mod standing;
 mod telemetry;

@@ -37,6 +37,7 @@ impl UnderWay {
             items_in_flight: shared.under_way.load(Ordering::Relaxed),
             instances: limit.saturating_sub(shared.live.free() as u64),
             instances_max: limit,
+            guests: Some((shared.live.suspension(), shared.live.memory())),
             is_paused: orders.paused,
             is_stopping: self.shutdown.phase() != Phase::Running,
             memory: memory::resident(),

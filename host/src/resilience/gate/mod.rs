@@ -17,7 +17,6 @@ use crate::store::{NewRouteEvent, RunId, Store};
 use breaker::{Breaker, Pass, Transition};
 use concurrency::Concurrency;
 use limiter::{Limiter, Taken};
-use notes::Notes;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +29,7 @@ pub(super) use key::Key;
 pub use key::KeyLimits;
 pub use limiter::LimiterSettings;
 pub(super) use limiter::Load;
+pub use notes::Notes;
 pub(super) use permit::Permit;
 
 /// How a route's calls are let through.
