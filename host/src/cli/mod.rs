@@ -33,6 +33,7 @@ mod limits;
 mod live;
 mod loading;
 mod log;
+mod memory;
 mod merge;
 mod mock_server;
 mod parquet_worker;

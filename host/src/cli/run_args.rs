@@ -326,7 +326,7 @@ pub(super) struct WorkArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) max_instances: Option<u32>,
     /// Whether a guest that waits for an answer gives its instance back, and is replayed when the answer is there: when others wait for one
-    /// (auto), never or always [default: auto]
+    /// or memory is short (auto), never or always [default: auto]
     #[arg(long, value_enum, value_name = "WHEN")]
     #[serde(default)]
     pub(super) suspend: Option<Suspend>,
@@ -334,6 +334,11 @@ pub(super) struct WorkArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     #[serde(default)]
     pub(super) suspend_after: Option<String>,
+    /// What all live guests shall have of memory together: where it is short, guests that wait give way at once, and no other begins; 0: as
+    /// much as they take [default: 70% of what is there]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[serde(default)]
+    pub(super) memory_target: Option<u64>,
     /// Attempts of an item whose answers the plugin rejects [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_attempts: Option<u32>,

@@ -1,10 +1,11 @@
 //! From flags and sandmill.toml, flags first, to the settings of each module.
 
+use super::memory;
 use super::run_args::{LogFormat, RunArgs, ShardArg, Suspend};
 use crate::config::{self, Config};
 use crate::kit::Source;
 use crate::resilience::{ContextSettings, OnOverflow, RetrySettings};
-use crate::run::{RunSettings, SuspendPolicy};
+use crate::run::{RunSettings, SuspendPolicy, Suspension};
 use crate::store::Take;
 use crate::telemetry;
 use anyhow::{Context, bail};
@@ -26,6 +27,9 @@ pub(super) const TRAPS: u32 = 10;
 pub(super) const WATCHDOG: Duration = Duration::from_mins(10);
 /// Some instantiations of an interpreter: who gives way sooner spends more on replays than the wait is worth.
 pub(super) const SUSPEND_AFTER: Duration = Duration::from_millis(100);
+/// Of the memory that is there when the run begins: what guests shall have. The rest is for what is not counted of them: stacks, the host's copies of
+/// what they hand over and are handed, files that are read, and for whoever else is on the machine.
+const MEMORY_PERCENT: u64 = 70;
 
 pub(super) fn time(flag: Option<&str>, config: Option<Duration>) -> anyhow::Result<Option<Duration>> {
     match flag {
@@ -102,12 +106,16 @@ pub(super) fn slots(args: &RunArgs, config: &Config) -> u32 {
     instances_set(args, config).unwrap_or_else(|| instances(args, config).max(SLOTS))
 }
 
-/// When a guest that waits gives its instance back, and after how long at least. `is_replayable`: what the plugin was granted can be replayed.
-pub(super) fn suspend(
-    args: &RunArgs,
-    config: &Config,
-    is_replayable: bool,
-) -> anyhow::Result<(SuspendPolicy, Duration)> {
+/// What all live guests shall have of memory together, in bytes; `None`: as much as they take.
+pub(super) fn memory_target(args: &RunArgs, config: &Config) -> Option<u64> {
+    match args.work.memory_target.or(config.run.memory_target) {
+        Some(set) => Some(set).filter(|set| *set > 0),
+        None => memory::available().map(|bytes| bytes / 100 * MEMORY_PERCENT),
+    }
+}
+
+/// When a guest that waits gives its instance back. `is_replayable`: what the plugin was granted can be replayed.
+pub(super) fn suspend(args: &RunArgs, config: &Config, is_replayable: bool) -> anyhow::Result<Suspension> {
     let policy = match (args.work.suspend, config.run.suspend.as_deref()) {
         (Some(Suspend::Auto), _) | (None, None | Some("auto")) => SuspendPolicy::Auto,
         (Some(Suspend::Never), _) | (None, Some("never")) => SuspendPolicy::Never,
@@ -122,7 +130,7 @@ pub(super) fn suspend(
         other => other,
     };
     let after = time(args.work.suspend_after.as_deref(), config.run.suspend_after)?.unwrap_or(SUSPEND_AFTER);
-    Ok((policy, after))
+    Ok(Suspension { policy, after, memory_target: memory_target(args, config) })
 }
 
 pub(super) fn attempts_max(args: &RunArgs, config: &Config) -> u32 {

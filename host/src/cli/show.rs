@@ -230,6 +230,9 @@ impl Sheet<'_> {
         self.pick("run.suspend", policy, run.suspend.clone(), "auto".into());
         let after = args.work.suspend_after.clone();
         self.pick("run.suspend_after", after, run.suspend_after.map(time), time(settings::SUSPEND_AFTER));
+        let set = |target: u64| if target == 0 { "none".to_owned() } else { size(target) };
+        let found = settings::memory_target(args, config).map_or("none".to_owned(), size);
+        self.pick("run.memory_target", args.work.memory_target.map(set), run.memory_target.map(set), found);
         self.pick("run.max_attempts", args.work.max_attempts, run.max_attempts, ATTEMPTS);
         let errors = (args.work.max_consecutive_errors, run.max_consecutive_errors);
         self.pick("run.max_consecutive_errors", errors.0, errors.1, CONSECUTIVE_ERRORS);

@@ -12,7 +12,8 @@ use crate::monitor::Snapshot;
 use crate::progress::{self, Screen, is_able};
 use crate::resilience::dollars;
 use crate::store::{
-    Counts, FailureRow, Live, Reader, RunId, RunRow, StoreError, UsageTotals, control, list_jobs, runner_of, size_of,
+    Counts, FailureRow, GuestsNote, Live, Reader, RunId, RunRow, StoreError, UsageTotals, control, list_jobs,
+    runner_of, size_of,
 };
 use clap::Args;
 use std::fmt::Write as _;
@@ -151,6 +152,8 @@ pub(super) struct View {
     pub(super) now_ms: u64,
     /// What is under way; nothing if no process runs it.
     pub(super) live: Live,
+    /// Of the last run, if it wrote any down.
+    pub(super) guests: Option<GuestsNote>,
     /// Failed items: class, code, how many, a message.
     pub(super) groups: Vec<(String, String, u64, String)>,
 }
@@ -168,6 +171,7 @@ impl View {
             started_ms: last.map_or(0, |run| run.started_ms),
             now_ms: SystemClock::new().unix_ms(),
             live,
+            guests: last.map(|run| reader.guests(RunId(run.id))).transpose()?.flatten(),
             groups: reader.failure_groups()?,
             job: job.name.to_string(),
             counts,
@@ -216,6 +220,9 @@ impl View {
             "  calls   {} to the provider, {} answered, {} unknown; tokens: {} read, {} written",
             usage.calls, usage.answered, usage.unknown, usage.input_tokens, usage.output_tokens
         );
+        if let Some(guests) = &self.guests {
+            let _ = writeln!(text, "  suspend {}", suspend(guests));
+        }
         let _ = writeln!(text, "  runs    {}", self.runs);
         let _ = writeln!(text, "  size    {}", job::size(self.bytes));
         for failure in &self.failures {
@@ -263,6 +270,15 @@ impl View {
             "bytes": self.bytes,
             "state": self.state,
         });
+        if let Some(guests) = &self.guests {
+            value["suspend"] = serde_json::json!({
+                "policy": shown(&guests.policy),
+                "after_ms": guests.after_ms,
+                "memory_target_bytes": guests.memory_target,
+                "memory_peak_bytes": guests.memory_peak,
+                "gave_way": guests.gave_way,
+            });
+        }
         if let Some(figures) = figures {
             #[expect(clippy::cast_precision_loss, reason = "for reading")]
             let projected = figures.cost_projected.map(|cost| cost as f64 / 1e6);
@@ -277,6 +293,22 @@ impl View {
         }
         value
     }
+}
+
+/// When guests give way, and how many times one did.
+fn suspend(guests: &GuestsNote) -> String {
+    let after = humantime::format_duration(Duration::from_millis(guests.after_ms));
+    let target = guests.memory_target.map(job::size);
+    let when = match (guests.policy.as_str(), &target) {
+        ("auto", None) => format!(": after {after} where others wait"),
+        ("auto", Some(target)) => format!(": after {after} where others wait, at once beyond {target} of memory"),
+        ("always", None) => format!(": after {after}"),
+        ("always", Some(target)) => format!(": after {after}, at once beyond {target} of memory"),
+        (_, Some(target)) => format!(": no more begin than fit into {target} of memory"),
+        (_, None) => String::new(),
+    };
+    let (policy, peak) = (shown(&guests.policy), job::size(guests.memory_peak));
+    format!("{policy}{when}; {} gave way, {peak} of memory at most", guests.gave_way)
 }
 
 /// A text of the input, a guest or a provider.

@@ -3,8 +3,10 @@
 
 use super::status::View;
 use crate::domain::{FailureClass, sanitize_line};
-use crate::monitor::{self, ClassFailures, ItemFigures, Progress, RecentFailure, RouteFigures, Snapshot, projected};
-use crate::store::{LiveRoute, Reader, StoreError};
+use crate::monitor::{
+    self, ClassFailures, GuestFigures, ItemFigures, Progress, RecentFailure, RouteFigures, Snapshot, projected,
+};
+use crate::store::{GuestsNote, LiveRoute, Reader, StoreError};
 use std::time::Duration;
 
 /// What the first pace is taken from.
@@ -75,6 +77,7 @@ impl View {
             cost: usage.cost,
             cost_projected: projected(usage.cost, usage.cost, self.ended(), counts.pending()),
             paused: self.paused,
+            guests: self.guests.as_ref().map(guests),
             routes,
             failures: self.kinds_of_failures(),
             ..Snapshot::default()
@@ -97,6 +100,17 @@ impl View {
             kinds.push(ClassFailures { class, count: *count, last });
         }
         kinds
+    }
+}
+
+fn guests(note: &GuestsNote) -> GuestFigures {
+    GuestFigures {
+        suspend: sanitize_line(&note.policy, TEXT_BYTES_MAX),
+        suspend_after_ms: note.after_ms,
+        memory_target_bytes: note.memory_target,
+        memory_bytes: None,
+        memory_peak_bytes: note.memory_peak,
+        gave_way: note.gave_way,
     }
 }
 
@@ -144,6 +158,7 @@ mod tests {
             started_ms: 0,
             now_ms: 60_000,
             live: Live { items: 3, routes: [("r".to_owned(), live)].into() },
+            guests: None,
             groups: vec![group("plugin", "a", 6), group("plugin", "b", 3), group("from a newer version", "c", 1)],
         }
     }

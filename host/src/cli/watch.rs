@@ -105,6 +105,7 @@ mod tests {
             started_ms: 0,
             now_ms: 0,
             live: Live::default(),
+            guests: None,
             groups: Vec::new(),
         }
     }

@@ -81,6 +81,9 @@ pub struct Run {
     /// How long a guest waits for an answer before it may give its instance back.
     #[serde(deserialize_with = "duration")]
     pub suspend_after: Option<Duration>,
+    /// What all live instances shall have together: bytes, or with a unit; 0: as much as they take.
+    #[serde(deserialize_with = "bytes")]
+    pub memory_target: Option<u64>,
     pub max_attempts: Option<u32>,
     pub max_consecutive_errors: Option<u32>,
     /// Items that may crash the plugin with none done in between; 0: never stop.

@@ -89,6 +89,8 @@ struct Gauges {
     instances_max: Gauge,
     paused: Gauge,
     memory: Gauge,
+    guests_memory: Gauge,
+    guests_memory_max: Gauge,
     calls_in_flight: Family<ByRoute, Gauge>,
     calls_waiting: Family<ByRoute, Gauge>,
     calls_max: Family<ByRoute, Gauge>,
@@ -275,6 +277,12 @@ impl Gauges {
             "Memory of the process; 0 where the system does not say",
             self.memory.clone(),
         );
+        registry.register("guest_memory_bytes", "What live guests were granted of memory", self.guests_memory.clone());
+        registry.register(
+            "guest_memory_target_bytes",
+            "What they shall have together; 0: what they take",
+            self.guests_memory_max.clone(),
+        );
         registry.register("calls_in_flight", "Provider calls under way", self.calls_in_flight.clone());
         registry.register("calls_waiting", "Callers that a route has not let through yet", self.calls_waiting.clone());
         registry.register("calls_limit", "Provider calls that may be under way at once", self.calls_max.clone());
@@ -291,6 +299,10 @@ impl Gauges {
         set(&self.instances_max, standing.instances_max);
         set(&self.paused, u64::from(standing.is_paused));
         set(&self.memory, standing.memory.unwrap_or(0));
+        if let Some((suspension, memory)) = standing.guests {
+            set(&self.guests_memory, memory.now);
+            set(&self.guests_memory_max, suspension.memory_target.unwrap_or(0));
+        }
         for (name, status) in &standing.routes {
             let route = || ByRoute { route: name.clone() };
             set(&self.calls_in_flight.get_or_create(&route()), status.in_flight.into());

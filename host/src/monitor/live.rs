@@ -2,7 +2,7 @@
 
 use super::failures::Failures;
 use super::history::History;
-use super::{ItemFigures, Paces, Point, Progress, RouteFigures, RunFacts, Snapshot, Standing};
+use super::{GuestFigures, ItemFigures, Paces, Point, Progress, RouteFigures, RunFacts, Snapshot, Standing};
 use crate::clock::Clock;
 use crate::domain::{Event, EventSink};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -111,6 +111,7 @@ impl Monitor {
             stopping: standing.is_stopping,
             instances: standing.instances,
             instances_max: standing.instances_max,
+            guests: standing.guests.map(|guests| GuestFigures::new(guests, counts.suspensions)),
             memory_bytes: standing.memory,
             routes: standing.routes.iter().map(|(name, status)| RouteFigures::new(name, status)).collect(),
             failures: state.failures.by_class(),

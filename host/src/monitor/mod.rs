@@ -13,4 +13,4 @@ pub use failures::{ClassFailures, RecentFailure};
 pub use history::Point;
 pub use live::{Monitor, projected};
 pub use pace::{Paces, Progress};
-pub use snapshot::{ItemFigures, RouteFigures, RunFacts, Snapshot, Standing};
+pub use snapshot::{GuestFigures, ItemFigures, RouteFigures, RunFacts, Snapshot, Standing};

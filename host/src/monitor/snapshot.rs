@@ -2,7 +2,7 @@
 
 use super::{ClassFailures, RecentFailure};
 use crate::resilience::{BreakerState, GateStatus};
-use crate::run::TallySnapshot;
+use crate::run::{GuestMemory, Suspension, TallySnapshot};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct Standing {
     pub items_in_flight: u64,
     pub instances: u64,
     pub instances_max: u64,
+    /// `None`: the work has not begun.
+    pub guests: Option<(Suspension, GuestMemory)>,
     pub is_paused: bool,
     /// It was asked to end: nothing new is begun.
     pub is_stopping: bool,
@@ -80,6 +82,8 @@ pub struct Snapshot {
     /// Plugin instances that are live, and that may be.
     pub instances: u64,
     pub instances_max: u64,
+    /// `None`: nothing is known of them.
+    pub guests: Option<GuestFigures>,
     /// Of the process; `None`: the system does not say.
     pub memory_bytes: Option<u64>,
     pub routes: Vec<RouteFigures>,
@@ -123,6 +127,34 @@ impl ItemFigures {
     /// Pending, and not begun.
     pub fn waiting(&self) -> u64 {
         self.pending.saturating_sub(self.in_flight)
+    }
+}
+
+/// When guests that wait give their instances back, and how that went so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct GuestFigures {
+    /// `auto`, `never`, `always`.
+    pub suspend: String,
+    pub suspend_after_ms: u64,
+    /// What all of them shall have of memory together; `None`: what they take.
+    pub memory_target_bytes: Option<u64>,
+    /// What they have now, and had at most in this run, as the sandbox counts it; `None`: whoever made these figures cannot tell.
+    pub memory_bytes: Option<u64>,
+    pub memory_peak_bytes: u64,
+    /// How often one gave its instance back in this run.
+    pub gave_way: u64,
+}
+
+impl GuestFigures {
+    pub(super) fn new((suspension, memory): (Suspension, GuestMemory), gave_way: u64) -> Self {
+        Self {
+            suspend: suspension.policy.name().to_owned(),
+            suspend_after_ms: u64::try_from(suspension.after.as_millis()).unwrap_or(u64::MAX),
+            memory_target_bytes: suspension.memory_target,
+            memory_bytes: Some(memory.now),
+            memory_peak_bytes: memory.peak,
+            gave_way,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The screen's lines: the figures of a job, most important first, so that what a narrow terminal cuts off is missed least.
 
 use super::width::{cut, width};
-use super::words::{count, money, percent, rate, time};
+use super::words::{count, money, percent, rate, size, time};
 use crate::domain::sanitize_line;
 use crate::monitor::{RouteFigures, Snapshot};
 use std::fmt::Write as _;
@@ -62,6 +62,10 @@ pub fn lines(now: &Snapshot, columns: usize) -> Vec<Line> {
     let cost = cost(now);
     if !cost.is_empty() {
         lines.push(row("cost", &cost, columns));
+    }
+    let guests = guests(now);
+    if !guests.is_empty() {
+        lines.push(row("guests", &guests, columns));
     }
     lines.extend(routes(now).iter().map(|parts| row("route", parts, columns)));
     lines.extend(failures(now).iter().map(|parts| row("failed", parts, columns)));
@@ -186,6 +190,21 @@ fn cost(now: &Snapshot) -> Vec<Part> {
     }
     if let Some(most) = now.cost_max.filter(|_| !parts.is_empty()) {
         parts.push(calm(format!("at most {}", money(most))));
+    }
+    parts
+}
+
+/// Only where some gave way: else they are as many as there are items in flight.
+fn guests(now: &Snapshot) -> Vec<Part> {
+    let Some(guests) = now.guests.as_ref().filter(|guests| guests.gave_way > 0) else { return Vec::new() };
+    let mut parts = Vec::new();
+    if now.instances_max > 0 {
+        parts.push(calm(format!("{} of {} live", count(now.instances), count(now.instances_max))));
+    }
+    parts.push(calm(format!("{} gave way", count(guests.gave_way))));
+    if let Some(bytes) = guests.memory_bytes {
+        let target = guests.memory_target_bytes.map(|target| format!(" of {}", size(target))).unwrap_or_default();
+        parts.push(calm(format!("{}{target} of memory", size(bytes))));
     }
     parts
 }

@@ -24,6 +24,11 @@ pub(super) fn rate(rate: Option<f64>) -> String {
     if number < 99.95 { format!("{number:.1}{unit}") } else { format!("{number:.0}{unit}") }
 }
 
+/// `0 B`, `12.0 MiB`, `5.4 GiB`.
+pub(super) fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).to_string()
+}
+
 /// In its two largest units: `2d 3h`, `1h 12m`, `3m 20s`, `8s`.
 pub(super) fn time(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);

@@ -63,6 +63,8 @@ pub struct RunSummary {
     pub fallbacks: u64,
     /// Times that a guest that waited gave its instance back, to be run again when the answer was there.
     pub suspensions: u64,
+    /// The most that live guests had of memory together, in bytes, as the sandbox counts it.
+    pub guest_memory_peak_bytes: u64,
     /// Times that a route's circuit breaker opened.
     pub breaker_openings: u64,
     /// 0 where routes have no prices; calls without an answer counted with what they may have cost.
@@ -149,6 +151,7 @@ impl RunSummary {
             truncated: tally.truncated,
             fallbacks: tally.fallbacks,
             suspensions: tally.suspensions,
+            guest_memory_peak_bytes: totals.guest_memory_peak,
             breaker_openings: tally.breaker_openings,
             cost_dollars: as_float(tally.cost) / 1e6,
             input_tokens: tally.input_tokens,

@@ -36,7 +36,7 @@ pub use backoff::RetrySettings;
 pub use cassette::{AnsweredBy, Cassette, CassetteSettings, Question as TapedQuestion, Taped};
 pub use context::{ContextSettings, Counting, Encoding, KnownWindow, OnOverflow, count_alone, cut_alone};
 pub use gate::{
-    BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, KeyLimits, LimiterSettings,
+    BreakerSettings, BreakerState, ConcurrencySettings, GateSettings, GateStatus, KeyLimits, LimiterSettings, Notes,
 };
 pub use halt::{Halt, HaltReason};
 pub use overheard::Overheard;

@@ -49,6 +49,8 @@ pub struct RunSettings {
 pub struct RunTotals {
     pub attempts: u64,
     pub answers_not_reused: u64,
+    /// The most that live guests had of memory together, in bytes.
+    pub guest_memory_peak: u64,
 }
 
 /// The state of a run; nobody else changes it.
@@ -114,6 +116,7 @@ impl Dispatcher {
                 Ok(ending) => ending,
                 Err(error) => HaltReason::from(&error).into(),
             };
+            self.totals.guest_memory_peak = self.shared.live.memory().peak;
             (ending, self.totals)
         };
         AbortOnDropHandle::new(lane.spawn(run)).await.unwrap_or_else(|error| {

@@ -11,6 +11,7 @@ mod dispatcher;
 mod ending;
 mod lanes;
 mod live;
+mod memory;
 #[cfg(test)]
 mod oracle;
 mod places;
@@ -29,7 +30,7 @@ pub use debug::Debugging;
 pub use dispatcher::{Dispatcher, RunSettings, RunTotals};
 pub use ending::Ending;
 pub use lanes::Lanes;
-pub use live::{Live, SuspendPolicy};
+pub use live::{GuestMemory, Live, SuspendPolicy, Suspension};
 pub use register::{DuplicatePolicy, Extent, RegisterError, Registered, Shard, register};
 pub use shutdown::{Phase, Shutdown};
 pub use tally::{Tally, TallySnapshot};

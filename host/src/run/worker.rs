@@ -1,5 +1,6 @@
 //! One item from its first attempt to its end: attempts, waits between them, and what is stored of each.
 
+use super::live::Place;
 use super::start::Start;
 use super::{Blobs, Contract, Live};
 use crate::clock::Clock;
@@ -7,8 +8,8 @@ use crate::domain::{
     AttemptNumber, Event, EventSink, Failure, FailureClass, Item, ItemId, Outcome, Retryable, Verdict,
 };
 use crate::failpoint;
-use crate::resilience::{Halt, HaltReason, ItemSession, Patience, SessionStart, Spending, Stack};
-use crate::sandbox::{AttemptReport, Job, Plugin};
+use crate::resilience::{Halt, HaltReason, ItemSession, SessionStart, Spending, Stack};
+use crate::sandbox::{AttemptReport, Job, Plugin, Watch};
 use crate::store::{self, AttemptId, GenerationId, ItemEnd, PendingItem, RunId, Store, StoreError, Took};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,10 +38,8 @@ pub struct Shared {
     pub item_spending: Spending,
     /// What was sent and may have been billed is not asked again; its item fails.
     pub fails_unknown: bool,
-    /// Instances that may be live.
+    /// Instances that may be live, and when a guest that waits gives its own back.
     pub live: Arc<Live>,
-    /// When a guest that waits gives its instance back; `None`: never.
-    pub patience: Option<Arc<dyn Patience>>,
     /// Items that are being run.
     pub under_way: AtomicU64,
     /// The job's, for whoever listens.
@@ -229,11 +228,11 @@ impl Worker<'_> {
     /// One attempt, which takes several executions if its guest gives its instance back while it waits: each replays what was answered by then.
     async fn attempt(&mut self, start: &mut Start) -> Result<(AttemptId, AttemptReport), StoreError> {
         // Closed only when the run is over.
-        let mut live = self.shared.live.take().await.map_err(|_| StoreError::Closed)?;
+        let mut live = self.shared.live.take(start.took.memory_bytes).await.map_err(|_| StoreError::Closed)?;
         let attempt = self.begin(start).await?;
         loop {
-            let session = Arc::new(self.session(start, attempt));
-            let report = self.execute(start, &session).await;
+            let session = Arc::new(self.session(start, attempt, &live));
+            let report = self.execute(start, &session, &live).await;
             if report.verdict != Verdict::Suspended || !session.guest_gave_way() {
                 return Ok((attempt, report));
             }
@@ -243,11 +242,11 @@ impl Worker<'_> {
             let Ok(errors) = session.ended().await else { return Ok((attempt, report)) };
             drop(session);
             start.again(self.shared, self.item.seq, errors).await?;
-            live = self.shared.live.take().await.map_err(|_| StoreError::Closed)?;
+            live = self.shared.live.take(start.took.memory_bytes).await.map_err(|_| StoreError::Closed)?;
         }
     }
 
-    fn session(&self, start: &mut Start, attempt: AttemptId) -> ItemSession {
+    fn session(&self, start: &mut Start, attempt: AttemptId, live: &Place<'_>) -> ItemSession {
         let shared = self.shared;
         ItemSession::new(
             Arc::clone(&shared.stack),
@@ -260,7 +259,7 @@ impl Worker<'_> {
                     start.earlier.get_or_insert_with(|| Arc::new(start.answers.keys().copied().collect())),
                 ),
                 answers: std::mem::take(&mut start.answers),
-                patience: shared.patience.clone(),
+                patience: live.patience(&shared.clock),
                 not_again: std::mem::take(&mut start.not_again),
                 told: std::mem::take(&mut start.told).with(start.errors.clone()),
                 roles: Arc::clone(&shared.roles),
@@ -271,10 +270,12 @@ impl Worker<'_> {
         )
     }
 
-    async fn execute(&mut self, start: &mut Start, session: &Arc<ItemSession>) -> AttemptReport {
+    async fn execute(&mut self, start: &mut Start, session: &Arc<ItemSession>, live: &Place<'_>) -> AttemptReport {
         let shared = self.shared;
         let llm = Arc::clone(session) as Arc<dyn crate::domain::Llm>;
-        let mut report = shared.plugin.run_attempt(&shared.job, &self.item, start.number, start.budget, llm).await;
+        let watch = Watch { memory: Some(live.listener()), ..Watch::default() };
+        let (number, budget) = (start.number, start.budget);
+        let mut report = shared.plugin.watch_attempt(&shared.job, &self.item, number, budget, llm, watch).await;
         if let Verdict::Finished(Outcome::Done(emissions)) = &mut report.verdict {
             report.verdict = shared.contract.verdict(std::mem::take(emissions)).await;
         }

@@ -36,11 +36,16 @@ pub struct LogLine {
 
 pub type LogListener = Arc<dyn Fn(&LogLine) + Send + Sync>;
 
+/// Told what all memories of a guest are about to come to, in bytes. On the guest's thread: it must not wait.
+pub type MemoryListener = Arc<dyn Fn(usize) + Send + Sync>;
+
 /// Who looks on while an attempt runs.
 #[derive(Clone, Default)]
 pub struct Watch {
     /// Told each line that is kept of the log, at once.
     pub log: Option<LogListener>,
+    /// Told each time that its memories grow, from instantiation on.
+    pub memory: Option<MemoryListener>,
     /// Wants a core dump of a guest that traps, by this name. The engine must have been made for it.
     pub coredump: Option<String>,
 }
@@ -95,6 +100,7 @@ impl Plugin {
             llm,
             Arc::clone(&item.blobs),
         ));
+        store.data_mut().meter.told = watch.memory.clone();
         store.data_mut().watch = watch;
         let mut coredump = None;
         let mut verdict = self.process(&mut store, job, item, attempt, budget, &mut coredump).await;

@@ -19,9 +19,12 @@ const HOST_STACK_BYTES: usize = 1 << 20;
 const MEMORIES_PER_SLOT: u32 = 2;
 const TABLES_PER_SLOT: u32 = 8;
 
-/// What a slot keeps of its memory when an instance is dropped, so that the next one need not fault it in again. Worth it
+/// What a slot keeps of its memory at most when an instance is dropped, so that the next one need not fault it in again. Worth it
 /// only together with `pagemap_scan`, which tells the pages that were written.
 const KEEP_RESIDENT_BYTES: usize = 2 << 20;
+
+/// What all slots together keep, as a part of what guests shall have: nobody is counted for it.
+const KEPT_PART: u64 = 8;
 
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 
@@ -55,18 +58,24 @@ impl Engine {
     /// `live_max`: how many instances shall be able to live at once. Where the machine has too little address space for
     /// that, the pool is made smaller; [`Engine::slots`] tells.
     pub fn new(limits: Limits, live_max: u32) -> Result<Self, SandboxError> {
-        Self::with(limits, live_max, false)
+        Self::with(limits, live_max, KEEP_RESIDENT_BYTES, false)
+    }
+
+    /// The same where guests shall have so much memory together, in bytes: an instance that is given back then gives its memory back too, but for
+    /// what is small beside that.
+    pub fn within(limits: Limits, live_max: u32, memory_target: Option<u64>) -> Result<Self, SandboxError> {
+        Self::with(limits, live_max, kept(live_max, memory_target), false)
     }
 
     /// For one attempt at a time, of which a core dump can be had when it traps.
     pub fn with_coredumps(limits: Limits) -> Result<Self, SandboxError> {
-        Self::with(limits, 1, true)
+        Self::with(limits, 1, KEEP_RESIDENT_BYTES, true)
     }
 
-    fn with(limits: Limits, live_max: u32, has_coredumps: bool) -> Result<Self, SandboxError> {
+    fn with(limits: Limits, live_max: u32, kept: usize, has_coredumps: bool) -> Result<Self, SandboxError> {
         let mut slots = live_max.max(1);
         let wasmtime = loop {
-            match wasmtime::Engine::new(config(&limits, slots).coredump_on_trap(has_coredumps)) {
+            match wasmtime::Engine::new(config(&limits, slots, kept).coredump_on_trap(has_coredumps)) {
                 Ok(engine) => break engine,
                 // A machine with 42 bits of address space cannot reserve 4 GiB a slot for many slots.
                 Err(_) if slots > 16 => slots /= 2,
@@ -112,19 +121,25 @@ fn start_ticker(engine: wasmtime::Engine, stop: Arc<AtomicBool>) -> Result<JoinH
         .map_err(|error| SandboxError::Engine(format!("cannot start the epoch thread: {error}")))
 }
 
-fn config(limits: &Limits, slots: u32) -> Config {
+/// What one slot keeps, in bytes.
+fn kept(slots: u32, memory_target: Option<u64>) -> usize {
+    let part = memory_target.map_or(u64::MAX, |target| target / KEPT_PART / u64::from(slots.max(1)));
+    usize::try_from(part).unwrap_or(usize::MAX).min(KEEP_RESIDENT_BYTES)
+}
+
+fn config(limits: &Limits, slots: u32, kept: usize) -> Config {
     let mut config = settings::config();
     config
         .max_wasm_stack(limits.stack_bytes)
         // Twice: when a host function has the guest allocate for an answer, wasmtime gives that call a whole stack of its own, above
         // what the guest has already used.
         .async_stack_size(2 * limits.stack_bytes + HOST_STACK_BYTES)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, slots)));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, slots, kept)));
     config
 }
 
-/// `slots`: that can be live at once.
-fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
+/// `slots`: that can be live at once. `kept`: what each keeps of its memory, in bytes.
+fn pool(limits: &Limits, slots: u32, kept: usize) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let (instances, memories, tables) = (number(limits.instances), number(limits.memories()), number(limits.tables()));
@@ -143,7 +158,7 @@ fn pool(limits: &Limits, slots: u32) -> PoolingAllocationConfig {
         .table_elements(limits.table_elements)
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
-        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .linear_memory_keep_resident(kept)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
         .decommit_batch_size(DECOMMIT_BATCH)
         .pagemap_scan(Enabled::Auto);
@@ -162,6 +177,14 @@ mod tests {
     }
 
     #[test]
+    fn what_idle_slots_keep_is_little_of_what_guests_shall_have() {
+        assert_eq!(kept(256, None), KEEP_RESIDENT_BYTES);
+        assert_eq!(kept(256, Some(64 << 30)), KEEP_RESIDENT_BYTES);
+        assert_eq!(kept(256, Some(1 << 30)), 512 << 10);
+        assert_eq!(kept(0, Some(0)), 0);
+    }
+
+    #[test]
     fn how_instances_are_kept_changes_no_code() {
         let worker = compatibility(&wasmtime::Engine::new(&settings::config()).unwrap());
         for (memory_bytes, slots) in [(64 << 10, 1), (128 << 20, 16), (1 << 30, 8)] {
@@ -171,6 +194,8 @@ mod tests {
                 worker,
                 "{memory_bytes} {slots}"
             );
+            let short = Engine::within(limits.clone(), slots, Some(1 << 20)).unwrap();
+            assert_eq!(compatibility(&short.wasmtime), worker);
             assert_eq!(compatibility(&Engine::with_coredumps(limits).unwrap().wasmtime), worker);
         }
         let other = wasmtime::Engine::new(settings::config().epoch_interruption(false)).unwrap();

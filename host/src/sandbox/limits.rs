@@ -1,5 +1,6 @@
 //! What one attempt may use, and the counter that says no.
 
+use super::attempt::MemoryListener;
 use crate::domain::{Failure, FailureClass};
 use std::fmt;
 use std::time::Duration;
@@ -186,7 +187,6 @@ impl Exceeded {
 }
 
 /// Counts memory and tables over the whole store. wasmtime's own `StoreLimits` counts each memory by itself.
-#[derive(Debug)]
 pub(super) struct Meter {
     memory_bytes_max: usize,
     table_elements_max: usize,
@@ -197,6 +197,8 @@ pub(super) struct Meter {
     table_elements: usize,
     /// Set when something was refused; the guest may live with that, or trap.
     pub(super) refused: Option<Exceeded>,
+    /// Whoever adds up what all guests have.
+    pub(super) told: Option<MemoryListener>,
 }
 
 impl Meter {
@@ -210,6 +212,7 @@ impl Meter {
             memory_bytes: 0,
             table_elements: 0,
             refused: None,
+            told: None,
         }
     }
 }
@@ -220,6 +223,9 @@ impl ResourceLimiter for Meter {
         let granted = wanted <= self.memory_bytes_max;
         if granted {
             self.memory_bytes = wanted;
+            if let Some(told) = &self.told {
+                told(wanted);
+            }
         } else {
             self.refused = Some(Exceeded::Memory);
         }

@@ -31,7 +31,7 @@ mod trap;
 mod weight;
 
 pub use anatomy::{Anatomy, Extern, Producer};
-pub use attempt::{AttemptReport, Job, LogLine, LogListener, Watch};
+pub use attempt::{AttemptReport, Job, LogLine, LogListener, MemoryListener, Watch};
 pub use compile::{
     CACHE_BYTES_MAX, Cache, CacheError, CompilePlace, Compiling, WorkerEnd, WorkerLimits, Workshop, work,
 };

@@ -71,6 +71,11 @@ impl Plugin {
         self.live_max
     }
 
+    /// What one instance may have of memory, in bytes.
+    pub fn memory_max(&self) -> u64 {
+        self.limits().memory_bytes as u64
+    }
+
     /// Whether an attempt that is run again from its start, with the same answers, does the same: what was granted decides.
     pub fn is_replayable(&self) -> bool {
         self.given.is_replayable()

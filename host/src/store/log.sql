@@ -10,7 +10,7 @@ SELECT at_ms, kind, item, text FROM (
          || (detail ->> 'from') || ' -> ' || (detail ->> 'to') || ': '
          || (detail ->> 'reason')
          || CASE WHEN detail ->> 'pause_ms' IS NULL THEN '' ELSE ', for ' || (detail ->> 'pause_ms') / 1000 || ' s' END, 1
-    FROM route_event WHERE ?1 IS NULL
+    FROM route_event WHERE ?1 IS NULL AND kind <> 'guests'
   UNION ALL
   SELECT e.ended_ms, 'call', i.id,
          CASE e.state WHEN 'unknown' THEN 'call ' || c.id || ' was sent, and the process died before an answer came'

@@ -56,7 +56,7 @@ pub use merge::{Conflicts, MergeReport, Merged};
 pub use place::{Place, try_place};
 pub use prune::{Keep, Pruned, prune};
 pub use reader::Reader;
-pub use reader_live::{Live, LiveRoute, Recent};
+pub use reader_live::{GuestsNote, Live, LiveRoute, Recent};
 pub use recorded::{RecordedAttempt, RecordedCall, RecordedEnd};
 pub use registration::Registration;
 pub use selection::{FailedFilter, Order, Selection, States, Take};

@@ -3,7 +3,8 @@
 use super::error::StoreError;
 use super::reader::{Reader, unsigned};
 use super::types::RunId;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Attempts and calls that are looked through for those that have no end, from the newest back: many more than can be under way.
@@ -40,7 +41,53 @@ pub struct LiveRoute {
     pub open_until_ms: Option<u64>,
 }
 
+/// When guests of a run give their instances back, and how it went so far. As the run wrote it down last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct GuestsNote {
+    /// `auto`, `never`, `always`.
+    pub policy: String,
+    pub after_ms: u64,
+    /// In bytes; `None`: guests take what they take.
+    pub memory_target: Option<u64>,
+    /// What they had at most.
+    pub memory_peak: u64,
+    /// How often one gave its instance back.
+    pub gave_way: u64,
+}
+
+impl GuestsNote {
+    /// Of the row in `route_event`.
+    pub const KIND: &str = "guests";
+
+    /// As it stands in the row, JSON.
+    pub fn detail(&self) -> String {
+        serde_json::json!({
+            "policy": self.policy,
+            "after_ms": self.after_ms,
+            "memory_target": self.memory_target,
+            "memory_peak": self.memory_peak,
+            "gave_way": self.gave_way,
+        })
+        .to_string()
+    }
+}
+
 impl Reader {
+    /// `None`: the run wrote nothing down, or in a way that is not known here.
+    pub fn guests(&self, run: RunId) -> Result<Option<GuestsNote>, StoreError> {
+        let detail: Option<String> = self.query(|connection| {
+            connection
+                .query_row(
+                    "SELECT detail FROM route_event WHERE run = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1",
+                    params![run.0, GuestsNote::KIND],
+                    |row| row.get(0),
+                )
+                .optional()
+        })?;
+        Ok(detail.and_then(|detail| serde_json::from_str(&detail).ok()))
+    }
+
     pub fn recent(&self, since_ms: u64) -> Result<Recent, StoreError> {
         self.query(|connection| {
             let items = connection.query_row(
@@ -122,6 +169,25 @@ mod tests {
 
     fn call(item: u64, route: &str) -> CallOf {
         CallOf { item, attempt: item, route: route.into(), ..CallOf::default() }
+    }
+
+    #[test]
+    fn how_guests_give_way_is_as_the_run_wrote_it_down_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = Rows::new(dir.path(), "g");
+        rows.run(&RunOf { started_ms: 1, ended_ms: Some(2), ..RunOf::default() });
+        rows.run(&RunOf { started_ms: 3, ..RunOf::default() });
+        let note = |gave_way| GuestsNote { policy: "auto".into(), after_ms: 100, gave_way, ..GuestsNote::default() };
+        for (run, gave_way) in [(1, 7), (2, 0), (2, 12)] {
+            rows.event(run, 1, "", GuestsNote::KIND, &serde_json::from_str(&note(gave_way).detail()).unwrap());
+        }
+        rows.event(2, 4, "", "job", &json!({ "from": "runs", "to": "paused" }));
+        let reader = rows.reader();
+        assert_eq!(reader.guests(RunId(1)).unwrap(), Some(note(7)));
+        assert_eq!(reader.guests(RunId(2)).unwrap(), Some(note(12)));
+        assert_eq!(reader.guests(RunId(3)).unwrap(), None);
+        rows.event(2, 5, "", GuestsNote::KIND, &json!({ "gave_way": "many" }));
+        assert_eq!(reader.guests(RunId(2)).unwrap(), None);
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn process(item: Item<Wish>, cx: &Context<Config>) -> Result<Outcome, Failure> {
         "retry" => retry(wish, cx.attempt),
         "ask" => ask_with(&text(wish.prompt.as_ref(), "?"), &wish.extra),
         "ask-many" => ask_many(&wish.prompts),
+        "ask-holding" => ask_holding(&text(wish.prompt.as_ref(), "?"), wish.size.unwrap_or(10_000_000)),
         "ask-then-trap" => ask_then_trap(&wish.prompts, cx.config.repaired),
         "ask-then-loop" => {
             ask_each(&wish.prompts)?;
@@ -126,6 +127,13 @@ fn ask_many(prompts: &[String]) -> Result<Outcome, Failure> {
     let answers = llm::all(prompts.iter().map(|prompt| llm::chat().user(prompt.as_str())).collect())?;
     let texts = answers.into_iter().map(|answer| Ok(answer?.text)).collect::<Result<Vec<_>, Failure>>()?;
     Ok(Outcome::emit(json!({ "answers": texts })))
+}
+
+/// With so many bytes held while it waits.
+fn ask_holding(prompt: &str, size: usize) -> Result<Outcome, Failure> {
+    let held = std::hint::black_box(vec![1_u8; size]);
+    let answer = ask(prompt)?;
+    Ok(Outcome::emit(json!({ "answer": answer, "held": std::hint::black_box(held).len() })))
 }
 
 fn ask_then_trap(prompts: &[String], repaired: bool) -> Result<Outcome, Failure> {

@@ -186,6 +186,7 @@ impl Setup<'_> {
         let watch = Watch {
             log: Some(Arc::new(log)),
             coredump: self.args.coredump.as_ref().map(|_| plugin.manifest().name.clone()),
+            ..Watch::default()
         };
         let debugging = Debugging { plugin: &plugin, job: &job, contract: &contract, blobs: &blobs };
         let llm = Arc::clone(&replay) as Arc<dyn crate::domain::Llm>;

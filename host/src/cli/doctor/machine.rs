@@ -1,7 +1,7 @@
 //! The machine: disk, cache, open files, memory, clock, terminal.
 
 use super::super::run_args::RunArgs;
-use super::super::{compiling, settings};
+use super::super::{compiling, memory, settings};
 use super::{Findings, Looking, State};
 use crate::config::{Config, Size};
 use crate::sandbox::{CACHE_BYTES_MAX, Cache};
@@ -32,7 +32,7 @@ impl Looking<'_> {
         self.cache(args, config);
         self.files(args, config, calls);
         let of_one = args.limits.in_force(&config.limits)?.memory.map_or(0, |Size(bytes)| bytes);
-        memory(&mut self.findings, settings::instances(args, config).into(), of_one, available());
+        plugins(&mut self.findings, settings::instances(args, config).into(), of_one, memory::available());
         self.terminal();
         Ok(())
     }
@@ -112,7 +112,7 @@ fn files(findings: &mut Findings, items: u64, calls: u64, most: Option<u64>) {
 }
 
 /// `of_one`: what one plugin may take, in bytes; `free`: `None` where the system does not say.
-fn memory(findings: &mut Findings, instances: u64, of_one: u64, free: Option<u64>) {
+fn plugins(findings: &mut Findings, instances: u64, of_one: u64, free: Option<u64>) {
     let most = instances.saturating_mul(of_one);
     let text = format!("{instances} plugins of up to {} may take {}", ByteSize(of_one), ByteSize(most));
     match free {
@@ -135,20 +135,6 @@ fn memory(findings: &mut Findings, instances: u64, of_one: u64, free: Option<u64
         Some(free) => findings.add("memory", State::Fine, format!("{text}, {} are free", ByteSize(free))),
         None => findings.add("memory", State::Skipped, format!("{text}; how much is free cannot be told here")),
     }
-}
-
-/// Of the machine or of the group that this process is in, whichever is less; in bytes.
-fn available() -> Option<u64> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let of_machine = read("/proc/meminfo").and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
-    });
-    let number = |path: &str| read(path).and_then(|text| text.trim().parse::<u64>().ok());
-    let of_group = number("/sys/fs/cgroup/memory.max")
-        .zip(number("/sys/fs/cgroup/memory.current"))
-        .map(|(most, used)| most.saturating_sub(used));
-    of_machine.into_iter().chain(of_group).min()
 }
 
 /// What was seen of clocks.
@@ -214,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_plugins_may_take_is_held_against_what_is_free() {
-        let memory = |free| told(|findings| super::memory(findings, 32, 128 << 20, free));
+        let memory = |free| told(|findings| super::plugins(findings, 32, 128 << 20, free));
         assert_eq!(memory(Some(8 << 30)).0, State::Fine);
         let (state, text) = memory(Some(1 << 30));
         assert_eq!(state, State::Warning);

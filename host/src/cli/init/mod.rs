@@ -147,6 +147,7 @@ mod tests {
         // Examples, where nothing is set unless somebody sets it.
         let examples = [
             "run.route",
+            "run.memory_target",
             "run.metrics",
             "run.dashboard",
             "limits.item_tokens",

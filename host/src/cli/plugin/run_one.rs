@@ -296,7 +296,7 @@ impl Trial<'_> {
         };
         let debugging =
             Debugging { plugin: &self.loaded.plugin, job: &self.job, contract: &self.contract, blobs: &self.blobs };
-        let watch = Watch { log: Some(Arc::new(log)), coredump: None };
+        let watch = Watch { log: Some(Arc::new(log)), ..Watch::default() };
         let budget = self.trying.budget()?;
         let report = debugging.attempt(item, entry.files.clone(), number, budget, llm, watch).await?;
         Ok((report, session.spent()))

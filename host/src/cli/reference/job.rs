@@ -33,6 +33,13 @@ pub(super) const RUN: Section = Section {
         .flag("`--suspend`"),
         key("suspend_after", Kind::Duration, Default::Shown, "how long it waits at least before it does")
             .flag("`--suspend-after`"),
+        key(
+            "memory_target",
+            Kind::Size,
+            Default::Said("70 % of what is there"),
+            "what all live guests shall have of memory together; where it is short, [who waits gives way at once](limits.md#memory). 0: as much as they take",
+        )
+        .flag("`--memory-target`"),
         key("max_attempts", Kind::Number, Default::Shown, "attempts at an item whose answers the plugin rejects")
             .within("from 1")
             .flag("`--max-attempts`"),

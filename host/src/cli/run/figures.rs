@@ -1,8 +1,8 @@
 //! `--metrics`: the figures of a run, served from before the plugin is made ready until the summary is written.
 
-use super::super::settings;
+use super::super::{memory, settings};
 use super::RunArgs;
-use super::standing::{UnderWay, memory};
+use super::standing::UnderWay;
 use crate::config::Config;
 use crate::domain::EventSink;
 use crate::metrics::{Meters, Server};
@@ -79,7 +79,7 @@ impl Book {
     fn standing(&self) -> Standing {
         match self.work.get() {
             Some(work) => work.standing(),
-            None => Standing { memory: memory(), ..Standing::default() },
+            None => Standing { memory: memory::resident(), ..Standing::default() },
         }
     }
 }

@@ -3,6 +3,7 @@
 mod conclude;
 mod dashboard;
 mod figures;
+mod guests;
 mod session;
 mod standing;
 mod telemetry;
@@ -29,14 +30,13 @@ use crate::kit;
 use crate::output;
 use crate::progress::{self, Console, Form, Verbosity};
 use crate::resilience::HaltReason;
-use crate::run::{Contract, Shutdown, SuspendPolicy};
+use crate::run::{Contract, Shutdown, Suspension};
 use crate::sandbox::{Engine, Plugin};
 use crate::store::{JobName, NewJob, Store, StoreError, control};
 use crate::telemetry::Telemetry;
 use anyhow::{Context, bail};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -110,7 +110,7 @@ struct Prepared {
     attached: Arc<[Blob]>,
     routes: Planned,
     output: Option<output::Format>,
-    suspend: (SuspendPolicy, Duration),
+    suspension: Suspension,
 }
 
 /// `args` hold absolute paths.
@@ -256,20 +256,21 @@ fn prepare(
     let plugin_config = settings::plugin_config(args)?;
     let loading = Loading { args, config, policy, trust, store_dir, console, runtime };
     let giving = if args.dry_run { Giving::Rehearsed } else { Giving::All };
-    let loaded = loading.load(giving, |limits| Ok(Engine::new(limits, settings::slots(args, config))?))?;
+    let (slots, memory_target) = (settings::slots(args, config), settings::memory_target(args, config));
+    let loaded = loading.load(giving, |limits| Ok(Engine::within(limits, slots, memory_target)?))?;
     let Loaded { plugin, component, granted } = loaded;
     for line in granted.lines(&component, args.dry_run)? {
         if args.dry_run { console.insist(&line) } else { console.say(&line) }
     }
     let contract = Contract::new(plugin.manifest(), &plugin_config)?;
-    let suspend = settings::suspend(args, config, plugin.is_replayable())?;
+    let suspension = settings::suspend(args, config, plugin.is_replayable())?;
     let mut routes = routes::plan(args, config, plugin.manifest())?;
     granted.check_routes(&routes)?;
     if args.dry_run {
         routes.rehearse(args.provider.seed)?;
     }
     routes.check_bound(plugin.manifest())?;
-    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output, suspend })
+    Ok(Prepared { plugin: Arc::new(plugin), contract, plugin_config, attached, routes, output, suspension })
 }
 
 /// That the output can be written is found out before anything is paid for.

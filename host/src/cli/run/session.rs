@@ -8,6 +8,7 @@ use super::super::{CliResult, Failure, THREAD_STACK_BYTES, settings};
 use super::Session;
 use super::conclude::Ended;
 use super::figures::Figures;
+use super::guests::Noting;
 use super::standing::UnderWay;
 use super::telemetry;
 use crate::alert::{Alerts, Around, Observed};
@@ -290,6 +291,7 @@ impl Session<'_> {
             telemetry.begin(work.glance());
         }
         let monitoring = monitor.follow(|| work.standing());
+        let mut noting = Noting::new(Arc::clone(&shared), Arc::clone(&tally));
         let following = self.console.clone().follow(monitor.watch());
         let dispatcher = Dispatcher::new(shared, settings, &lanes, shutdown, control);
         let broken = |what: &str| (Ending::Broken { message: format!("{what} ended by itself") }, RunTotals::default());
@@ -297,6 +299,7 @@ impl Session<'_> {
             tokio::select! {
                 ended = dispatcher.run() => ended,
                 () = monitoring => broken("the look at how it stands"),
+                () = noting.follow() => broken("the look at guests"),
                 () = following => broken("progress"),
                 () = steering.follow() => broken("the look at what is asked"),
                 () = watching => broken("the watchdog"),
@@ -305,6 +308,7 @@ impl Session<'_> {
         });
         // What was done and spent last is looked at once more.
         monitor.look(&work.standing());
+        self.runtime.block_on(noting.last());
         if let Some(alerts) = alerts {
             alerts.look(observed(&stack, false));
         }
@@ -410,9 +414,8 @@ impl Session<'_> {
         );
         let of_item = self.args.limits.of_item(&self.config.limits)?;
         let roles = plugin.manifest().model_roles.iter().map(|role| role.name.clone()).collect();
-        let live = Arc::new(Live::new(settings::instances(self.args, self.config).min(plugin.live_max()) as usize));
-        let (policy, after) = self.prepared.suspend;
-        let patience = live.patience(policy, after, &self.clock);
+        let instances = settings::instances(self.args, self.config).min(plugin.live_max()) as usize;
+        let live = Arc::new(Live::new(instances, self.prepared.suspension, plugin.memory_max()));
         Ok(Shared {
             job: Job { name: self.job.to_string(), created_unix_ms, config: self.prepared.plugin_config.clone() },
             contract: self.prepared.contract.clone(),
@@ -430,7 +433,6 @@ impl Session<'_> {
             item_spending: Spending { micro_dollars_max: of_item.micro_dollars, tokens_max: of_item.tokens },
             fails_unknown: self.args.on_unknown == OnUnknown::Fail,
             live,
-            patience,
             under_way: AtomicU64::new(0),
             span: Span::current(),
             plugin,

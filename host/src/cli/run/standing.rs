@@ -1,5 +1,6 @@
 //! How a run stands at one moment, for those who watch: looked at where it is, and nowhere kept.
 
+use super::super::memory;
 use crate::monitor::Standing;
 use crate::run::{Control, Phase, Shared, Shutdown, Tally};
 use std::sync::Arc;
@@ -36,17 +37,10 @@ impl UnderWay {
             items_in_flight: shared.under_way.load(Ordering::Relaxed),
             instances: limit.saturating_sub(shared.live.free() as u64),
             instances_max: limit,
+            guests: Some((shared.live.suspension(), shared.live.memory())),
             is_paused: orders.paused,
             is_stopping: self.shutdown.phase() != Phase::Running,
-            memory: memory(),
+            memory: memory::resident(),
         }
     }
-}
-
-/// Resident, in bytes; `None`: the system does not say.
-pub(super) fn memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let resident = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1_024)
 }

@@ -42,14 +42,22 @@ export function showProgress(snapshot) {
     ["Done", grouped(items.done), items.before ? `${grouped(items.before)} before this run` : "", "done"],
     ["Failed", grouped(items.failed), items.before_failed ? `${grouped(items.before_failed)} before this run` : "", "failed"],
     ["Skipped", grouped(items.skipped), "", "skipped"],
-    ["In flight", grouped(items.in_flight), `${grouped(snapshot.instances)} of ${counted(snapshot.instances_max, "instance")}`, "flight"],
+    ["In flight", grouped(items.in_flight), `${grouped(snapshot.instances)} of ${counted(snapshot.instances_max, "instance")}${gaveWay(snapshot)}`, "flight"],
     ["Waiting", grouped(waiting), "", "pending"],
     ["Items a second", rate(snapshot.items_per_second), "over the last minute"],
     ["Calls a second", rate(snapshot.calls_per_second), `${grouped(snapshot.calls)} in all, ${counted(snapshot.retries, "retry").replace("retrys", "retries")}, ${grouped(snapshot.reused)} from the journal`],
     ["Tokens a second", tokens(snapshot), `${grouped(snapshot.input_tokens)} read, ${grouped(snapshot.output_tokens)} written`],
     ["Cost so far", cost(snapshot), costs(snapshot)],
-    ["Memory", snapshot.memory_bytes == null ? "–" : size(snapshot.memory_bytes), "of the process"],
+    ["Memory", snapshot.memory_bytes == null ? "–" : size(snapshot.memory_bytes), `of the process${ofGuests(snapshot)}`],
   ]);
+}
+
+const gaveWay = ({ guests }) => (guests?.gave_way ? `, ${grouped(guests.gave_way)} gave way` : "");
+
+function ofGuests({ guests }) {
+  if (guests?.memory_bytes == null) return "";
+  const target = guests.memory_target_bytes == null ? "" : ` of ${size(guests.memory_target_bytes)}`;
+  return `; guests ${size(guests.memory_bytes)}${target}`;
 }
 
 function tokens(snapshot) {

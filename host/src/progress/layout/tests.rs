@@ -1,7 +1,7 @@
 //! What stands on the screen, at any width.
 
 use super::*;
-use crate::monitor::{ClassFailures, ItemFigures, RecentFailure};
+use crate::monitor::{ClassFailures, GuestFigures, ItemFigures, RecentFailure};
 use proptest::prelude::*;
 
 fn snapshot() -> Snapshot {
@@ -139,4 +139,24 @@ proptest! {
             prop_assert!(!text.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)), "{:?}", text);
         }
     }
+}
+
+#[test]
+fn guests_that_gave_way_are_told_of_with_what_they_have() {
+    let of = |guests: GuestFigures, instances_max| {
+        let now = Snapshot { guests: Some(guests), instances: 4, instances_max, ..snapshot() };
+        plain(&now, 80).into_iter().find(|line| line.trim_start().starts_with("guests"))
+    };
+    let guests = GuestFigures {
+        memory_target_bytes: Some(2 << 30),
+        memory_bytes: Some(96 << 20),
+        gave_way: 1_312,
+        ..GuestFigures::default()
+    };
+    assert_eq!(
+        of(guests.clone(), 32).unwrap(),
+        "  guests  4 of 32 live, 1,312 gave way, 96.0 MiB of 2.0 GiB of memory"
+    );
+    assert_eq!(of(GuestFigures { memory_bytes: None, ..guests.clone() }, 0).unwrap(), "  guests  1,312 gave way");
+    assert_eq!(of(GuestFigures { gave_way: 0, ..guests }, 32), None);
 }

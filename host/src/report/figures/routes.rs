@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::histogram::{Histogram, Latency};
 use super::{Dollars, KINDS_MAX, NAME_BYTES_MAX, Piece, TEXT_BYTES_MAX};
 use crate::domain::shortened;
-use crate::store::{RouteEvent, RunId};
+use crate::store::{GuestsNote, RouteEvent, RunId};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -153,6 +153,10 @@ impl<'a> Routes<'a> {
     }
 
     pub(super) fn add(&mut self, event: &RouteEvent<'_>, axis: &Axis, pieces: &mut [Piece]) {
+        // Of no route, and no change of anything.
+        if event.kind == GuestsNote::KIND {
+            return;
+        }
         let detail: serde_json::Value = serde_json::from_str(event.detail).unwrap_or_default();
         let text = |key: &str, most: usize| match detail.get(key) {
             Some(serde_json::Value::String(text)) => shortened(text, most).into_owned(),

@@ -17,7 +17,6 @@ use crate::store::{NewRouteEvent, RunId, Store};
 use breaker::{Breaker, Pass, Transition};
 use concurrency::Concurrency;
 use limiter::{Limiter, Taken};
-use notes::Notes;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +29,7 @@ pub(super) use key::Key;
 pub use key::KeyLimits;
 pub use limiter::LimiterSettings;
 pub(super) use limiter::Load;
+pub use notes::Notes;
 pub(super) use permit::Permit;
 
 /// How a route's calls are let through.
@@ -108,6 +108,8 @@ struct State {
     away_since: Option<Duration>,
     /// How many calls were let through at once, as it was written down last, and what else was.
     noted_limit: u32,
+    /// As whoever listens was told last.
+    told_limit: u32,
     limit_notes: Notes,
     pace_notes: Notes,
 }
@@ -164,10 +166,11 @@ impl Gate {
             last_error: String::new(),
             away_since: None,
             noted_limit: 0,
+            told_limit: 0,
             limit_notes: Notes::default(),
             pace_notes: Notes::default(),
         };
-        state.noted_limit = state.concurrency.limit();
+        (state.noted_limit, state.told_limit) = (state.concurrency.limit(), state.concurrency.limit());
         Self {
             route: route.to_owned(),
             settings,

@@ -1,4 +1,4 @@
-//! Which changes of a route's pace are written down: few enough that a store stays small, however often they come and however long a
+//! Which changes of a pace are written down: few enough that a store stays small, however often they come and however long a
 //! run takes.
 
 use std::time::Duration;
@@ -8,15 +8,16 @@ const EVERY: Duration = Duration::from_secs(10);
 /// After so many rows the pauses are twice as long.
 const ROWS: u32 = 500;
 
+/// Says which.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub struct Notes {
     last: Option<Duration>,
     rows: u32,
 }
 
 impl Notes {
     /// Whether what has changed now is written down.
-    pub(super) fn take(&mut self, now: Duration) -> bool {
+    pub fn take(&mut self, now: Duration) -> bool {
         let pause = EVERY.saturating_mul(2_u32.saturating_pow(self.rows / ROWS));
         if self.last.is_some_and(|last| now.saturating_sub(last) < pause) {
             return false;

@@ -125,15 +125,18 @@ impl Permit {
             news.push(Event::PaceLearned { route: route(), requests, tokens });
         }
         let changed = match result {
-            Ok(_) => state.concurrency.answered(),
+            Ok(_) => state.concurrency.answered(self.mark),
             Err(error) if error.class == ErrorClass::RateLimited => {
                 state.limiter.rate_limited(error.retry_after, now);
                 state.concurrency.rate_limited(self.mark)
             }
             Err(_) => false,
         };
-        if changed {
-            news.push(Event::ConcurrencyChanged { route: route(), limit: state.concurrency.limit() });
+        // One more is no news where there are a hundred.
+        let (limit, told) = (state.concurrency.limit(), state.told_limit);
+        if changed && limit.abs_diff(told).saturating_mul(10) >= told {
+            state.told_limit = limit;
+            news.push(Event::ConcurrencyChanged { route: route(), limit });
         }
         news
     }
