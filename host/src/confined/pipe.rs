@@ -44,14 +44,11 @@ impl Patient {
 
 /// Until its end, or until nobody wants it any more.
 fn forward(mut pipe: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
+    let mut buffer = vec![0; CHUNK_BYTES];
     loop {
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let read = match pipe.read(&mut chunk) {
+        let read = match pipe.read(&mut buffer) {
             Ok(0) => return,
-            Ok(length) => {
-                chunk.truncate(length);
-                Ok(chunk)
-            }
+            Ok(length) => Ok(buffer[..length].to_vec()),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => Err(error),
         };

@@ -42,12 +42,15 @@ fn open(file: File, options: &Options) -> Result<(SerializedFileReader<File>, Co
 
 fn rows(reader: SerializedFileReader<File>, columns: &Columns, out: &mut impl Write) -> io::Result<Last> {
     let mut rows = RowIter::from_file_into(Box::new(reader));
-    let mut line = 0;
+    let (mut line, mut room) = (0, 0);
     loop {
         match caught(|| rows.next().transpose()) {
             Ok(Some(row)) => {
                 line += 1;
-                Word::Row(columns.entry(&row, line)).write(out)?;
+                let entry = columns.entry(&row, line, room);
+                // The next one is about as large.
+                room = entry.as_ref().map_or(0, |entry| entry.json.len());
+                Word::Row(entry).write(out)?;
             }
             Ok(None) => return Ok(Last::End),
             Err(reason) => return Ok(Last::Damaged(format!("row {}: {reason}", line + 1))),
@@ -96,8 +99,9 @@ impl Columns {
         Ok(Self { keys, shapes, id, id_name })
     }
 
-    fn entry(&self, row: &Row, line: u64) -> Result<Entry, BadRecord> {
-        let (mut json, mut id) = (String::new(), None);
+    /// `room`: for that many bytes of JSON, to begin with.
+    fn entry(&self, row: &Row, line: u64, room: usize) -> Result<Entry, BadRecord> {
+        let (mut json, mut id) = (String::with_capacity(room), None);
         for (index, (_, field)) in row.get_column_iter().enumerate() {
             let (Some(key), Some(shape)) = (self.keys.get(index), self.shapes.get(index)) else { break };
             let Some(key) = key else { continue };

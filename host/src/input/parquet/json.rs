@@ -217,7 +217,15 @@ fn write_display(json: &mut String, value: impl std::fmt::Display) {
 }
 
 fn write_text(json: &mut String, text: &str) {
-    json.push_str(&super::super::columns::json_string(text));
+    // Most of what stands in files are texts, and most of them stand in JSON as they are.
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        json.push_str(&super::super::columns::json_string(text));
+        return;
+    }
+    json.reserve(text.len() + 2);
+    json.push('"');
+    json.push_str(text);
+    json.push('"');
 }
 
 fn write_all<T>(json: &mut String, open: char, values: &[T], close: char, mut write: impl FnMut(&mut String, &T)) {
@@ -419,6 +427,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_text_is_written_as_serde_does(text in "[\\x00-\\x{ff}a\"\\\\\u{2028}]{0,12}") {
+            prop_assert_eq!(json(&Field::Str(text.clone()), "required binary a (UTF8);"), serde_json::json!(text).to_string());
+        }
+
         #[test]
         fn a_timestamp_says_the_instant_that_jiff_reads_back(nanos: i64) {
             let text = json(&Field::Long(nanos), "required int64 a (TIMESTAMP(NANOS,true));");
