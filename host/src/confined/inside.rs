@@ -63,7 +63,8 @@ fn bound(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: of(soft), maximum: of(hard) })?)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::super::outside::{Confined, Ended, command, this_program};
     use super::*;

@@ -270,6 +270,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// With all that a request can have, drawn.
+    #[expect(clippy::too_many_lines, reason = "a request can have a lot")]
     fn any_request() -> impl Strategy<Value = Request> {
         let text = || "[a-zß\u{1}-\u{1f}\"\\\\🙂\u{2028}]{0,6}";
         let json = || {

@@ -100,7 +100,7 @@ impl Plugin {
             llm,
             Arc::clone(&item.blobs),
         ));
-        store.data_mut().meter.told = watch.memory.clone();
+        store.data_mut().meter.told.clone_from(&watch.memory);
         store.data_mut().watch = watch;
         let mut coredump = None;
         let mut verdict = self.process(&mut store, job, item, attempt, budget, &mut coredump).await;

@@ -188,7 +188,9 @@ pub(super) fn encode_emissions(emissions: &[Emission]) -> Result<String, StoreEr
     let encoded = |error| format_error("an output", &error);
     let bytes: usize = emissions.iter().map(|emission| emission.value.len() + EMISSION_BYTES).sum();
     let mut text = String::with_capacity(bytes + EMISSION_BYTES);
-    text.push_str(&format!(r#"{{"v":{VERSION},"e":["#));
+    for part in [r#"{"v":"#, &VERSION.to_string(), r#","e":["#] {
+        text.push_str(part);
+    }
     for (index, emission) in emissions.iter().enumerate() {
         text.push_str(if index == 0 { r#"{"value":"# } else { r#",{"value":"# });
         text.push_str(&emission.value);

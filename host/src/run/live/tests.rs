@@ -31,7 +31,7 @@ impl Clock for Still {
     }
 
     async fn sleep(&self, _wait: Duration) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -30,7 +30,9 @@ fn it_doubles_with_each_round_until_more_is_refused_looks_whether_a_cut_helps_an
     assert!(!concurrency.rate_limited(marks[0]), "one may be chance");
     assert!(concurrency.rate_limited(marks[1]));
     assert_eq!(concurrency.limit(), 24);
-    marks.iter().for_each(|_| concurrency.leave());
+    for _ in &marks {
+        concurrency.leave();
+    }
     answered(&mut concurrency, LOOK_CALLS - 1);
     assert_eq!(concurrency.limit(), 24);
     answered(&mut concurrency, 7 * ANSWERS_BACK);
