@@ -27,14 +27,11 @@ pub fn this_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
-/// The allocator takes address space in advance, by the gigabyte; a child's is bounded, and is for what it needs. In KiB.
-const ARENA: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "32768");
-
 /// Nothing of this process's environment, folder or terminal goes along. In a process group of its own, so that a Ctrl-C reaches the run,
 /// which decides what it means.
 pub fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env_clear().env(ARENA.0, ARENA.1).current_dir("/").process_group(0);
+    command.env_clear().current_dir("/").process_group(0);
     command
 }
 
@@ -151,7 +148,7 @@ mod tests {
         let said = shell("pwd >&2; export >&2").end(Duration::from_mins(1)).unwrap().says;
         assert!(said.starts_with("/\n"), "{said}");
         // A shell adds what it needs itself.
-        let own = [ARENA.0, "PWD", "OLDPWD", "SHLVL", "_", "PATH"];
+        let own = ["PWD", "OLDPWD", "SHLVL", "_", "PATH"];
         for line in said.lines().skip(1) {
             let name = line.trim_start_matches("export ").trim_start_matches("declare -x ").split('=').next().unwrap();
             assert!(own.contains(&name), "{line}");
