@@ -58,15 +58,19 @@ pub(super) fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn a_damaged_component_is_refused_or_does_what_is_left_of_it() {
+/// Draws so many damages, the same each time unless `SANDMILL_TEST_SEED` says otherwise.
+pub(super) fn runner(cases: usize) -> TestRunner {
     let seed = std::env::var("SANDMILL_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7_u64);
     println!("SANDMILL_TEST_SEED={seed}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config =
-        Config { cases: u32::try_from(rounds(60, 3_000)).unwrap(), failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let config = Config { cases: u32::try_from(cases).unwrap(), failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
+#[test]
+fn a_damaged_component_is_refused_or_does_what_is_left_of_it() {
+    let mut runner = runner(rounds(60, 3_000));
     let originals = ["log-flood", "handle-flood", "zeroes-without-end"].map(wat::component);
     let strategy = (0..originals.len(), prop::collection::vec(change(), 1..4));
     let place = Place::new();

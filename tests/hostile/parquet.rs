@@ -2,11 +2,10 @@
 //! process of the run lives, no larger than it was, and the one that decoded has gone.
 
 use super::assault::{Ran, flags, rounds, unfit_for_terminals, watched};
-use super::mutate::{Change, change, changed};
+use super::mutate::{Change, change, changed, runner};
 use crate::support::{Place, plugin, readers_of, root};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// What the process of a run may have of memory: it takes less than half of that, in a build without optimisation.
 const PEAK_MIB: u64 = 512;
@@ -119,13 +118,7 @@ fn check(what: &str, ran: &Ran) -> Result<(), TestCaseError> {
 
 #[test]
 fn a_damaged_parquet_file_is_refused_or_gives_what_is_left_of_it() {
-    let seed = std::env::var("SANDMILL_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7_u64);
-    println!("SANDMILL_TEST_SEED={seed}");
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config =
-        Config { cases: u32::try_from(rounds(40, 3_000)).unwrap(), failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let mut runner = runner(rounds(40, 3_000));
     let originals = originals();
     let place = Place::new();
     place.write("sandmill.toml", "[input]\nparquet_memory = \"256MiB\"\n");
