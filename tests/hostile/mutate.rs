@@ -59,6 +59,7 @@ pub(super) fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
 }
 
 /// Draws so many damages, the same each time unless `SANDMILL_TEST_SEED` says otherwise.
+#[expect(clippy::print_stdout, reason = "for whoever repeats a failure")]
 pub(super) fn runner(cases: usize) -> TestRunner {
     let seed = std::env::var("SANDMILL_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7_u64);
     println!("SANDMILL_TEST_SEED={seed}");
