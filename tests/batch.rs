@@ -33,8 +33,6 @@ fn every_fault_of_a_provider_over_http_is_got_over() {
             &[
                 &["run", &plugin("misbehave"), "--input", "in.jsonl", "--output", "out.jsonl", "--json"][..],
                 &["--provider", "openai", "--base-url", &server.url, "--model", "m", "--timeout", "1s"],
-                // With more at once the calls that time out all end last, and make half of what the breaker looks back at.
-                &["--call-concurrency", "6"],
                 &QUICK,
             ]
             .concat(),

@@ -103,11 +103,12 @@ pub(super) enum Pass {
     AfterProbe,
 }
 
-/// A call's leave to go: whether it is a probe, and of which opening it knows.
+/// A call's leave to go: whether it is a probe, of which opening it knows, and how many went before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     pub(super) is_probe: bool,
     opening: u64,
+    order: u64,
 }
 
 #[derive(Debug)]
@@ -125,8 +126,11 @@ pub(super) struct Breaker {
     unreachable: u32,
     rate_limited: u32,
     rate_limited_since: Option<Duration>,
-    /// The last calls: was it a fault.
-    last: VecDeque<bool>,
+    /// Calls that went.
+    entered: u64,
+    /// Of the calls that came back, the last that went: their order, and whether each was a fault. Not the last that came back: at the end of a
+    /// batch those are the ones that hung, however few of all they were.
+    last: VecDeque<(u64, bool)>,
 }
 
 impl Breaker {
@@ -144,6 +148,7 @@ impl Breaker {
             unreachable: 0,
             rate_limited: 0,
             rate_limited_since: None,
+            entered: 0,
             last: VecDeque::new(),
         }
     }
@@ -203,7 +208,8 @@ impl Breaker {
                     Some(self.change(BreakerState::HalfOpen, "the pause is over: one call tries".into(), None));
             }
         }
-        (Ticket { is_probe, opening: self.opening }, transition)
+        self.entered += 1;
+        (Ticket { is_probe, opening: self.opening, order: self.entered }, transition)
     }
 
     /// A call came back. `asked`: how long the provider asks to be left alone.
@@ -224,7 +230,7 @@ impl Breaker {
         if self.state != BreakerState::Closed {
             return None;
         }
-        self.count(sign, now);
+        self.count(ticket, sign, now);
         let reason = self.reason(now)?;
         self.pause = self.settings.pause;
         Some(self.open(reason, asked, now))
@@ -251,7 +257,7 @@ impl Breaker {
         Some(self.open(reason.into(), asked, now))
     }
 
-    fn count(&mut self, sign: Sign, now: Duration) {
+    fn count(&mut self, ticket: Ticket, sign: Sign, now: Duration) {
         let streak = |current: u32, holds: bool| if holds { current.saturating_add(1) } else { 0 };
         match sign {
             Sign::None => return,
@@ -269,7 +275,9 @@ impl Breaker {
         self.unreachable = streak(self.unreachable, sign == Sign::Unreachable);
         // A 429 is neither a fault nor its absence.
         if sign != Sign::RateLimited {
-            self.last.push_back(matches!(sign, Sign::Fault | Sign::Repeated | Sign::Unreachable | Sign::Overloaded));
+            let is_fault = matches!(sign, Sign::Fault | Sign::Repeated | Sign::Unreachable | Sign::Overloaded);
+            let place = self.last.partition_point(|(order, _)| *order < ticket.order);
+            self.last.insert(place, (ticket.order, is_fault));
             while self.last.len() > self.settings.window {
                 self.last.pop_front();
             }
@@ -296,7 +304,7 @@ impl Breaker {
                 self.rate_limited
             ));
         }
-        let (calls, faults) = (self.last.len(), self.last.iter().filter(|fault| **fault).count());
+        let (calls, faults) = (self.last.len(), self.last.iter().filter(|(_, fault)| *fault).count());
         #[expect(clippy::cast_precision_loss, reason = "a share of at most some hundred calls")]
         let too_many = faults as f64 >= settings.fault_share * calls as f64;
         (calls >= settings.calls_min.max(1) && too_many).then(|| format!("{faults} of the last {calls} calls failed"))
@@ -362,6 +370,29 @@ mod tests {
         check_opens(&limited, Some(19));
         check_opens(&[(Sign::RateLimited, 0); 100], None);
         check_opens(&[(Sign::None, 0); 100], None);
+    }
+
+    #[test]
+    fn a_few_calls_that_hang_and_come_back_last_are_as_few_as_they_were() {
+        let mut breaker = Breaker::new(BreakerSettings::default());
+        let tickets: Vec<Ticket> = (0..400).map(|_| breaker.enter(s(0)).0).collect();
+        let (hung, quick): (Vec<_>, Vec<_>) = tickets.into_iter().partition(|ticket| ticket.order % 10 == 0);
+        for ticket in quick {
+            assert_eq!(breaker.leave(ticket, Sign::Alive, None, s(1)), None);
+        }
+        for ticket in hung {
+            assert_eq!(breaker.leave(ticket, Sign::Fault, None, s(60)), None, "{ticket:?}");
+        }
+    }
+
+    #[test]
+    fn from_when_all_calls_hang_it_opens_though_others_came_back_before() {
+        let mut breaker = Breaker::new(BreakerSettings::default());
+        let tickets: Vec<Ticket> = (0..100).map(|_| breaker.enter(s(0)).0).collect();
+        let (answered, hung) = tickets.split_at(50);
+        assert!(answered.iter().all(|ticket| breaker.leave(*ticket, Sign::Alive, None, s(1)).is_none()));
+        let opened = hung.iter().position(|ticket| breaker.leave(*ticket, Sign::Fault, None, s(60)).is_some());
+        assert_eq!(opened, Some(24));
     }
 
     #[test]
