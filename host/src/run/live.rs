@@ -114,15 +114,19 @@ impl Live {
         Ok(Place { guest, _room: room })
     }
 
-    /// Where nobody waits and there is room.
+    /// Where nobody waits and there is room. By what `state` tells of who waits, and not by taking the turn: whoever finds that taken for a moment
+    /// would queue for it, all others behind, and from then on guests would begin one after the other.
     fn try_take(self: &Arc<Self>, known: u64) -> Option<Place<'_>> {
-        let _turn = self.turn.try_acquire().ok()?;
-        let room = self.room.try_acquire().ok()?;
-        let guest = self.begin(known);
-        if guest.is_none() {
-            self.state().memory.forget_first();
+        let mut state = self.state();
+        if state.waiting > 0 {
+            return None;
         }
-        Some(Place { guest: guest?, _room: room })
+        let room = self.room.try_acquire().ok()?;
+        let Some(part) = state.memory.begin(known) else {
+            state.memory.forget_first();
+            return None;
+        };
+        Some(Place { guest: self.guest(part), _room: room })
     }
 
     async fn memory_for(self: &Arc<Self>, known: u64) -> Guest {
@@ -140,7 +144,11 @@ impl Live {
 
     fn begin(self: &Arc<Self>, known: u64) -> Option<Guest> {
         let part = self.state().memory.begin(known)?;
-        Some(Guest { live: Arc::clone(self), part: Arc::new(Mutex::new(part)) })
+        Some(self.guest(part))
+    }
+
+    fn guest(self: &Arc<Self>, part: Part) -> Guest {
+        Guest { live: Arc::clone(self), part: Arc::new(Mutex::new(part)) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

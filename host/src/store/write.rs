@@ -8,7 +8,7 @@ use super::types::{
     AttemptId, CallId, CallOutcome, Cursor, Generation, GenerationId, ItemEnd, ItemHistory, ItemOutcome, NewAttempt,
     NewCall, NewJob, NewRouteEvent, Page, PriceId, RunEnd, RunId,
 };
-use super::writer::{Durable, Writer};
+use super::writer::{Durable, SPACING, Urgency, Writer};
 use super::{Reader, StoreError, Take, control, open};
 use crate::domain::{ItemSeq, Prices, Retryable};
 use crate::failpoint;
@@ -60,7 +60,7 @@ impl Store {
         };
         let (next_attempt, next_call) = (AtomicI64::new(next("attempt")?), AtomicI64::new(next("call")?));
         let reader = Reader::at(&path)?;
-        let writer = Arc::new(Writer::start(connection, &path, lock)?);
+        let writer = Arc::new(Writer::start(connection, &path, lock, SPACING)?);
         let inner = Arc::new(Inner { writer, reader, path, next_attempt, next_call });
         Ok((Self { inner }, Opened { created, warnings }))
     }
@@ -335,7 +335,8 @@ impl Store {
             .await
     }
 
-    /// The item's outcome and its log are in the queue on return, and durable after [`Durable::wait`].
+    /// The item's outcome and its log are in the queue on return, and durable after [`Durable::wait`]: soon, or at once if the item failed, since
+    /// that keeps its place until then.
     pub async fn item_end(&self, mut end: ItemEnd) -> Result<Durable, StoreError> {
         let emissions = match &mut end.end {
             // The queue holds what is written, and not what it was made from too.
@@ -346,6 +347,10 @@ impl Store {
             ItemOutcome::Failed(failure) => failure.card.as_deref().map(encode_card).transpose()?,
             ItemOutcome::Done(_) | ItemOutcome::Skipped { .. } => None,
         };
+        let urgency = match &end.end {
+            ItemOutcome::Done(_) | ItemOutcome::Skipped { .. } => Urgency::Soon,
+            ItemOutcome::Failed(_) => Urgency::Now,
+        };
         let bytes = end.last_request.as_ref().map_or(0, String::len)
             + emissions.as_ref().map_or(0, String::len)
             + card.as_ref().map_or(0, String::len)
@@ -355,6 +360,7 @@ impl Store {
             .hand_over(
                 Box::new(move |connection| write_item_end(connection, &end, emissions.as_deref(), card.as_deref())),
                 bytes,
+                urgency,
             )
             .await
     }
