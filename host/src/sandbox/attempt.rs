@@ -90,13 +90,13 @@ impl Plugin {
         llm: Arc<dyn Llm>,
         watch: Watch,
     ) -> AttemptReport {
-        let seed = Seed { item_id: item.id.as_str(), attempt };
+        let seed = Seed { item: Some(item.id.clone()), attempt };
         let mut store = self.store(GuestState::new(
             self.engine(),
             self.limits(),
             &self.given,
             job,
-            &seed,
+            seed,
             llm,
             Arc::clone(&item.blobs),
         ));

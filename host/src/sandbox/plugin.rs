@@ -20,7 +20,7 @@ pub struct Plugin {
     digest: String,
     live_max: u32,
     /// What attempts are given.
-    pub(super) given: Given,
+    pub(super) given: Arc<Given>,
 }
 
 impl Plugin {
@@ -47,14 +47,14 @@ impl Plugin {
         })?;
         let live_max = live_max(&engine, &component);
         let mut plugin =
-            Self { engine, linked, manifest: Manifest::unknown(), digest, live_max, given: Given::default() };
+            Self { engine, linked, manifest: Manifest::unknown(), digest, live_max, given: Arc::default() };
         plugin.manifest = plugin.describe().await?;
         Ok(plugin)
     }
 
     /// From now on attempts have this. While it described itself, it had nothing.
     pub fn give(&mut self, given: Given) {
-        self.given = given;
+        self.given = Arc::new(given);
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -96,13 +96,13 @@ impl Plugin {
     /// Under the same limits as any attempt.
     async fn describe(&self) -> Result<Manifest, SandboxError> {
         let job = Job { name: String::new(), created_unix_ms: 0, config: "{}".into() };
-        let seed = Seed { item_id: "", attempt: AttemptNumber::FIRST };
+        let seed = Seed { item: None, attempt: AttemptNumber::FIRST };
         let mut store = self.store(GuestState::new(
             self.engine(),
             self.limits(),
-            &Given::default(),
+            &Arc::default(),
             &job,
-            &seed,
+            seed,
             Arc::new(NoModels),
             Arc::default(),
         ));

@@ -5,7 +5,7 @@ use super::attempt::Job;
 use super::convert;
 use super::plugin::NoModels;
 use super::state::{GuestState, Seed};
-use super::{Compiling, Engine, Given, Limits, Plugin};
+use super::{Compiling, Engine, Limits, Plugin};
 use crate::domain::{AttemptNumber, Budget, Item, ItemId, ItemSeq, Outcome, Verdict};
 use std::sync::Arc;
 
@@ -33,9 +33,9 @@ async fn an_instance_that_served_two_items_would_give_the_firsts_secret_away() {
     let state = GuestState::new(
         plugin.engine(),
         plugin.limits(),
-        &Given::default(),
+        &Arc::default(),
         &job,
-        &Seed { item_id: "a", attempt: first },
+        Seed { item: Some(item.id.clone()), attempt: first },
         Arc::new(NoModels),
         Arc::default(),
     );

@@ -8,7 +8,7 @@ use super::given::Given;
 use super::limits::{Exceeded, Limits, Meter, STDIO_BYTES};
 use super::stdio::Tail;
 use super::time::{CpuTime, GuestClock, VirtualClock, WallTime, monotonic};
-use crate::domain::{AttemptNumber, Blob, Llm};
+use crate::domain::{AttemptNumber, Blob, ItemId, Llm};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -21,7 +21,10 @@ const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) struct GuestState {
     pub(super) engine: wasmtime::Engine,
-    wasi: WasiCtx,
+    /// Made when the guest first asks WASI for something: many never do.
+    wasi: Option<WasiCtx>,
+    given: Arc<Given>,
+    seed: Seed,
     table: ResourceTable,
     http: WasiHttpCtx,
     outlet: Outlet,
@@ -60,40 +63,24 @@ impl GuestState {
     pub(super) fn new(
         engine: &wasmtime::Engine,
         limits: &Limits,
-        given: &Given,
+        given: &Arc<Given>,
         job: &Job,
-        seed: &Seed<'_>,
+        seed: Seed,
         llm: Arc<dyn Llm>,
         blobs: Arc<[Blob]>,
     ) -> Self {
-        let stdout = Tail::new(STDIO_BYTES);
-        let stderr = Tail::new(STDIO_BYTES);
-        let mut wasi = WasiCtx::builder();
-        wasi.stdout(stdout.clone())
-            .stderr(stderr.clone())
-            .envs(&given.env)
-            .max_random_size(RANDOM_BYTES_MAX)
-            .allow_tcp(false)
-            .allow_udp(false);
-        // Where they are given, both are the real ones that a context has of itself.
         let clock = if given.is_clock_real {
             GuestClock::real()
         } else {
-            let clock = VirtualClock::new(job.created_unix_ms);
-            wasi.wall_clock(clock.clone());
-            GuestClock::Virtual(clock)
+            GuestClock::Virtual(VirtualClock::new(job.created_unix_ms))
         };
-        if !given.is_random_real {
-            let (secure, insecure, insecure_seed) = seed.generators();
-            wasi.secure_random(secure).insecure_random(insecure).insecure_random_seed(insecure_seed);
-        }
-        let mut wasi = wasi.build();
-        *wasi.filesystem() = given.files.clone();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
             engine: engine.clone(),
-            wasi,
+            wasi: None,
+            given: Arc::clone(given),
+            seed,
             table,
             http: WasiHttpCtx::new(),
             outlet: Outlet::new(given.egress.clone()),
@@ -105,8 +92,8 @@ impl GuestState {
             llm,
             blobs,
             log: Log::default(),
-            stdout,
-            stderr,
+            stdout: Tail::new(STDIO_BYTES),
+            stderr: Tail::new(STDIO_BYTES),
             written: Written::new(limits.written_bytes),
             host_calls: 0,
             stopped: None,
@@ -160,7 +147,9 @@ impl GuestState {
 impl WasiView for GuestState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.called();
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let Self { wasi, given, seed, clock, stdout, stderr, table, .. } = self;
+        let ctx = wasi.get_or_insert_with(|| context(given, seed, clock, stdout, stderr));
+        WasiCtxView { ctx, table }
     }
 }
 
@@ -171,18 +160,41 @@ impl WasiHttpView for GuestState {
     }
 }
 
+/// WASI with what was given and no more.
+fn context(given: &Given, seed: &Seed, clock: &GuestClock, stdout: &Tail, stderr: &Tail) -> WasiCtx {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(stdout.clone())
+        .stderr(stderr.clone())
+        .envs(&given.env)
+        .max_random_size(RANDOM_BYTES_MAX)
+        .allow_tcp(false)
+        .allow_udp(false);
+    // Where they are given, clock and randomness are the real ones that a context has of itself.
+    if let GuestClock::Virtual(clock) = clock {
+        wasi.wall_clock(clock.clone());
+    }
+    if !given.is_random_real {
+        let (secure, insecure, insecure_seed) = seed.generators();
+        wasi.secure_random(secure).insecure_random(insecure).insecure_random_seed(insecure_seed);
+    }
+    let mut wasi = wasi.build();
+    *wasi.filesystem() = given.files.clone();
+    wasi
+}
+
 /// Randomness in the guest follows from the item and the attempt, so that a replay draws the same numbers.
-pub(super) struct Seed<'a> {
-    pub(super) item_id: &'a str,
+pub(super) struct Seed {
+    /// `None`: it describes itself.
+    pub(super) item: Option<ItemId>,
     pub(super) attempt: AttemptNumber,
 }
 
-impl Seed<'_> {
+impl Seed {
     fn generators(&self) -> (ChaCha8Rng, ChaCha8Rng, u128) {
         let mut hasher = Sha256::new();
         hasher.update(b"sandmill guest randomness 1");
         hasher.update(self.attempt.0.to_le_bytes());
-        hasher.update(self.item_id.as_bytes());
+        hasher.update(self.item.as_ref().map_or("", ItemId::as_str).as_bytes());
         let seed: [u8; 32] = hasher.finalize().into();
         let mut insecure_key = seed;
         insecure_key[0] ^= 1;

@@ -90,8 +90,9 @@ pub(super) struct Gate {
     state: Mutex<State>,
     /// Callers that are not let through yet.
     waiting: AtomicU32,
-    /// First come, first served.
+    /// First come, first served, among those who have to wait.
     turnstile: Semaphore,
+    queued: AtomicU32,
     changed: Notify,
 }
 
@@ -179,6 +180,7 @@ impl Gate {
             state: Mutex::new(state),
             waiting: AtomicU32::new(0),
             turnstile: Semaphore::new(1),
+            queued: AtomicU32::new(0),
             changed: Notify::new(),
         }
     }
@@ -223,10 +225,18 @@ impl Gate {
     /// Waits until a call may leave, or until another route would let it through.
     pub(super) async fn admit(self: &Arc<Self>, load: Load, elsewhere: Ask<'_>) -> Admission {
         let _waiting = Waiting::new(&self.waiting);
+        // Not by taking the turnstile: whoever finds that taken for a moment would queue for it, all others behind, and from then on calls would
+        // leave one after the other.
+        if self.queued.load(Ordering::Relaxed) == 0
+            && let Ok(admission) = self.ended(self.step(load, elsewhere), elsewhere).await
+        {
+            return admission;
+        }
+        let _queued = Waiting::new(&self.queued);
         let halt = &self.around.halt;
         let turn = self.turnstile.acquire();
         tokio::pin!(turn);
-        let turn = loop {
+        let _turn = loop {
             // Asked for before looking, so that no change is missed.
             let turned = self.around.turned.notified();
             if self.standing() != Standing::Usable && elsewhere() == Elsewhere::Now {
@@ -241,23 +251,9 @@ impl Gate {
         loop {
             let (changed, turned) = (self.changed.notified(), self.around.turned.notified());
             let key_changed = self.key.as_ref().map(|key| key.changed.notified());
-            let until = match self.step(load, elsewhere) {
-                Step::Go(mut permit, transition) => {
-                    drop(turn);
-                    // Not under the lock: others ask this gate the same.
-                    let is_new = !self.state().has_answered;
-                    permit.is_last_hope = is_new && elsewhere() == Elsewhere::Nowhere;
-                    if let Some(transition) = transition {
-                        self.tell(transition).await;
-                    }
-                    return Admission::Granted(permit);
-                }
-                Step::Open => return Admission::Open,
-                Step::Halt(reason) => {
-                    halt.throw(reason);
-                    return Admission::Halted;
-                }
-                Step::Wait(until) => until,
+            let until = match self.ended(self.step(load, elsewhere), elsewhere).await {
+                Ok(admission) => return admission,
+                Err(until) => until,
             };
             tokio::select! {
                 () = self.sleep_until(until) => {}
@@ -266,6 +262,27 @@ impl Gate {
                 () = or_never(key_changed) => {}
                 () = halt.thrown() => return Admission::Halted,
             }
+        }
+    }
+
+    /// What a step leads to, or until when to wait.
+    async fn ended(&self, step: Step, elsewhere: Ask<'_>) -> Result<Admission, Option<Duration>> {
+        match step {
+            Step::Go(mut permit, transition) => {
+                // Not under the lock: others ask this gate the same.
+                let is_new = !self.state().has_answered;
+                permit.is_last_hope = is_new && elsewhere() == Elsewhere::Nowhere;
+                if let Some(transition) = transition {
+                    self.tell(transition).await;
+                }
+                Ok(Admission::Granted(permit))
+            }
+            Step::Open => Ok(Admission::Open),
+            Step::Halt(reason) => {
+                self.around.halt.throw(reason);
+                Ok(Admission::Halted)
+            }
+            Step::Wait(until) => Err(until),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::clock::PausedClock;
 use crate::domain::{Completion, ErrorClass, NoEvents, Usage};
 use crate::provider::{Allowance, ProviderError, RateLimits};
 use crate::resilience::probes::About;
+use futures_util::FutureExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::task::JoinSet;
 
@@ -70,6 +71,13 @@ async fn pass(gate: &Arc<Gate>) -> Permit {
 
 fn error(class: ErrorClass, status: Option<u16>) -> ProviderError {
     ProviderError { status, ..ProviderError::new(class, "m") }
+}
+
+#[tokio::test]
+async fn who_finds_another_just_being_let_through_does_not_queue() {
+    let (gate, _, _) = gate(GateSettings::default());
+    let _another = gate.turnstile.try_acquire().unwrap();
+    assert!(matches!(gate.admit(LOAD, &nowhere).now_or_never(), Some(Admission::Granted(_))));
 }
 
 /// Takes so many requests a minute, a second's worth at once, and says so.

@@ -59,6 +59,13 @@ fn gone(waiting: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>) -> usi
 }
 
 #[tokio::test]
+async fn who_finds_another_just_beginning_does_not_queue() {
+    let live = live(2, SuspendPolicy::Auto, None);
+    let _another = live.turn.try_acquire().unwrap();
+    taken(&live);
+}
+
+#[tokio::test]
 async fn as_many_make_room_as_wait_for_it() {
     let live = live(3, SuspendPolicy::Auto, None);
     let taken = [taken(&live), taken(&live), taken(&live)];

@@ -1,4 +1,4 @@
-//! Native code that was compiled elsewhere becomes a component of this process. The program's only `unsafe`.
+//! Native code that was compiled elsewhere becomes a component of this process. The program's only `unsafe` block.
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
