@@ -210,9 +210,10 @@ fn batch(place: &Place, ways: &[&str], more: &[&str]) -> Ran {
     place.run(&[&base[..], more].concat())
 }
 
-/// Of the first 60 items every fifth fails, of the 400 behind them none.
+/// Of the first 50 items every fifth fails, of those behind them none: which of two neighbours ends first is nobody's to say, and no failure is next to the
+/// fiftieth end.
 fn a_bad_start() -> Vec<&'static str> {
-    (0..460).map(|index| if index < 60 && index % 5 == 0 { "fail" } else { "ok" }).collect()
+    (0..460).map(|index| if index < 50 && index % 5 == 0 { "fail" } else { "ok" }).collect()
 }
 
 #[test]
@@ -234,7 +235,7 @@ fn more_than_five_percent_of_failures_are_told_once_cleared_once_and_the_end_too
     let end = alerts[2]["reason"].as_str().unwrap();
     assert!(
         end.starts_with("nothing is pending (")
-            && end.contains("448 done, 0 skipped, 12 failed, 0 pending in all; exit code 3"),
+            && end.contains("450 done, 0 skipped, 10 failed, 0 pending in all; exit code 3"),
         "{end}"
     );
 }
