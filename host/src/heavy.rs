@@ -14,7 +14,7 @@ static PLACES: LazyLock<Semaphore> =
 
 /// Does `work`, which takes as long as so many bytes take: in place where they are few.
 pub async fn by_size<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
-    if bytes <= IN_PLACE_BYTES_MAX { work() } else { elsewhere(work).await }
+    if bytes <= IN_PLACE_BYTES_MAX { work() } else { Box::pin(elsewhere(work)).await }
 }
 
 /// Does `work` on another thread. It goes on when nobody waits any more.

@@ -42,7 +42,6 @@ pub(super) fn read(exchange: &Exchange<'_>, dialect: &dyn Dialect) -> Result<Ans
             completion,
             request_id: request_id(exchange.headers)
                 .or_else(|| Some(sanitize_line(dialect.exchange_id(&value)?, REQUEST_ID_MAX))),
-            body: body.to_owned(),
             limits: rate_headers::parse(exchange.headers, exchange.now_unix_ms),
         }),
         Err(defect) => Err(defective(exchange, &defect)),

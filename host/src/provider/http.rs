@@ -15,7 +15,7 @@ use crate::heavy;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Method, Proxy, RequestBuilder, Response, Url};
+use reqwest::{Certificate, Client, Method, Proxy, Request, Response, Url};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::error::Error;
@@ -45,12 +45,23 @@ pub(super) struct HttpProvider {
     client: Client,
     base: Url,
     dialect: Box<dyn Dialect>,
-    /// Set by the operator; they win over the dialect's.
+    /// Of every request, the key's apart.
+    usual_headers: HeaderMap,
+    /// Set by the operator; they win over the dialect's and the key's.
     headers: HeaderMap,
     /// Tells the provider of requests that are one and the same.
     idempotency_header: Option<HeaderName>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
+}
+
+/// What is asked of a server, whatever the key is.
+struct Asked {
+    method: Method,
+    url: Url,
+    /// Of this request alone.
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 /// An HTTP answer as it came.
@@ -78,57 +89,38 @@ impl HttpProvider {
             keys: Arc::new(Keys::read(settings.key)?),
             name: settings.name,
             base,
+            usual_headers: usual_headers(dialect.as_ref()),
             dialect,
             clock,
         })
     }
 
     /// Sends once, or twice if the key was refused and there is a newer one.
-    /// `own`: headers of this request alone.
-    async fn exchange(
-        &self,
-        method: Method,
-        url: Url,
-        body: Bytes,
-        own: HeaderMap,
-    ) -> Result<(Received, Current), ProviderError> {
+    async fn exchange(&self, asked: &Asked) -> Result<(Received, Current), ProviderError> {
         let key = self.keys.current();
-        let request = |key: &Current| {
-            let headers = self.headers_with(key)?;
-            Ok::<_, ProviderError>(
-                self.client.request(method.clone(), url.clone()).headers(headers).headers(own.clone()),
-            )
-        };
-        let received = self.send(request(&key)?, body.clone()).await?;
+        let sent = self.client.execute(self.request(asked, &key)?);
+        let received = receive(sent).await?;
         if received.status == 401
-            && let Some(newer) = self.keys.newer_than(key.clone()).await
+            && let Some(newer) = Box::pin(self.keys.newer_than(key.clone())).await
         {
-            return Ok((self.send(request(&newer)?, body).await?, newer));
+            let again = self.client.execute(self.request(asked, &newer)?);
+            return Ok((Box::pin(receive(again)).await?, newer));
         }
         Ok((received, key))
     }
 
-    async fn send(&self, mut request: RequestBuilder, body: Bytes) -> Result<Received, ProviderError> {
-        if !body.is_empty() {
-            request = request.body(body);
+    fn request(&self, asked: &Asked, key: &Current) -> Result<Request, ProviderError> {
+        let mut request = Request::new(asked.method.clone(), asked.url.clone());
+        *request.headers_mut() = self.headers_with(key)?;
+        request.headers_mut().extend(asked.headers.clone());
+        if !asked.body.is_empty() {
+            *request.body_mut() = Some(asked.body.clone().into());
         }
-        let mut response = request.send().await.map_err(broken)?;
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let (body, end) = receive(&mut response).await;
-        match end {
-            Err(error) if (200..300).contains(&status) => Err(ProviderError { status: Some(status), ..error }),
-            // The status of a failure says more than that its body broke off.
-            Ok(()) | Err(_) => Ok(Received { status, headers, body }),
-        }
+        Ok(request)
     }
 
     fn headers_with(&self, key: &Current) -> Result<HeaderMap, ProviderError> {
-        let json = HeaderValue::from_static("application/json");
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
-        for (name, value) in self.dialect.headers() {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
+        let mut headers = self.usual_headers.clone();
         for (name, value) in key.key.iter().flat_map(|key| self.dialect.key_headers(key.reveal())) {
             let unsendable = |_| ProviderError::new(ErrorClass::Authentication, "the API key cannot be sent");
             let mut value = HeaderValue::from_str(&value).map_err(unsendable)?;
@@ -137,6 +129,16 @@ impl HttpProvider {
         }
         headers.extend(self.headers.clone());
         Ok(headers)
+    }
+
+    fn completion_of(&self, call: &Call) -> Result<Asked, ProviderError> {
+        let body = Bytes::from(heavy::in_place(call.request.bytes(), || self.dialect.encode(call))?);
+        let url = self.dialect.address(&self.base, &call.model);
+        Ok(Asked { method: Method::POST, url, headers: self.idempotency(call, &body)?, body })
+    }
+
+    async fn look_up(&self, url: Url) -> Result<(Received, Current), ProviderError> {
+        self.exchange(&Asked { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() }).await
     }
 
     /// The key stands for the question and for what is really sent: a provider refuses another body under the same key.
@@ -193,10 +195,8 @@ impl HttpProvider {
 #[async_trait]
 impl Provider for HttpProvider {
     async fn complete(&self, call: &Call) -> Result<Answer, ProviderError> {
-        let body = Bytes::from(heavy::in_place(call.request.bytes(), || self.dialect.encode(call))?);
-        let url = self.dialect.address(&self.base, &call.model);
-        let own = self.idempotency(call, &body)?;
-        let (received, key) = self.exchange(Method::POST, url, body, own).await?;
+        let asked = self.completion_of(call)?;
+        let (received, key) = self.exchange(&asked).await?;
         self.read(&received, &key, &call.model)
     }
 
@@ -208,9 +208,8 @@ impl Provider for HttpProvider {
         let Some(url) = self.dialect.model_address(&self.base, name) else {
             return Ok(ModelFacts::default());
         };
-        let exchange = self.exchange(Method::GET, url, Bytes::new(), HeaderMap::new());
         let late = |_| ProviderError::new(ErrorClass::Timeout, "no answer about the model within 10 s");
-        let (received, key) = tokio::time::timeout(MODEL_TIME_MAX, exchange).await.map_err(late)??;
+        let (received, key) = tokio::time::timeout(MODEL_TIME_MAX, self.look_up(url)).await.map_err(late)??;
         if (200..300).contains(&received.status) {
             let answer = serde_json::from_slice(&received.body).unwrap_or_default();
             return Ok(self.dialect.model_facts(&answer, name));
@@ -243,9 +242,8 @@ impl Provider for HttpProvider {
         // Where nothing is told of models, whoever answers at the base is there.
         let url = lists.clone().unwrap_or_else(|| self.base.clone());
         let began = self.clock.monotonic();
-        let exchange = self.exchange(Method::GET, url, Bytes::new(), HeaderMap::new());
         let late = |_| ProviderError::new(ErrorClass::Timeout, "no answer within 10 s");
-        let answered = tokio::time::timeout(MODEL_TIME_MAX, exchange).await.map_err(late).flatten();
+        let answered = tokio::time::timeout(MODEL_TIME_MAX, self.look_up(url)).await.map_err(late).flatten();
         let took = self.clock.monotonic().saturating_sub(began);
         let (received, key) = match answered {
             Ok(answered) => answered,
@@ -305,6 +303,8 @@ pub(crate) fn client(
         .pool_idle_timeout(IDLE_MAX)
         .tcp_keepalive(TCP_KEEPALIVE)
         .redirect(reqwest::redirect::Policy::none())
+        // Nothing is sent that is not in the books; with none allowed, no request is copied for the case.
+        .retry(reqwest::retry::never().max_retries_per_request(0))
         // On HTTP/2 all requests share a connection: they queue for its streams, and are lost together with it.
         .http1_only();
     match proxy {
@@ -340,8 +340,31 @@ fn header_name(name: &str) -> Result<HeaderName, ProviderSettingsError> {
     name.parse().map_err(|_| ProviderSettingsError::BadHeader(sanitize_line(name, 100)))
 }
 
+/// Of a dialect.
+fn usual_headers(dialect: &dyn Dialect) -> HeaderMap {
+    let json = HeaderValue::from_static("application/json");
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
+    for (name, value) in dialect.headers() {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers
+}
+
+/// The whole answer to a request that is sent.
+async fn receive(sent: impl Future<Output = reqwest::Result<Response>>) -> Result<Received, ProviderError> {
+    let mut response = sent.await.map_err(broken)?;
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let (body, end) = receive_body(&mut response).await;
+    match end {
+        Err(error) if (200..300).contains(&status) => Err(ProviderError { status: Some(status), ..error }),
+        // The status of a failure says more than that its body broke off.
+        Ok(()) | Err(_) => Ok(Received { status, headers, body }),
+    }
+}
+
 /// The body as far as it came, and how it ended.
-async fn receive(response: &mut Response) -> (BytesMut, Result<(), ProviderError>) {
+async fn receive_body(response: &mut Response) -> (BytesMut, Result<(), ProviderError>) {
     let mut body = BytesMut::new();
     loop {
         match response.chunk().await {

@@ -72,8 +72,6 @@ pub struct Answer {
     pub completion: Completion,
     /// The provider's own name for the exchange, where it gives one.
     pub request_id: Option<String>,
-    /// The body as it came, for the books; empty if the provider has no wire.
-    pub body: String,
     pub limits: RateLimits,
 }
 

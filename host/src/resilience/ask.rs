@@ -91,7 +91,7 @@ impl Asking<'_> {
                 Retried::ItemLimit(empty) => return Retried::ItemLimit(empty),
             };
             refits += 1;
-            match self.narrow(window, &error, &fit.request, &mut guess).await {
+            match Box::pin(self.narrow(window, &error, &fit.request, &mut guess)).await {
                 Some(_) if refits > REFITS_MAX => return Retried::Failed(given_up(error)),
                 Some(next) => window = next,
                 None => return Retried::Failed(error),
@@ -107,23 +107,31 @@ impl Asking<'_> {
         }
     }
 
-    /// Off the async threads where it has to be counted. What is wrong with the last answer is told too; the answer itself is quoted where there is room.
     async fn fit(
         &self,
         question: &Arc<Request>,
         refused: Option<&Refused>,
         window: Window,
     ) -> Result<Fit, ProviderError> {
-        let settings = &self.stack.settings.context;
         if refused.is_none()
-            && let Some(fitted) = context::fit_at_sight(question, window, settings)
+            && let Some(fitted) = context::fit_at_sight(question, window, &self.stack.settings.context)
             && let Ok(fit) = Fit::of(Arc::clone(question), fitted)
         {
             return Ok(fit);
         }
+        Box::pin(self.fit_by_count(question, refused, window)).await
+    }
+
+    /// Off the async threads. What is wrong with the last answer is told too; the answer itself is quoted where there is room.
+    async fn fit_by_count(
+        &self,
+        question: &Arc<Request>,
+        refused: Option<&Refused>,
+        window: Window,
+    ) -> Result<Fit, ProviderError> {
         let (asked, wrong) = (Arc::clone(question), refused.map(|(_, wrong)| Arc::clone(wrong)));
         let (model, counting) = (self.live.route.model.clone(), self.live.route.counting);
-        let settings = settings.clone();
+        let settings = self.stack.settings.context.clone();
         let fitted = heavy::attempted(move || {
             let counter = Counter::of_model(&model, counting);
             match wrong {

@@ -150,7 +150,7 @@ impl CallOnRoute<'_> {
                 window: self.live.window.known().context,
                 body_bytes: measure.body_bytes,
             };
-            context::at_most(sent).await
+            Box::pin(context::at_most(sent)).await
         } else {
             estimate
         };
@@ -159,10 +159,16 @@ impl CallOnRoute<'_> {
     }
 
     async fn set_aside(&self, purse: &Arc<Purse>, amount: Amount) -> Result<Result<Reservation, Empty>, Failed> {
-        tokio::select! {
-            reserved = purse.reserve(amount) => Ok(reserved),
-            () = self.stack.halt.thrown() => Err(Failed::Halted),
+        if let Some(reserved) = purse.reserve_now(amount) {
+            return Ok(reserved);
         }
+        let waits = async {
+            tokio::select! {
+                reserved = purse.reserve(amount) => Ok(reserved),
+                () = self.stack.halt.thrown() => Err(Failed::Halted),
+            }
+        };
+        Box::pin(waits).await
     }
 
     async fn end(&self, permit: Permit, exchanged: Exchanged) -> Result<Reply, Failed> {

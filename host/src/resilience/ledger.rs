@@ -25,7 +25,7 @@ pub(super) struct CallKey {
 
 /// What came of one HTTP attempt; it is on disk.
 pub(super) struct Exchanged {
-    pub(super) result: Result<Answer, NoAnswer>,
+    pub(super) result: Result<Box<Answer>, Box<NoAnswer>>,
     /// What it cost, or may have cost.
     pub(super) used: Amount,
 }
@@ -72,12 +72,10 @@ impl Ledger<'_> {
         Some(Exchanged { result, used })
     }
 
-    async fn ask(&self) -> Result<Answer, NoAnswer> {
-        let plain = |error: ProviderError| NoAnswer { error, wrong: None, usage: None, served: None };
-        let mut answer = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call))
-            .await
-            .unwrap_or_else(|_| Err(self.timed_out()))
-            .map_err(plain)?;
+    async fn ask(&self) -> Result<Box<Answer>, Box<NoAnswer>> {
+        let plain = |error: ProviderError| Box::new(NoAnswer { error, wrong: None, usage: None, served: None });
+        let answered = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call)).await;
+        let mut answer = Box::new(answered.unwrap_or_else(|_| Err(self.timed_out())).map_err(plain)?);
         match structure::check_elsewhere(&self.call.request, &answer.completion).await {
             Ok(()) => {
                 answer.completion.cut = self.cut.cloned();
@@ -85,12 +83,13 @@ impl Ledger<'_> {
             }
             Err((error, wrong)) => {
                 let served = Tier::of_answer(&answer.completion);
-                Err(NoAnswer { error: *error, wrong: Some(wrong), usage: Some(answer.completion.usage), served })
+                let usage = Some(answer.completion.usage);
+                Err(Box::new(NoAnswer { error: *error, wrong: Some(wrong), usage, served }))
             }
         }
     }
 
-    fn used(&self, result: &Result<Answer, NoAnswer>, reserved: Amount) -> Amount {
+    fn used(&self, result: &Result<Box<Answer>, Box<NoAnswer>>, reserved: Amount) -> Amount {
         let of_usage = |usage: &Usage, served: Option<Tier>| Amount {
             micro_dollars: self.route.prices.map_or(0, |(prices, _)| prices.of(usage, served)),
             tokens: usage.input_tokens.saturating_add(usage.output_tokens),
@@ -134,7 +133,7 @@ impl Ledger<'_> {
         self.or_halt(intent.await)
     }
 
-    async fn close(&self, id: CallId, result: &Result<Answer, NoAnswer>, used: Amount) -> Option<()> {
+    async fn close(&self, id: CallId, result: &Result<Box<Answer>, Box<NoAnswer>>, used: Amount) -> Option<()> {
         let cost = self.cost(used);
         let end = match result {
             Ok(answer) => store::CallOutcome::Answered {
@@ -142,26 +141,13 @@ impl Ledger<'_> {
                 request_id: answer.request_id.clone(),
                 cost,
             },
-            Err(NoAnswer { error, usage, .. }) => store::CallOutcome::Failed {
-                class: error.class,
-                code: error.code.clone(),
-                message: error.message.clone(),
-                status: error.status,
-                request_id: error.request_id.clone(),
-                body: error.body.clone(),
-                usage: usage.clone(),
-                lost_tokens: match billed(error, usage.as_ref()) {
-                    Billed::Unknown => used.tokens,
-                    Billed::Nothing | Billed::AsUsed => 0,
-                },
-                cost,
-            },
+            Err(failure) => failed(failure, used, cost),
         };
         let ended_ms = self.stack.clock.unix_ms();
         self.or_halt(self.stack.store.call_end(id, ended_ms, end).await)
     }
 
-    fn tell(&self, result: &Result<Answer, NoAnswer>, used: Amount, took: Duration) {
+    fn tell(&self, result: &Result<Box<Answer>, Box<NoAnswer>>, used: Amount, took: Duration) {
         let (item, route, cost) = (self.item.clone(), self.route.name.clone(), self.cost(used));
         self.stack.events.emit(match result {
             Ok(answer) => Event::CallAnswered {
@@ -178,5 +164,24 @@ impl Ledger<'_> {
 
     fn or_halt<T>(&self, result: Result<T, store::StoreError>) -> Option<T> {
         result.map_err(|error| self.stack.halt.throw(HaltReason::from(&error))).ok()
+    }
+}
+
+/// For the books.
+fn failed(failure: &NoAnswer, used: Amount, cost: Option<u64>) -> store::CallOutcome {
+    let NoAnswer { error, usage, .. } = failure;
+    store::CallOutcome::Failed {
+        class: error.class,
+        code: error.code.clone(),
+        message: error.message.clone(),
+        status: error.status,
+        request_id: error.request_id.clone(),
+        body: error.body.clone(),
+        usage: usage.clone(),
+        lost_tokens: match billed(error, usage.as_ref()) {
+            Billed::Unknown => used.tokens,
+            Billed::Nothing | Billed::AsUsed => 0,
+        },
+        cost,
     }
 }

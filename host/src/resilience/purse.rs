@@ -88,11 +88,19 @@ impl Purse {
         loop {
             // Asked for before looking, so that no change is missed.
             let changed = self.changed.notified();
-            match self.try_reserve(amount) {
-                Fit::Yes => return Ok(Reservation { purse: Arc::clone(self), amount, settled: false }),
-                Fit::Never(empty) => return Err(empty),
-                Fit::Later => changed.await,
+            match self.reserve_now(amount) {
+                Some(reserved) => return reserved,
+                None => changed.await,
             }
+        }
+    }
+
+    /// `None`: it may fit once others are settled.
+    pub(super) fn reserve_now(self: &Arc<Self>, amount: Amount) -> Option<Result<Reservation, Empty>> {
+        match self.try_reserve(amount) {
+            Fit::Yes => Some(Ok(Reservation { purse: Arc::clone(self), amount, settled: false })),
+            Fit::Never(empty) => Some(Err(empty)),
+            Fit::Later => None,
         }
     }
 

@@ -88,7 +88,8 @@ impl Retry<'_> {
     ///
     /// A 429 costs no attempt, nor does a try that was a probe: neither says anything about this call.
     pub(super) async fn run<T: Try>(&self, call: &T, spent: &mut Spent) -> Retried<T::Answer> {
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed ^ fold(self.item.as_str()));
+        // Of those that fail.
+        let mut random: Option<Box<ChaCha8Rng>> = None;
         loop {
             if self.halt.is_thrown() {
                 return Retried::Halted;
@@ -101,7 +102,8 @@ impl Retry<'_> {
                 Err(Failed::ItemLimit(empty)) => return Retried::ItemLimit(empty),
                 Err(Failed::Provider { error, is_free }) => (error, is_free),
             };
-            match self.next(&error, is_free, spent, &mut random) {
+            let random = random.get_or_insert_with(|| Box::new(self.random()));
+            match self.next(&error, is_free, spent, random) {
                 Next::LeaveRoute => return Retried::Open,
                 Next::GiveUp => return Retried::Failed(error),
                 Next::Halt(reason) => {
@@ -111,13 +113,24 @@ impl Retry<'_> {
                 Next::Wait(wait) => {
                     let is_attempt = !is_free && error.class != ErrorClass::RateLimited;
                     self.announce(&error, if is_attempt { spent.attempts } else { 0 }, wait);
-                    tokio::select! {
-                        () = self.clock.sleep(wait) => {}
-                        () = self.halt.thrown() => return Retried::Halted,
+                    if !Box::pin(self.waited(wait)).await {
+                        return Retried::Halted;
                     }
                 }
             }
         }
+    }
+
+    /// False: the run was halted meanwhile.
+    async fn waited(&self, wait: Duration) -> bool {
+        tokio::select! {
+            () = self.clock.sleep(wait) => true,
+            () = self.halt.thrown() => false,
+        }
+    }
+
+    fn random(&self) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.seed ^ fold(self.item.as_str()))
     }
 
     fn next(&self, error: &ProviderError, is_free: bool, spent: &mut Spent, random: &mut ChaCha8Rng) -> Next {

@@ -7,7 +7,7 @@ use super::ways::Ways;
 use crate::domain::{Pair, Prices};
 use crate::provider::{Provider, ProviderError};
 use crate::store::PriceId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, OnceCell};
@@ -115,24 +115,33 @@ impl LiveRoutes {
     /// Its route, or its members, and those that step in while they are open: as far as they allow what is asked for. None, if
     /// no member does.
     pub(super) fn ways(&self, name: &str, extras: &Extras) -> Ways {
-        let (mut levels, mut seen) = (Vec::new(), BTreeSet::new());
-        let mut names = vec![name.to_owned()];
+        let (mut levels, mut seen) = (Vec::<Vec<Arc<LiveRoute>>>::new(), Vec::new());
+        let mut names = vec![name];
         while !names.is_empty() {
-            let members =
-                names.iter().flat_map(|name| self.groups.get(name).map_or_else(|| vec![name], |m| m.iter().collect()));
-            let level: Vec<Arc<LiveRoute>> = members
-                .filter(|member| seen.insert((*member).clone()))
-                .filter_map(|member| self.routes.get(member).cloned())
-                .filter(|live| extras.refused_by(&live.route).is_none())
-                .collect();
+            let mut level: Vec<&Arc<LiveRoute>> = Vec::new();
+            for name in names.drain(..).flat_map(|name| self.names_behind(name)) {
+                if seen.contains(&name) {
+                    continue;
+                }
+                seen.push(name);
+                let live = self.routes.get(name).filter(|live| extras.refused_by(&live.route).is_none());
+                level.extend(live);
+            }
             if levels.is_empty() && level.is_empty() {
                 break;
             }
-            names = level.iter().filter_map(|live| live.route.fallback.open.clone()).collect();
-            levels.push(level);
+            names.extend(level.iter().filter_map(|live| live.route.fallback.open.as_deref()));
+            levels.push(level.into_iter().cloned().collect());
         }
         levels.retain(|level| !level.is_empty());
         Ways { levels }
+    }
+
+    /// The members of a group, or the name alone.
+    fn names_behind<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let members = self.groups.get(name);
+        let alone = members.is_none().then_some(name);
+        members.into_iter().flatten().map(String::as_str).chain(alone)
     }
 
     /// Whether there is a route, or a group, of this name.

@@ -149,7 +149,7 @@ impl ItemSession {
             Err(CallEnd::Error(error)) => {
                 self.errors.lock().unwrap_or_else(PoisonError::into_inner).insert(key, error.clone());
                 if error.kind == LlmErrorKind::TooLarge {
-                    self.record(key, ToldFact::TooLarge(error.clone())).await?;
+                    Box::pin(self.record(key, ToldFact::TooLarge(error.clone()))).await?;
                 }
             }
             Err(CallEnd::Suspended) => {}
@@ -207,7 +207,7 @@ impl ItemSession {
     pub async fn ended(&self) -> Result<HashMap<QuestionKey, LlmError>, CallEnd> {
         let parked = self.parked.ended().await?;
         for (key, error) in parked.iter().filter(|(_, error)| error.kind == LlmErrorKind::TooLarge) {
-            self.record(*key, ToldFact::TooLarge(error.clone())).await?;
+            Box::pin(self.record(*key, ToldFact::TooLarge(error.clone()))).await?;
         }
         let mut errors = std::mem::take(&mut *self.errors.lock().unwrap_or_else(PoisonError::into_inner));
         errors.extend(parked);

@@ -44,7 +44,8 @@ pub(super) fn ended(span: &Span, exchanged: &Exchanged, is_priced: bool) {
             span.record("gen_ai.usage.input_tokens", completion.usage.input_tokens);
             span.record("gen_ai.usage.output_tokens", completion.usage.output_tokens);
         }
-        Err(NoAnswer { error, .. }) => {
+        Err(failure) => {
+            let NoAnswer { error, .. } = &**failure;
             span.record("error.type", error.class.name());
             if let Some(status) = error.status {
                 span.record("status", status);

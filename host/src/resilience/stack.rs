@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::domain::{Completion, ErrorClass, Event, EventSink, Request};
 use crate::provider::ProviderError;
 use crate::store::{RunId, Store};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -78,6 +78,15 @@ pub(super) struct Tries {
     pub(super) probes: Mutex<Probes>,
     /// HTTP attempts that were answered, though not with what was wanted.
     pub(super) answered: AtomicU32,
+}
+
+/// On this route. There is one, and seldom another.
+fn tries_of<'a>(all: &'a mut Vec<(Arc<LiveRoute>, Tries)>, live: &Arc<LiveRoute>) -> &'a mut Tries {
+    let known = all.iter().position(|(known, _)| Arc::ptr_eq(known, live)).unwrap_or_else(|| {
+        all.push((Arc::clone(live), Tries::default()));
+        all.len() - 1
+    });
+    &mut all[known].1
 }
 
 pub(super) const fn is_about_size(error: &ProviderError) -> bool {
@@ -144,11 +153,11 @@ impl Stack {
 
     /// One request through every layer below the journal, on what the role leads to or on what steps in for it.
     pub(super) async fn call(&self, first: &str, question: &Question) -> Retried<Completion> {
-        let mut seen = BTreeSet::from([first.to_owned()]);
+        let mut seen = vec![first.to_owned()];
         let mut ways = self.routes.ways(first, &question.extras);
         // Routes that the request does not fit.
         let mut out = BTreeSet::new();
-        let mut tries: BTreeMap<String, Tries> = BTreeMap::new();
+        let mut tries = Vec::with_capacity(1);
         let sent = AtomicU32::new(0);
         loop {
             if ways.is_used_up() {
@@ -166,7 +175,7 @@ impl Stack {
             if is_substitute {
                 self.fell_back(&ways, &live.route.name, "open");
             }
-            let tries = tries.entry(live.route.name.clone()).or_default();
+            let tries = tries_of(&mut tries, &live);
             let elsewhere = || ways.elsewhere(&live, &out);
             let asking = Asking { stack: self, live: &live, question, tries, elsewhere: &elsewhere, sent: &sent };
             match asking.run().await {
@@ -197,7 +206,7 @@ impl Stack {
     }
 
     /// What steps in for routes whose credit or quota is used up; without that, the job is parked.
-    fn after_quota(&self, ways: &Ways, extras: &Extras, seen: &mut BTreeSet<String>) -> Option<Ways> {
+    fn after_quota(&self, ways: &Ways, extras: &Extras, seen: &mut Vec<String>) -> Option<Ways> {
         let named = ways.first().iter().filter_map(|live| live.route.fallback.quota.as_deref());
         for name in named {
             if let Some(next) = self.step_in(ways, Some(name), "quota", extras, seen) {
@@ -216,13 +225,14 @@ impl Stack {
         name: Option<&str>,
         reason: &'static str,
         extras: &Extras,
-        seen: &mut BTreeSet<String>,
+        seen: &mut Vec<String>,
     ) -> Option<Ways> {
         let name = name.filter(|name| self.routes.has(name))?;
         let ways = self.routes.ways(name, extras);
-        if ways.first().is_empty() || !seen.insert(name.to_owned()) {
+        if ways.first().is_empty() || seen.iter().any(|seen| seen == name) {
             return None;
         }
+        seen.push(name.to_owned());
         self.fell_back(from, name, reason);
         Some(ways)
     }
@@ -234,18 +244,9 @@ impl Stack {
 
     /// What a route's model takes: as set, as told by the provider, as learned, or as assumed.
     pub(super) async fn window(&self, live: &LiveRoute) -> Window {
-        live.asked
-            .get_or_init(async || {
-                if live.window.wants_facts(live.route.provider.is_vendors_own()) {
-                    // Many providers do not tell; that this one cannot be asked now will show itself in the call.
-                    if let Ok(Ok(facts)) =
-                        tokio::time::timeout(FACTS_WAIT, live.route.provider.model(&live.route.model)).await
-                    {
-                        live.window.told(facts);
-                    }
-                }
-            })
-            .await;
+        if !live.asked.initialized() {
+            Box::pin(live.asked.get_or_init(async || ask_for_facts(live).await)).await;
+        }
         live.window.get(self.settings.context.assumed)
     }
 
@@ -279,5 +280,15 @@ impl Stack {
             message: format!("{most} provider calls were allowed in this run (--max-calls)"),
         });
         Err(Failed::Halted)
+    }
+}
+
+async fn ask_for_facts(live: &LiveRoute) {
+    if live.window.wants_facts(live.route.provider.is_vendors_own()) {
+        // Many providers do not tell; that this one cannot be asked now will show itself in the call.
+        let facts = tokio::time::timeout(FACTS_WAIT, live.route.provider.model(&live.route.model));
+        if let Ok(Ok(facts)) = facts.await {
+            live.window.told(facts);
+        }
     }
 }

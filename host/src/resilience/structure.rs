@@ -25,7 +25,7 @@ pub(super) async fn check_elsewhere(
         return Ok(());
     }
     let (format, completion) = (request.format.clone(), completion.clone());
-    heavy::elsewhere(move || check(&format, &completion)).await
+    Box::pin(heavy::elsewhere(move || check(&format, &completion))).await
 }
 
 /// An answer that was asked to be JSON and is not, or does not keep to its schema, is no answer. Not for one that was cut

@@ -143,7 +143,7 @@ impl Worker<'_> {
         };
         if let Err(failure) = fit {
             let span = self.span(start.number);
-            return self.refuse(&start, failure).instrument(span).await;
+            return Box::pin(self.refuse(&start, failure).instrument(span)).await;
         }
         loop {
             if self.shared.halt.is_thrown() {
@@ -181,7 +181,7 @@ impl Worker<'_> {
                 told("suspended");
                 ItemEnded::Suspended
             }
-            Verdict::Failed(failure) => self.fail(attempt, start, failure, logs).await?,
+            Verdict::Failed(failure) => Box::pin(self.fail(attempt, start, failure, logs)).await?,
             Verdict::Finished(outcome) => self.finish(attempt, start, outcome, logs).await?,
             Verdict::Retry(retryable) => {
                 let ended_ms = self.shared.clock.unix_ms();
@@ -189,7 +189,7 @@ impl Worker<'_> {
                 if self.attempts < u64::from(self.shared.attempts_max) {
                     return Ok(self.rejected(retryable, start.number));
                 }
-                self.fail(attempt, start, exhausted(retryable, self.attempts), logs).await?
+                Box::pin(self.fail(attempt, start, exhausted(retryable, self.attempts), logs)).await?
             }
         };
         Ok(Once::Ended(ended))
@@ -232,16 +232,19 @@ impl Worker<'_> {
         let attempt = self.begin(start).await?;
         loop {
             let session = Arc::new(self.session(start, attempt, &live));
-            let report = self.execute(start, &session, &live).await;
+            // Boxed: an item whose guest gave way, one of many thousands, has no more than it needs to wait.
+            let report = Box::pin(self.execute(start, &session, &live)).await;
             if report.verdict != Verdict::Suspended || !session.guest_gave_way() {
                 return Ok((attempt, report));
             }
             drop(live);
             self.shared.events.emit(Event::GuestGaveWay { item: self.item.id.clone() });
-            // The run was halted meanwhile: the item stays pending.
-            let Ok(errors) = session.ended().await else { return Ok((attempt, report)) };
+            let Ok(errors) = session.ended().await else {
+                // The run was halted meanwhile: the item stays pending.
+                return Ok((attempt, report));
+            };
             drop(session);
-            start.again(self.shared, self.item.seq, errors).await?;
+            Box::pin(start.again(self.shared, self.item.seq, errors)).await?;
             live = self.shared.live.take(start.took.memory_bytes).await.map_err(|_| StoreError::Closed)?;
         }
     }

@@ -8,10 +8,11 @@ use super::types::{
     AttemptId, CallId, CallOutcome, Cursor, Generation, GenerationId, ItemEnd, ItemHistory, ItemOutcome, NewAttempt,
     NewCall, NewJob, NewRouteEvent, Page, PriceId, RunEnd, RunId,
 };
-use super::writer::{Durable, SPACING, Urgency, Writer};
+use super::writer::{Durable, SPACING, Urgency, Work, Writer};
 use super::{Reader, StoreError, Take, control, open};
 use crate::domain::{ItemSeq, Prices, Retryable};
 use crate::failpoint;
+use rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -202,10 +203,10 @@ impl Store {
         Ok(AttemptId(id))
     }
 
-    /// The intent of a call, and its attempt with it, are durable on return.
-    pub async fn call_intent(&self, new: NewCall) -> Result<CallId, StoreError> {
+    /// The intent of a call, and its attempt with it, are durable when the future is ready.
+    pub fn call_intent(&self, new: NewCall) -> impl Future<Output = Result<CallId, StoreError>> + Send + '_ {
         let id = self.inner.next_call.fetch_add(1, Ordering::Relaxed);
-        let insert = move |connection: &Connection| {
+        let insert: Work = Box::new(move |connection| {
             connection
                 .prepare_cached(
                     "INSERT INTO call (id, item, attempt, hash, occurrence, try, route, model, price, reserved, intent_ms,
@@ -226,69 +227,25 @@ impl Store {
                     new.reserved_tokens.cast_signed()
                 ])
                 .map(|_| ())
-        };
-        self.inner.writer.write(Box::new(insert), 0).await?;
-        Ok(CallId(id))
+        });
+        async move {
+            self.inner.writer.write(insert, 0).await?;
+            Ok(CallId(id))
+        }
     }
 
-    /// How the call ended is durable on return.
-    pub async fn call_end(&self, call: CallId, ended_ms: u64, outcome: CallOutcome) -> Result<(), StoreError> {
-        let ended = ended_ms.cast_signed();
-        match outcome {
-            CallOutcome::Answered { completion, request_id, cost } => {
-                let answer = codec::encode_completion(&completion)?;
-                let bytes = answer.len();
-                let usage = completion.usage;
-                let insert = move |connection: &Connection| {
-                    connection
-                        .prepare_cached(
-                            "INSERT INTO call_end (call, ended_ms, state, request_id, input_tokens, output_tokens,
-                             cache_read_tokens, cache_write_tokens, reasoning_tokens, cost, answer)
-                             VALUES (?1, ?2, 'answered', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                        )?
-                        .execute(params![
-                            call.0,
-                            ended,
-                            request_id,
-                            usage.input_tokens.cast_signed(),
-                            usage.output_tokens.cast_signed(),
-                            usage.cache_read_tokens.cast_signed(),
-                            usage.cache_write_tokens.cast_signed(),
-                            usage.reasoning_tokens.cast_signed(),
-                            cost.map(u64::cast_signed),
-                            answer
-                        ])
-                        .map(|_| ())
-                };
-                self.inner.writer.write(Box::new(insert), bytes).await
-            }
-            CallOutcome::Failed { class, code, message, status, request_id, body, usage, lost_tokens, cost } => {
-                let bytes = message.len() + body.len();
-                let insert = move |connection: &Connection| {
-                    connection
-                        .prepare_cached(
-                            "INSERT INTO call_end (call, ended_ms, state, status, class, code, message, request_id, body,
-                             input_tokens, output_tokens, cost, lost_tokens)
-                             VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-                        )?
-                        .execute(params![
-                            call.0,
-                            ended,
-                            status,
-                            class.name(),
-                            code,
-                            message,
-                            request_id,
-                            body,
-                            usage.as_ref().map(|usage| usage.input_tokens.cast_signed()),
-                            usage.as_ref().map(|usage| usage.output_tokens.cast_signed()),
-                            cost.map(u64::cast_signed),
-                            lost_tokens.cast_signed()
-                        ])
-                        .map(|_| ())
-                };
-                self.inner.writer.write(Box::new(insert), bytes).await
-            }
+    /// How the call ended is durable when the future is ready.
+    pub fn call_end(
+        &self,
+        call: CallId,
+        ended_ms: u64,
+        outcome: CallOutcome,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + '_ {
+        // Made before anybody waits: many calls end at once, and each would hold what its row is made from.
+        let end = write_call_end(call, ended_ms, outcome);
+        async move {
+            let (work, bytes) = end?;
+            self.inner.writer.write(work, bytes).await
         }
     }
 
@@ -335,35 +292,99 @@ impl Store {
             .await
     }
 
-    /// The item's outcome and its log are in the queue on return, and durable after [`Durable::wait`]: soon, or at once if the item failed, since
-    /// that keeps its place until then.
-    pub async fn item_end(&self, mut end: ItemEnd) -> Result<Durable, StoreError> {
-        let emissions = match &mut end.end {
-            // The queue holds what is written, and not what it was made from too.
-            ItemOutcome::Done(emissions) => Some(codec::encode_emissions(&std::mem::take(emissions))?),
-            ItemOutcome::Skipped { .. } | ItemOutcome::Failed(_) => None,
-        };
-        let card = match &end.end {
-            ItemOutcome::Failed(failure) => failure.card.as_deref().map(encode_card).transpose()?,
-            ItemOutcome::Done(_) | ItemOutcome::Skipped { .. } => None,
-        };
+    /// The item's outcome and its log are in the queue when the future is ready, and durable after [`Durable::wait`]: soon, or at once if the item
+    /// failed, since that keeps its place until then.
+    pub fn item_end(&self, end: ItemEnd) -> impl Future<Output = Result<Durable, StoreError>> + Send + '_ {
         let urgency = match &end.end {
             ItemOutcome::Done(_) | ItemOutcome::Skipped { .. } => Urgency::Soon,
             ItemOutcome::Failed(_) => Urgency::Now,
         };
-        let bytes = end.last_request.as_ref().map_or(0, String::len)
-            + emissions.as_ref().map_or(0, String::len)
-            + card.as_ref().map_or(0, String::len)
-            + end.logs.iter().map(|line| line.message.len()).sum::<usize>();
-        self.inner
-            .writer
-            .hand_over(
-                Box::new(move |connection| write_item_end(connection, &end, emissions.as_deref(), card.as_deref())),
-                bytes,
-                urgency,
-            )
-            .await
+        let end = write_item(end);
+        async move {
+            let (work, bytes) = end?;
+            self.inner.writer.hand_over(work, bytes, urgency).await
+        }
     }
+}
+
+/// The row of a call that has ended, and its bytes.
+fn write_call_end(call: CallId, ended_ms: u64, outcome: CallOutcome) -> Result<(Work, usize), StoreError> {
+    let ended = ended_ms.cast_signed();
+    match outcome {
+        CallOutcome::Answered { completion, request_id, cost } => {
+            let answer = codec::encode_completion(&completion)?;
+            let bytes = answer.len();
+            let usage = completion.usage;
+            let insert = move |connection: &Connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO call_end (call, ended_ms, state, request_id, input_tokens, output_tokens,
+                         cache_read_tokens, cache_write_tokens, reasoning_tokens, cost, answer)
+                         VALUES (?1, ?2, 'answered', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    )?
+                    .execute(params![
+                        call.0,
+                        ended,
+                        request_id,
+                        usage.input_tokens.cast_signed(),
+                        usage.output_tokens.cast_signed(),
+                        usage.cache_read_tokens.cast_signed(),
+                        usage.cache_write_tokens.cast_signed(),
+                        usage.reasoning_tokens.cast_signed(),
+                        cost.map(u64::cast_signed),
+                        answer
+                    ])
+                    .map(|_| ())
+            };
+            Ok((Box::new(insert), bytes))
+        }
+        CallOutcome::Failed { class, code, message, status, request_id, body, usage, lost_tokens, cost } => {
+            let bytes = message.len() + body.len();
+            let insert = move |connection: &Connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO call_end (call, ended_ms, state, status, class, code, message, request_id, body,
+                         input_tokens, output_tokens, cost, lost_tokens)
+                         VALUES (?1, ?2, 'failed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                    )?
+                    .execute(params![
+                        call.0,
+                        ended,
+                        status,
+                        class.name(),
+                        code,
+                        message,
+                        request_id,
+                        body,
+                        usage.as_ref().map(|usage| usage.input_tokens.cast_signed()),
+                        usage.as_ref().map(|usage| usage.output_tokens.cast_signed()),
+                        cost.map(u64::cast_signed),
+                        lost_tokens.cast_signed()
+                    ])
+                    .map(|_| ())
+            };
+            Ok((Box::new(insert), bytes))
+        }
+    }
+}
+
+/// The rows of an item that has ended, and their bytes.
+fn write_item(mut end: ItemEnd) -> Result<(Work, usize), StoreError> {
+    let emissions = match &mut end.end {
+        // The queue holds what is written, and not what it was made from too.
+        ItemOutcome::Done(emissions) => Some(codec::encode_emissions(&std::mem::take(emissions))?),
+        ItemOutcome::Skipped { .. } | ItemOutcome::Failed(_) => None,
+    };
+    let card = match &end.end {
+        ItemOutcome::Failed(failure) => failure.card.as_deref().map(encode_card).transpose()?,
+        ItemOutcome::Done(_) | ItemOutcome::Skipped { .. } => None,
+    };
+    let bytes = end.last_request.as_ref().map_or(0, String::len)
+        + emissions.as_ref().map_or(0, String::len)
+        + card.as_ref().map_or(0, String::len)
+        + end.logs.iter().map(|line| line.message.len()).sum::<usize>();
+    let write = move |connection: &Connection| write_item_end(connection, &end, emissions.as_deref(), card.as_deref());
+    Ok((Box::new(write), bytes))
 }
 
 /// Ends calls that nobody waits for any more. A million ended calls are told from those that are not by two indexes, without
@@ -408,6 +429,14 @@ fn generation_id(connection: &Connection, digest: &str, new: &Generation, now: i
         .ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
+macro_rules! outcome {
+    () => {
+        "INTO outcome (item, state, attempt, generation, run, ended_ms, attempts, emissions, reason, class, code, message, detail,
+         backtrace, replayed, truncated, cpu_us, memory_bytes, last_request, card)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
+    };
+}
+
 fn write_item_end(
     connection: &Connection,
     end: &ItemEnd,
@@ -419,34 +448,35 @@ fn write_item_end(
         ItemOutcome::Skipped { reason } => ("skipped", Some(reason), None),
         ItemOutcome::Failed(failure) => ("failed", None, Some(failure)),
     };
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO outcome (item, state, attempt, generation, run, ended_ms, attempts, emissions, reason,
-             class, code, message, detail, backtrace, replayed, truncated, cpu_us, memory_bytes, last_request, card)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
-        )?
-        .execute(params![
-            end.item.0,
-            state,
-            end.attempt.0,
-            end.generation.0,
-            end.run.0,
-            end.ended_ms.cast_signed(),
-            end.attempts,
-            emissions,
-            reason,
-            failure.map(|failure| failure.class.name()),
-            failure.map(|failure| &failure.code),
-            failure.map(|failure| &failure.message),
-            failure.and_then(|failure| failure.detail.as_ref()),
-            failure.and_then(|failure| failure.backtrace.as_ref()),
-            end.took.replayed.cast_signed(),
-            end.took.truncated.cast_signed(),
-            i64::try_from(end.took.cpu.as_micros()).unwrap_or(i64::MAX),
-            end.took.memory_bytes.cast_signed(),
-            end.last_request,
-            card,
-        ])?;
+    let columns = params![
+        end.item.0,
+        state,
+        end.attempt.0,
+        end.generation.0,
+        end.run.0,
+        end.ended_ms.cast_signed(),
+        end.attempts,
+        emissions,
+        reason,
+        failure.map(|failure| failure.class.name()),
+        failure.map(|failure| &failure.code),
+        failure.map(|failure| &failure.message),
+        failure.and_then(|failure| failure.detail.as_ref()),
+        failure.and_then(|failure| failure.backtrace.as_ref()),
+        end.took.replayed.cast_signed(),
+        end.took.truncated.cast_signed(),
+        i64::try_from(end.took.cpu.as_micros()).unwrap_or(i64::MAX),
+        end.took.memory_bytes.cast_signed(),
+        end.last_request,
+        card,
+    ];
+    // SQLite copies aside what a row that replaces another may have to put back, whether there is another or not: few items have ended before.
+    match connection.prepare_cached(concat!("INSERT ", outcome!()))?.execute(columns) {
+        Err(error) if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_CONSTRAINT_PRIMARYKEY) => {
+            connection.prepare_cached(concat!("INSERT OR REPLACE ", outcome!()))?.execute(columns)?;
+        }
+        inserted => drop(inserted?),
+    }
     for line in &end.logs {
         connection
             .prepare_cached("INSERT INTO guest_log (item, attempt, at_ms, level, message) VALUES (?1, ?2, ?3, ?4, ?5)")?

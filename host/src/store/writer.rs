@@ -102,7 +102,11 @@ impl Writer {
 
     async fn send(&self, work: Work, bytes: usize, ack: Option<Ack>, urgency: Urgency) -> Result<(), StoreError> {
         let units = units(bytes);
-        self.room.acquire_many(units).await.map_err(|_| StoreError::Closed)?.forget();
+        match self.room.try_acquire_many(units) {
+            Ok(room) => room.forget(),
+            // What is given back goes to those who wait before anybody finds it.
+            Err(_) => Box::pin(self.room.acquire_many(units)).await.map_err(|_| StoreError::Closed)?.forget(),
+        }
         self.queue(Message::Write { work, units, ack, urgency })
     }
 

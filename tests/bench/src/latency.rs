@@ -50,8 +50,13 @@ impl<'a> Asks<'a> {
     /// So many items in flight, each of which may have a call on its way.
     fn job(&self, scene: &Scene, input: &Path, url: &'a str, at_once: usize, more: &[&str]) -> anyhow::Result<Job> {
         let at_once = at_once.to_string();
-        let how = ["--concurrency", &at_once, "--call-concurrency", &at_once];
-        scene.job(self.plugin, input, &[&self.asking(url), how.as_slice(), more].concat())
+        let calls = ["--call-concurrency", at_once.as_str()];
+        self.items(scene, input, url, &at_once, &[calls.as_slice(), more].concat())
+    }
+
+    /// So many items in flight, and as many calls on their way as the route is found to bear.
+    fn items(&self, scene: &Scene, input: &Path, url: &'a str, at_once: &str, more: &[&str]) -> anyhow::Result<Job> {
+        scene.job(self.plugin, input, &[&self.asking(url), ["--concurrency", at_once].as_slice(), more].concat())
     }
 
     /// No more instances than it may have, whatever is in flight.
@@ -90,18 +95,22 @@ fn one_after_the_other(scene: &Scene) -> anyhow::Result<Vec<Row>> {
 
 /// So many items in flight, and the call of each on its way.
 fn in_flight_of_rust(scene: &Scene) -> anyhow::Result<Vec<Row>> {
-    let server = Served::start(LONG_LATENCY_MS, Kind::Text)?;
+    let (server, quick) = (Served::start(LONG_LATENCY_MS, Kind::Text)?, Served::start(LATENCY_MS, Kind::Text)?);
     let many = scene.scaled(IN_FLIGHT);
     let input = scene.questions(many)?;
-    let (mut peaks, mut seconds) = (Vec::new(), Vec::new());
+    let (mut peaks, mut seconds, mut peaks_by_itself) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scene.rounds {
         let job = PROMPT.in_flight(scene, &input, &server.url)?;
         peaks.push(job.mebibytes());
         seconds.push(job.seconds()?);
+        let job = PROMPT.items(scene, &input, &quick.url, &IN_FLIGHT.to_string(), &SUSPENDED)?;
+        peaks_by_itself.push(job.mebibytes());
     }
-    let what = format!("{} items in flight in {} instances, Rust", count(many), PROMPT.instances);
+    let what = format!("{} items in flight in {} instances, Rust, a connection each", count(many), PROMPT.instances);
+    let by_itself = format!("{} items in flight, Rust, calls and instances by themselves: peak memory", count(many));
     let time = format!("{what}, calls of {} s: time", LONG_LATENCY_MS / 1_000);
     Ok(vec![
+        memory(by_itself, peaks_by_itself, 300.0),
         memory(format!("{what}: peak memory"), peaks, 300.0),
         Row { what: time, ours: median(seconds), yardstick: None, unit: "s", wanted: Bound::Told },
     ])

@@ -45,7 +45,7 @@ impl Provider for Played {
             cut: None,
             extra: Vec::new(),
         };
-        Ok(Answer { completion, request_id: None, body: String::new(), limits: RateLimits::default() })
+        Ok(Answer { completion, request_id: None, limits: RateLimits::default() })
     }
 
     fn measure(&self, _call: &Call) -> Result<Measure, ProviderError> {

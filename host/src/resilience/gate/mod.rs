@@ -232,6 +232,11 @@ impl Gate {
         {
             return admission;
         }
+        // Few calls wait here, and none of those that do not wait has to carry what waiting takes.
+        Box::pin(self.queue(load, elsewhere)).await
+    }
+
+    async fn queue(self: &Arc<Self>, load: Load, elsewhere: Ask<'_>) -> Admission {
         let _queued = Waiting::new(&self.queued);
         let halt = &self.around.halt;
         let turn = self.turnstile.acquire();
@@ -273,7 +278,7 @@ impl Gate {
                 let is_new = !self.state().has_answered;
                 permit.is_last_hope = is_new && elsewhere() == Elsewhere::Nowhere;
                 if let Some(transition) = transition {
-                    self.tell(transition).await;
+                    Box::pin(self.tell(transition)).await;
                 }
                 Ok(Admission::Granted(permit))
             }

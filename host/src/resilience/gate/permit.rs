@@ -53,6 +53,13 @@ impl Permit {
         for event in news.drain(..) {
             gate.around.events.emit(event);
         }
+        if transition.is_some() || notes.iter().any(Option::is_some) {
+            Box::pin(self.write_down(transition, notes)).await;
+        }
+    }
+
+    async fn write_down(&self, transition: Option<Transition>, notes: Changes) {
+        let gate = &self.gate;
         if let Some(transition) = transition {
             gate.around.turned.notify_waiters();
             if self.is_last_hope && transition.to == BreakerState::Open && !gate.state().has_answered {
@@ -165,13 +172,11 @@ impl Drop for Permit {
     }
 }
 
-/// What is written down of a change of how much is let through: kind and detail.
-fn notes(
-    state: &mut State,
-    pace: (Option<u64>, Option<u64>),
-    is_answered: bool,
-    now: Duration,
-) -> [Option<(&'static str, serde_json::Value)>; 2] {
+/// Changes of how much is let through: kind and detail of each.
+type Changes = [Option<(&'static str, serde_json::Value)>; 2];
+
+/// Those that are written down.
+fn notes(state: &mut State, pace: (Option<u64>, Option<u64>), is_answered: bool, now: Duration) -> Changes {
     let limit = state.concurrency.limit();
     let limit = (limit != state.noted_limit && state.limit_notes.take(now)).then(|| {
         let reason = if is_answered { "answers came" } else { "the provider limits the rate" };

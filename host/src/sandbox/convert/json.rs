@@ -16,8 +16,8 @@ pub(super) fn check(text: &str, what: &str) -> Result<(), String> {
 
 /// Whether arrays and objects nest deeper than that. Nearly every text has so few of them that counting, many bytes at a time, tells.
 pub(super) fn is_deeper(text: &str, most: usize) -> bool {
-    let opened = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    opened > most && depth(text) > most
+    let is_possible = memchr::memchr2_iter(b'[', b'{', text.as_bytes()).nth(most).is_some();
+    is_possible && depth(text) > most
 }
 
 /// How deep arrays and objects nest. Counted before parsing, since parsers recurse.

@@ -167,8 +167,7 @@ fn one_line_json(text: String, what: &str, limits: &Limits) -> Result<String, Ou
     }
     // In valid JSON a raw line break can only stand between tokens. What stands around it would not come back from the store.
     let trimmed = text.trim_ascii();
-    // Without an early end, so that many bytes are looked at together.
-    let has_breaks = trimmed.bytes().fold(false, |found, byte| found | matches!(byte, b'\n' | b'\r'));
+    let has_breaks = memchr::memchr2(b'\n', b'\r', trimmed.as_bytes()).is_some();
     Ok(match (has_breaks, trimmed.len() == text.len()) {
         (true, _) => trimmed.replace(['\n', '\r'], " "),
         (false, true) => text,
