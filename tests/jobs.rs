@@ -424,3 +424,12 @@ fn what_was_pruned_is_empty_in_exports_and_comes_back_by_merging_with_a_copy() {
     assert_eq!((&redone["run"]["processed"], &redone["run"]["provider_calls"]), (&json!(3), &json!(0)), "{redone}");
     place.run(&["job", "verify", "j"]).expect(0);
 }
+
+#[test]
+fn the_log_of_an_item_that_is_done_ends_with_that() {
+    let place = Place::new();
+    place.write("in.jsonl", items(1, |_| json!({"id": "a", "do": "ok"})));
+    place.run(&["run", &plugin("misbehave"), "--input", "in.jsonl", "--job", "j"]).expect(0);
+    let log = place.run(&["log", "j", "--item", "a"]).expect(0).stdout;
+    assert!(log.ends_with(" a done\n"), "{log}");
+}

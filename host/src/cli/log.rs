@@ -57,10 +57,11 @@ fn write(out: &mut impl Write, row: &LogRow, json: bool) -> std::io::Result<()> 
     }
     let text = sanitize_text(&row.text, 20_000);
     let text = text.trim_end().replace('\n', "\n    ");
-    match row.item.as_str() {
-        "" => writeln!(out, "{at:.3} {text}"),
-        item => {
-            writeln!(out, "{at:.3} {} {}: {text}", sanitize_line(item, ITEM_BYTES_MAX), sanitize_line(&row.kind, 20))
-        }
+    let kind = sanitize_line(&row.kind, 20);
+    match (row.item.as_str(), text.as_str()) {
+        ("", _) => writeln!(out, "{at:.3} {text}"),
+        // An item that is done says no more.
+        (item, "") => writeln!(out, "{at:.3} {} {kind}", sanitize_line(item, ITEM_BYTES_MAX)),
+        (item, _) => writeln!(out, "{at:.3} {} {kind}: {text}", sanitize_line(item, ITEM_BYTES_MAX)),
     }
 }

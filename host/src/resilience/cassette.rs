@@ -14,6 +14,7 @@ use super::session::for_plugin;
 use super::structure;
 use crate::clock::Clock;
 use crate::domain::{CallEnd, Completion, Llm, LlmError, NoEvents, Request, TokenCount};
+use crate::schema::SchemaCache;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,6 +72,7 @@ pub struct CassetteSettings {
 pub struct Cassette {
     desk: Desk,
     settings: CassetteSettings,
+    schemas: Arc<SchemaCache>,
     state: Mutex<State>,
 }
 
@@ -93,7 +95,7 @@ impl Cassette {
         let routes = Arc::new(LiveRoutes::new(Routes::default(), &surroundings));
         let state = State { is_used: vec![false; settings.answers.len()], questions: Vec::new() };
         let desk = Desk::new(routes, Arc::clone(&settings.roles), settings.calls_max);
-        Self { desk, settings, state: Mutex::new(state) }
+        Self { desk, settings, schemas: Arc::default(), state: Mutex::new(state) }
     }
 
     /// In the order in which they were asked.
@@ -142,7 +144,7 @@ impl Cassette {
     /// An answer that is not of the form that was asked for is none, as in a run.
     async fn off_tape(&self, asked: &Asked, place: usize) -> Result<Completion, LlmError> {
         let end = match self.settings.answers[place].end.clone() {
-            Ok(completion) => match structure::check_elsewhere(&asked.request, &completion).await {
+            Ok(completion) => match structure::check_elsewhere(&self.schemas, &asked.request, &completion).await {
                 Ok(()) => Ok(completion),
                 Err((error, _)) => Err(for_plugin(*error)),
             },

@@ -76,7 +76,7 @@ impl Ledger<'_> {
         let plain = |error: ProviderError| Box::new(NoAnswer { error, wrong: None, usage: None, served: None });
         let answered = tokio::time::timeout(self.route.timeout, self.route.provider.complete(self.call)).await;
         let mut answer = Box::new(answered.unwrap_or_else(|_| Err(self.timed_out())).map_err(plain)?);
-        match structure::check_elsewhere(&self.call.request, &answer.completion).await {
+        match structure::check_elsewhere(&self.stack.schemas, &self.call.request, &answer.completion).await {
             Ok(()) => {
                 answer.completion.cut = self.cut.cloned();
                 Ok(answer)

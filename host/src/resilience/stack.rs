@@ -18,6 +18,7 @@ use super::{Halt, HaltReason, RetrySettings};
 use crate::clock::Clock;
 use crate::domain::{Completion, ErrorClass, Event, EventSink, Request};
 use crate::provider::ProviderError;
+use crate::schema::SchemaCache;
 use crate::store::{RunId, Store};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -68,6 +69,8 @@ pub struct Stack {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) purse: Arc<Purse>,
     pub(super) retry_budget: Mutex<RetryBudget>,
+    /// That answers are held to.
+    pub(super) schemas: Arc<SchemaCache>,
     calls: AtomicU64,
 }
 
@@ -114,6 +117,7 @@ impl Stack {
             tasks: TaskTracker::new(),
             runtime,
             retry_budget: Mutex::default(),
+            schemas: Arc::default(),
             calls: AtomicU64::new(0),
         }
     }

@@ -3,8 +3,9 @@
 use crate::domain::{Completion, ErrorClass, Message, Part, Request, ResponseFormat, Speaker, sanitize_text};
 use crate::heavy;
 use crate::provider::ProviderError;
-use crate::schema::{Schema, Violation};
+use crate::schema::{SchemaCache, Violation};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What is repeated of a wrong answer, in bytes.
 const QUOTE_BYTES: usize = 16 << 10;
@@ -16,21 +17,29 @@ pub(super) struct Wrong {
     problem: String,
 }
 
-/// [`check`] off the network's threads: a schema is the plugin's, and may take long.
+/// [`check`], off the network's threads where there is a schema: that is the plugin's, and may take long.
 pub(super) async fn check_elsewhere(
+    schemas: &Arc<SchemaCache>,
     request: &Request,
     completion: &Completion,
 ) -> Result<(), (Box<ProviderError>, Wrong)> {
-    if request.format == ResponseFormat::Text {
-        return Ok(());
+    match &request.format {
+        ResponseFormat::Text => Ok(()),
+        ResponseFormat::Json => heavy::in_place(completion.text.len(), || check(schemas, &request.format, completion)),
+        ResponseFormat::JsonSchema(_) => {
+            let (schemas, format, completion) = (Arc::clone(schemas), request.format.clone(), completion.clone());
+            Box::pin(heavy::elsewhere(move || check(&schemas, &format, &completion))).await
+        }
     }
-    let (format, completion) = (request.format.clone(), completion.clone());
-    Box::pin(heavy::elsewhere(move || check(&format, &completion))).await
 }
 
 /// An answer that was asked to be JSON and is not, or does not keep to its schema, is no answer. Not for one that was cut
 /// off, refused, or that calls tools: how it ended says so, and the plugin decides.
-fn check(format: &ResponseFormat, completion: &Completion) -> Result<(), (Box<ProviderError>, Wrong)> {
+fn check(
+    schemas: &SchemaCache,
+    format: &ResponseFormat,
+    completion: &Completion,
+) -> Result<(), (Box<ProviderError>, Wrong)> {
     let schema = match format {
         ResponseFormat::Text => return Ok(()),
         ResponseFormat::Json => None,
@@ -44,15 +53,15 @@ fn check(format: &ResponseFormat, completion: &Completion) -> Result<(), (Box<Pr
         Err(error) => return Err(wrong(completion, "not_json", &format!("it is not JSON: {error}"))),
     };
     let Some(schema) = schema else { return Ok(()) };
-    match violations(&schema.schema, &value) {
+    match violations(schemas, &schema.schema, &value) {
         None => Ok(()),
         Some(problem) => Err(wrong(completion, "not_of_schema", &problem)),
     }
 }
 
 /// A schema that is none is the plugin's mistake, which the provider tells it of.
-fn violations(schema: &str, value: &Value) -> Option<String> {
-    let found = match Schema::compile(schema).ok()?.violations(value) {
+fn violations(schemas: &SchemaCache, schema: &str, value: &Value) -> Option<String> {
+    let found = match schemas.compile(schema).ok()?.violations(value) {
         Ok(found) => found,
         Err(costly) => return Some(costly.to_string()),
     };
@@ -120,7 +129,8 @@ mod tests {
     }
 
     fn check_code(request: &Request, text: &str, finish: &str, expected: Option<&str>) {
-        let found = check(&request.format, &answer(text, finish)).err().map(|(error, _)| error.code);
+        let found =
+            check(&SchemaCache::default(), &request.format, &answer(text, finish)).err().map(|(error, _)| error.code);
         assert_eq!(found.as_deref(), expected, "{text}");
     }
 
@@ -138,7 +148,8 @@ mod tests {
 
     #[test]
     fn it_is_asked_again_with_what_was_wrong() {
-        let (_, wrong) = check(&of_schema().format, &answer(r#"{"a":"1"}"#, "stop")).unwrap_err();
+        let (_, wrong) =
+            check(&SchemaCache::default(), &of_schema().format, &answer(r#"{"a":"1"}"#, "stop")).unwrap_err();
         assert_eq!(ask_again(&of_schema(), &wrong, false).messages.len(), 2);
         let again = ask_again(&of_schema(), &wrong, true);
         let Part::Text(complaint) = &again.messages.last().unwrap().parts[0] else { panic!() };

@@ -5,6 +5,7 @@
 //! be stopped nor asked. Checks still take long, and belong off the async threads (`heavy`).
 
 mod bounds;
+mod cache;
 mod cost;
 mod keywords;
 
@@ -12,6 +13,8 @@ use crate::domain::sanitize_line;
 use cost::{Counted, Mode};
 use jsonschema::PatternOptions;
 use serde_json::Value;
+
+pub use cache::SchemaCache;
 
 /// Of the text, in bytes.
 pub const BYTES_MAX: usize = 1 << 20;
