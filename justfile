@@ -19,8 +19,12 @@ test:
     rustup target add wasm32-wasip2 && cargo test --workspace
 
 # Everything that is measured, beside its yardsticks, and the tables of it in README.md and docs/performance.md; three quarters of an hour on two idle cores
-bench *args="all --write README.md --write docs/performance.md":
+bench *args="all --write README.md --write docs/performance.md": bench-small
     cargo build --release --workspace && target/release/sandmill-bench {{args}}
+
+# Single functions that every item, line or request goes through, beside the libraries that do the same work
+bench-small *args:
+    cargo bench --workspace --bench small -- {{args}}
 
 # Hundreds of kills at random moments over every workload, and as many power losses; half an hour on two cores
 soak kills="300":
