@@ -107,6 +107,7 @@ impl Asking<'_> {
         }
     }
 
+    /// Without counting where that can be seen; off the async threads otherwise.
     async fn fit(
         &self,
         question: &Arc<Request>,
@@ -122,7 +123,7 @@ impl Asking<'_> {
         Box::pin(self.fit_by_count(question, refused, window)).await
     }
 
-    /// Off the async threads. What is wrong with the last answer is told too; the answer itself is quoted where there is room.
+    /// What is wrong with the last answer is told too; the answer itself is quoted where there is room.
     async fn fit_by_count(
         &self,
         question: &Arc<Request>,

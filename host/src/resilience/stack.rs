@@ -249,7 +249,7 @@ impl Stack {
     /// What a route's model takes: as set, as told by the provider, as learned, or as assumed.
     pub(super) async fn window(&self, live: &LiveRoute) -> Window {
         if !live.asked.initialized() {
-            Box::pin(live.asked.get_or_init(async || ask_for_facts(live).await)).await;
+            Box::pin(live.asked.get_or_init(|| ask_for_facts(live))).await;
         }
         live.window.get(self.settings.context.assumed)
     }

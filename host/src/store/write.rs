@@ -429,6 +429,7 @@ fn generation_id(connection: &Connection, digest: &str, new: &Generation, now: i
         .ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
+/// What both ways to write an outcome have in common: which columns get which parameters.
 macro_rules! outcome {
     () => {
         "INTO outcome (item, state, attempt, generation, run, ended_ms, attempts, emissions, reason, class, code, message, detail,
